@@ -1,0 +1,169 @@
+"""The HTTP routes, and the wiring. Each route: read the request, make one call, present the result."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from threading import Lock
+from typing import Any
+
+from chalice.app import Chalice, Request, Response
+
+from chalicelib import __version__, docs, log
+from chalicelib.config import Settings
+from chalicelib.engine import Engine, build
+from chalicelib.errors import EngineError, InternalError, RouteNotFound
+from chalicelib.http import assets_body, portfolio_body, read_headers, read_order, read_user_id
+from chalicelib.patience import Patience, utc_now
+from chalicelib.store.connection import DynamoDB
+
+log.configure()
+settings = Settings.from_environment()
+app = Chalice(app_name="hft-trading-engine", configure_logs=False)
+
+_engine: Engine | None = None
+_engine_lock = Lock()
+
+
+def engine() -> Engine:
+    """The process's engine, made when first asked for: `chalice package` imports this module too, and must reach no store."""
+    global _engine  # noqa: PLW0603
+    with _engine_lock:
+        if _engine is None:
+            if not settings.on_lambda:
+                from chalicelib.local.datastore import prepare
+
+                prepare(settings)
+            _engine = build(settings, DynamoDB(settings))
+        return _engine
+
+
+if settings.on_lambda:
+    engine()  # in the init phase, which has a full CPU at any memory size
+elif "AWS_CHALICE_CLI_MODE" in os.environ:
+    from chalicelib.local import server
+
+    server.install(warm_up=engine)
+
+
+def route(path: str, method: str = "GET") -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Registers a view for a path: it takes the request and the path's parameters; what it raises becomes the contract's error.
+
+    Errors are mapped here, around the view, because Chalice turns an exception into a response before any middleware sees it.
+    """
+
+    def register(view: Callable[..., Response]) -> Callable[..., Response]:
+        @wraps(view)
+        def guarded(**parameters: str) -> Response:
+            request = app.current_request
+            assert request is not None, "Chalice sets it before it calls a view"
+            request_id = _request_id(request)
+            try:
+                response = view(request, **parameters)
+            except EngineError as error:
+                log.info("refused", request_id=request_id, route=path, error_code=error.code, message=str(error))
+                response = _error(error)
+            except Exception as error:  # noqa: BLE001  (the boundary: a bug is logged whole here, and told to nobody)
+                log.bug(error, request_id=request_id, route=path)
+                response = _error(InternalError())
+            response.headers["X-Request-Id"] = request_id
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            return response
+
+        # The content type does not matter: what counts is whether the body is JSON.
+        app.route(path, methods=[method], content_types=["*/*"])(guarded)
+        return guarded
+
+    return register
+
+
+def _request_id(request: Request) -> str:
+    """API Gateway's id of the request where there is one, so that its access log and ours agree; else the Lambda's."""
+    context: Any = request.lambda_context
+    return str(request.context.get("requestId") or context.aws_request_id)
+
+
+def _json(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}, status)
+
+
+def _patience(request: Request, here: Engine) -> Patience:
+    context: Any = request.lambda_context
+    return here.patience(context.get_remaining_time_in_millis())
+
+
+def _error(error: EngineError) -> Response:
+    response = _json(error.body(utc_now()), error.status)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+@route("/api/v1/trading/execute", "POST")
+def execute(request: Request) -> Response:
+    """A market BUY."""
+    order = read_order(bytes(request.raw_body), read_headers(request.to_original_event()))
+    here = engine()
+    execution = here.executor.execute(order, _patience(request, here))
+    record = execution.record
+    log.info(
+        "order",
+        request_id=_request_id(request),
+        user_id=order.user_id,
+        idempotency_key=order.idempotency_key,
+        order=order.fingerprint,
+        status=record.status,
+        replayed=execution.replayed,
+        sequence=record.movement.sequence if record.movement else None,
+        attempts=execution.attempts,
+    )
+    replayed = {"Idempotent-Replayed": "true"} if execution.replayed else {}
+    return _json(record.reply, record.status, replayed)
+
+
+@route("/api/v1/trading/portfolio/{user_id}")
+def portfolio(request: Request, user_id: str) -> Response:
+    """What a user holds, and what it is worth."""
+    number = read_user_id(user_id)
+    here = engine()
+    return _json(portfolio_body(here.queries.portfolio(number, _patience(request, here))))
+
+
+@route("/api/v1/trading/assets")
+def assets(request: Request) -> Response:
+    """What can be traded, at what price."""
+    here = engine()
+    return _json(assets_body(here.queries.assets(_patience(request, here))))
+
+
+@route("/health")
+def health(_: Request) -> Response:
+    """Whether the process answers; it asks nothing of the datastore."""
+    return _json(json.dumps({"status": "ok", "engine": f"HFT Trading Engine v{__version__}"}))
+
+
+@route("/openapi.json")
+def openapi(_: Request) -> Response:
+    """The description of this API."""
+    from chalicelib.openapi import document  # nothing that trades needs it
+
+    return _json(json.dumps(document()))
+
+
+@route("/docs")
+def docs_page(request: Request) -> Response:
+    """Swagger UI."""
+    return Response(
+        docs.page(request.context["path"]),
+        {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": docs.CONTENT_SECURITY_POLICY},
+    )
+
+
+@route("/docs/{asset}")
+def docs_asset(_: Request, asset: str) -> Response:
+    """What the page is made of."""
+    found = docs.asset(asset)
+    if found is None:
+        raise RouteNotFound
+    content, content_type = found
+    return Response(content, {"Content-Type": content_type, "Cache-Control": "public, max-age=86400"})

@@ -1,0 +1,78 @@
+"""Settings: read from the environment once, frozen after."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can differ between stages. Each field's environment variable stands in `from_environment`."""
+
+    table_prefix: str = "hft-local"
+    """The tables are ``<prefix>-assets``, ``<prefix>-accounts`` and ``<prefix>-idempotency``."""
+
+    region: str = "us-east-1"
+
+    datastore_endpoint: str | None = None
+    """Another DynamoDB than AWS's own, as a URL; `None` for AWS (in Lambda) or the in-process engine (locally)."""
+
+    datastore: Literal["moto", "aws"] = "moto"
+    """What a local run uses where no endpoint is named. On Lambda it is always AWS."""
+
+    on_lambda: bool = False
+
+    price_age_ms: int = 1_000
+    """How old a price may be when it decides an order."""
+
+    request_budget_ms: int = 20_000
+    """How long a request may try. API Gateway hangs up at 29 s; what is left is for a cold start and the way back."""
+
+    connect_timeout_ms: int = 1_000
+    """Within one region a connection takes a few milliseconds: a second means that it will not come."""
+
+    read_timeout_ms: int = 2_000
+    """DynamoDB answers transactions in some 10 ms, its slow ones in a few hundred."""
+
+    cached_accounts: int = 10_000
+    """How many accounts a process remembers; some 1 KB each."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Reads the settings.
+
+        Raises:
+            ValueError: a setting is not what it should be.
+        """
+        defaults = cls()
+        return cls(
+            table_prefix=environment.get("HFT_TABLE_PREFIX", defaults.table_prefix),
+            region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or defaults.region,
+            datastore_endpoint=environment.get("AWS_ENDPOINT_URL_DYNAMODB") or environment.get("AWS_ENDPOINT_URL") or None,
+            datastore=_datastore(environment),
+            on_lambda="AWS_LAMBDA_FUNCTION_NAME" in environment,
+            price_age_ms=_positive(environment, "HFT_PRICE_AGE_MS", defaults.price_age_ms),
+            request_budget_ms=_positive(environment, "HFT_REQUEST_BUDGET_MS", defaults.request_budget_ms),
+            connect_timeout_ms=_positive(environment, "HFT_CONNECT_TIMEOUT_MS", defaults.connect_timeout_ms),
+            read_timeout_ms=_positive(environment, "HFT_READ_TIMEOUT_MS", defaults.read_timeout_ms),
+            cached_accounts=_positive(environment, "HFT_CACHED_ACCOUNTS", defaults.cached_accounts),
+        )
+
+
+def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ValueError(f"{name} must be a positive whole number, not {text!r}")
+    return int(text)
+
+
+def _datastore(environment: Mapping[str, str]) -> Literal["moto", "aws"]:
+    name = environment.get("HFT_DATASTORE", "moto")
+    match name:
+        case "moto" | "aws":
+            return name
+        case _:
+            raise ValueError(f"HFT_DATASTORE must be moto or aws, not {name!r}")

@@ -1,0 +1,60 @@
+"""Swagger UI, served by the app itself: a page, and three assets of which two come out of a package.
+
+Every reference is relative, so that the page works at the root, behind an API Gateway stage and under a custom domain's path.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>HFT Trading Engine</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{root}docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="{root}docs/swagger-ui-bundle.js"></script>
+<script src="{root}docs/start.js"></script>
+</body>
+</html>
+"""
+
+START = """const here = document.currentScript.src;
+SwaggerUIBundle({
+  url: new URL('../openapi.json', here).href,
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  persistAuthorization: true,
+});
+"""
+
+CONTENT_SECURITY_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+
+_CONTENT_TYPES = {
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "start.js": "text/javascript; charset=utf-8",
+}
+
+
+def page(path: str) -> str:
+    """The page, for the path under which the browser asked for it (which decides what is relative to what)."""
+    return PAGE.format(root="../" if path.endswith("/") else "")
+
+
+@cache
+def asset(name: str) -> tuple[str, str] | None:
+    """An asset's content and content type, `None` for an unknown name."""
+    content_type = _CONTENT_TYPES.get(name)
+    if content_type is None:
+        return None
+    if name == "start.js":
+        return START, content_type
+    version = next(entry for entry in files("swagger_ui_bundle").joinpath("vendor").iterdir() if entry.is_dir())
+    return version.joinpath(name).read_text(encoding="utf-8"), content_type

@@ -1,0 +1,51 @@
+"""The engine: its parts, put together over one datastore."""
+
+from dataclasses import dataclass
+
+from chalicelib.account_cache import AccountCache
+from chalicelib.config import Settings
+from chalicelib.execution import Executor
+from chalicelib.patience import Patience, World
+from chalicelib.queries import Queries
+from chalicelib.store.connection import Datastore
+from chalicelib.store.ledger import Ledger
+from chalicelib.store.prices import PriceBook
+from chalicelib.store.tables import Tables
+
+REMAINDER_MS = 500
+"""What a request keeps for its own answer of the time that its Lambda has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the routes call. One for a process; its threads share it."""
+
+    settings: Settings
+    world: World
+    ledger: Ledger
+    executor: Executor
+    queries: Queries
+
+    def patience(self, remaining_ms: int | None = None) -> Patience:
+        """One request's time. `remaining_ms`: what its Lambda has left, where it runs in one."""
+        budget_ms = self.settings.request_budget_ms
+        if remaining_ms is not None:
+            budget_ms = min(budget_ms, remaining_ms - REMAINDER_MS)
+        call_worst_ms = self.settings.connect_timeout_ms + self.settings.read_timeout_ms
+        return Patience(self.world, budget_ms / 1000, call_worst_ms / 1000)
+
+
+def build(settings: Settings, datastore: Datastore, world: World | None = None) -> Engine:
+    """Puts an engine together over a datastore."""
+    world = world or World()
+    tables = Tables.of(settings.table_prefix)
+    ledger = Ledger(datastore, tables)
+    prices = PriceBook(datastore, tables, settings.price_age_ms / 1000, world.monotonic_s)
+    accounts = AccountCache(settings.cached_accounts)
+    return Engine(
+        settings=settings,
+        world=world,
+        ledger=ledger,
+        executor=Executor(ledger, prices, accounts, world),
+        queries=Queries(ledger, prices, world),
+    )

@@ -1,0 +1,151 @@
+"""What each field of a request may hold: one definition that validates and that the OpenAPI document publishes.
+
+Standard library only. A validation library would cost a cold start more than everything else in this package together, and none
+of them says what a quantity is: decimal text, read digit for digit.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, DecimalException
+from typing import Any
+
+from chalicelib.domain.money import DECIMALS, EXACT, units_from
+
+MAX_USER_ID = 2**63 - 1
+MAX_QUANTITY = 10**15
+MAX_KEY_LENGTH = 128
+
+Json = Any
+"""A parsed JSON value; a number is a `JsonNumber`."""
+
+
+class JsonNumber(str):
+    """A JSON number as it was written: never yet a float."""
+
+    __slots__ = ()
+
+
+class Refused(Exception):
+    """A value is not what its field takes; the message says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An amount to buy: in units of 10⁻⁸, and as text at the client's own scale."""
+
+    units: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: its name, what it takes as JSON Schema, and the function that reads it (or raises `Refused`)."""
+
+    name: str
+    schema: Mapping[str, Any]
+    read: Callable[[Json], Any]
+
+
+_WHOLE = re.compile(r"[1-9][0-9]{0,18}")
+_SYMBOL = re.compile(r"[A-Za-z0-9]{1,10}")
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?")
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+BLANKS = " \t\r\n"
+"""What is trimmed. Other white space is not ASCII, or not printable, and is refused."""
+
+USER_ID_MESSAGE = f"must be an integer from 1 to {MAX_USER_ID}"
+
+
+def user_id_from_text(text: str) -> int:
+    """A user id in a path: decimal digits, no sign, no leading zero.
+
+    Raises:
+        Refused: it is not one.
+    """
+    if not _WHOLE.fullmatch(text) or int(text) > MAX_USER_ID:
+        raise Refused(USER_ID_MESSAGE)
+    return int(text)
+
+
+def _user_id(value: Json) -> int:
+    if not isinstance(value, JsonNumber):
+        raise Refused(USER_ID_MESSAGE)
+    return user_id_from_text(value)
+
+
+def _symbol(value: Json) -> str:
+    if not isinstance(value, str) or isinstance(value, JsonNumber) or not _SYMBOL.fullmatch(value.strip(BLANKS)):
+        raise Refused("must be a string of 1 to 10 ASCII letters or digits")
+    return value.strip(BLANKS).upper()
+
+
+def _quantity(value: Json) -> Quantity:
+    if not isinstance(value, str) or not (isinstance(value, JsonNumber) or _DECIMAL.fullmatch(value)):
+        raise Refused(f'must be a decimal string such as "1.5", of digits with at most {DECIMALS} decimals')
+    try:
+        amount = Decimal(value)
+        if amount <= 0:
+            raise Refused("must be more than 0")
+        if amount > MAX_QUANTITY:
+            raise Refused(f"must be at most {MAX_QUANTITY}")
+        exponent = int(amount.as_tuple().exponent)
+        if not -DECIMALS <= exponent <= 0:
+            # A number such as 1E+3 or 1.000000000: it is the value that counts.
+            amount = EXACT.quantize(amount, Decimal((0, (1,), max(-DECIMALS, min(0, exponent)))))
+        return Quantity(units_from(amount), format(amount, "f"))
+    except DecimalException:
+        raise Refused(f"must have at most {DECIMALS} decimals") from None
+
+
+def idempotency_key(text: str) -> str:
+    """An idempotency key, trimmed; the caller has made sure that it is not blank.
+
+    Raises:
+        Refused: it is too long, or holds something that is not printable ASCII.
+    """
+    key = text.strip(BLANKS)
+    if len(key) > MAX_KEY_LENGTH or not _PRINTABLE.fullmatch(key):
+        raise Refused(f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters")
+    return key
+
+
+_SYMBOL_SCHEMA = {"type": "string", "pattern": r"^[ \t\r\n]*[A-Za-z0-9]{1,10}[ \t\r\n]*$"}
+
+USER_ID = Field(
+    "user_id",
+    {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 1,
+        "maximum": MAX_USER_ID,
+        "description": "Whose account trades. Written as an integer: `1`, not `1.0`.",
+        "examples": [1],
+    },
+    _user_id,
+)
+SYMBOL = Field(
+    "symbol",
+    {**_SYMBOL_SCHEMA, "description": "What to buy; case does not matter.", "examples": ["BTC"]},
+    _symbol,
+)
+PAY_WITH = Field(
+    "pay_with",
+    {**_SYMBOL_SCHEMA, "description": "What to pay with: another asset than `symbol`.", "examples": ["USD"]},
+    _symbol,
+)
+QUANTITY = Field(
+    "quantity",
+    {
+        "description": "How much to buy: more than 0, at most 10¹⁵, at most 8 decimals. A string is safest, since many JSON "
+        "writers round numbers; a number is read digit for digit.",
+        "examples": ["1.0"],
+        "anyOf": [
+            {"type": "string", "pattern": r"^(?=.*[1-9])0*([0-9]{1,15}(\.[0-9]{1,8})?|10{15}(\.0{1,8})?)$"},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_QUANTITY},
+        ],
+    },
+    _quantity,
+)
+ORDER_FIELDS = (USER_ID, SYMBOL, PAY_WITH, QUANTITY)
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$"}

@@ -1,0 +1,161 @@
+"""Bytes to requests, results to responses. Bodies are read without floats, and written by ourselves for the same reason."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from chalicelib.domain.money import text_from
+from chalicelib.domain.order import Order
+from chalicelib.domain.pricing import Asset
+from chalicelib.domain.time import rfc3339
+from chalicelib.errors import Detail, IdempotencyKeyRequired, TooLarge, ValidationFailed
+from chalicelib.fields import BLANKS, ORDER_FIELDS, Json, JsonNumber, Refused, idempotency_key, user_id_from_text
+from chalicelib.queries import Portfolio
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_SHOWN = 40
+KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
+
+Headers = Mapping[str, list[str]]
+"""Header values by lower-case name."""
+
+
+def read_headers(event: Mapping[str, Any]) -> Headers:
+    """The headers of a Lambda event, every value of each: API Gateway's plain map keeps only the last of a repeated one."""
+    headers: dict[str, list[str]] = {}
+    many = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
+    for name, values in many.items():
+        headers.setdefault(name.lower(), []).extend(values)
+    return headers
+
+
+def read_order(body: bytes, headers: Headers) -> Order:
+    """The order in a request.
+
+    Raises, in the order of the checks:
+        TooLarge, ValidationFailed: the body is not an order; every field that is wrong is named.
+        IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
+    """
+    fields = _read_fields(body)
+    return Order(
+        user_id=fields["user_id"],
+        idempotency_key=_read_key(headers),
+        symbol=fields["symbol"],
+        pay_with=fields["pay_with"],
+        quantity_units=fields["quantity"].units,
+        quantity_text=fields["quantity"].text,
+    )
+
+
+def read_user_id(text: str) -> int:
+    """The user id in a path.
+
+    Raises:
+        ValidationFailed: it is none.
+    """
+    try:
+        return user_id_from_text(text)
+    except Refused as refused:
+        raise ValidationFailed(Detail("user_id", str(refused))) from None
+
+
+def _read_fields(body: bytes) -> dict[str, Any]:
+    given = _parse_object(body)
+    fields: dict[str, Any] = {}
+    wrong: list[Detail] = []
+    for field in ORDER_FIELDS:
+        if field.name not in given:
+            wrong.append(Detail(field.name, "is required"))
+            continue
+        try:
+            fields[field.name] = field.read(given[field.name])
+        except Refused as refused:
+            wrong.append(Detail(field.name, str(refused)))
+    known = {field.name for field in ORDER_FIELDS}
+    # A client that sends {"side": "SELL"} must not find that it bought.
+    wrong.extend(Detail(_shown(name), "is not a field of an order") for name in given if name not in known)
+    if not wrong and fields["symbol"] == fields["pay_with"]:
+        wrong.append(Detail("pay_with", "must be another asset than symbol"))
+    if wrong:
+        raise ValidationFailed(*wrong)
+    return fields
+
+
+def _parse_object(body: bytes) -> dict[str, Json]:
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(MAX_BODY_BYTES)
+    try:
+        parsed = json.loads(
+            body.decode(),
+            parse_int=JsonNumber,
+            parse_float=JsonNumber,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except UnicodeDecodeError:
+        raise ValidationFailed(Detail("body", "must be UTF-8")) from None
+    except json.JSONDecodeError as error:
+        raise ValidationFailed(Detail("body", f"is not JSON: {error.msg} at character {error.pos}")) from None
+    except RecursionError:
+        raise ValidationFailed(Detail("body", "is nested too deeply")) from None
+    if not isinstance(parsed, dict):
+        raise ValidationFailed(Detail("body", "must be a JSON object"))
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValidationFailed(Detail("body", f"is not JSON: {name} is no number"))
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """JSON leaves open which of two values of one name counts; with money, neither does."""
+    fields: dict[str, Json] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ValidationFailed(Detail(_shown(name), "stands twice in the body"))
+        fields[name] = value
+    return fields
+
+
+def _shown(name: str) -> str:
+    """A name of the client's own, fit to be sent back."""
+    return name if len(name) <= MAX_SHOWN else name[: MAX_SHOWN - 1] + "…"
+
+
+def _read_key(headers: Headers) -> str:
+    given = [value.strip(BLANKS) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
+    keys = {key for key in given if key}
+    if not keys:
+        raise IdempotencyKeyRequired
+    if len(keys) > 1:
+        raise ValidationFailed(Detail(KEY_HEADERS[0], "was sent with two different values"))
+    try:
+        return idempotency_key(keys.pop())
+    except Refused as refused:
+        raise ValidationFailed(Detail(KEY_HEADERS[0], str(refused))) from None
+
+
+def portfolio_body(portfolio: Portfolio) -> str:
+    """A portfolio as JSON text. `usd_values` is `null` for what is held but no longer on the list of assets."""
+    account, valuation = portfolio.account, portfolio.valuation
+    values = valuation.value_units
+    return json.dumps(
+        {
+            "user_id": account.user_id,
+            "total_valuation_usd": text_from(valuation.total_cents, decimals=2),
+            "holdings": {symbol: text_from(units) for symbol, units in sorted(account.balances.items())},
+            "usd_values": {symbol: None if units is None else text_from(units) for symbol, units in sorted(values.items())},
+            "sequence": account.sequence,
+            "valued_at": rfc3339(portfolio.valued_at),
+        }
+    )
+
+
+def assets_body(assets: list[Asset]) -> str:
+    """The list of assets as JSON text."""
+    return json.dumps(
+        [
+            {"symbol": asset.symbol, "price": text_from(asset.price_units)} | ({"halted": True} if asset.halted else {})
+            for asset in assets
+        ]
+    )

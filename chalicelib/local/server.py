@@ -1,0 +1,194 @@
+"""`chalice local`, made fit for load and for money: its sockets, its reading of requests, and its answers as a gateway.
+
+Chalice builds its server from one class, which `install` replaces; nothing else of it is touched.
+"""
+
+import errno
+import json
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import chalice.local
+from chalice.app import Chalice
+from chalice.config import Config
+from chalice.local import ChaliceRequestHandler, LocalDevServer, LocalGateway, LocalGatewayException, ThreadedHTTPServer
+
+from chalicelib import __version__
+from chalicelib.errors import Detail, EngineError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
+from chalicelib.http import MAX_BODY_BYTES
+from chalicelib.patience import utc_now
+
+MAX_RECEIVED_BYTES = 10 * 1024 * 1024
+"""API Gateway's own limit. Up to it a body is read (and refused by the route); beyond it the connection ends."""
+
+
+class Headers(dict[str, str]):
+    """Headers by name, and in `every` all the values of each: HTTP allows a header to stand twice."""
+
+    every: dict[str, list[str]]
+
+
+class Gateway(LocalGateway):
+    """Chalice's stand-in for API Gateway, with the contract's error shape for what a gateway answers by itself."""
+
+    def _generate_lambda_event(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
+        try:
+            event: dict[str, Any] = super()._generate_lambda_event(method, path, headers, body)
+        except ValueError:
+            raise Answer(RouteNotFound()) from None
+        event["multiValueHeaders"] = headers.every
+        return event
+
+    def handle_request(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
+        """One request's answer, as Lambda's proxy integration gives it."""
+        answer: dict[str, Any] = super().handle_request(method, path, headers, body)
+        if answer["statusCode"] == HTTPStatus.METHOD_NOT_ALLOWED:
+            raise Answer(MethodNotAllowed(), Allow=answer["headers"]["Allow"])
+        return answer
+
+
+class Answer(LocalGatewayException):
+    """An error that the gateway answers by itself, in the contract's shape."""
+
+    def __init__(self, error: EngineError, status: int | None = None, **headers: str) -> None:
+        super().__init__({"X-Request-Id": str(uuid.uuid4()), **headers}, error.body(utc_now()).encode())
+        self.CODE = status or error.status
+
+
+class Handler(ChaliceRequestHandler):
+    """A connection. A response leaves in one piece, at once."""
+
+    # Chalice writes headers and body separately, which Nagle's algorithm turns into a wait of 40 ms for the peer's delayed ACK.
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    timeout = 75  # seconds a connection may lie idle
+
+    def __init__(self, request: Any, client_address: Any, server: Any, app_object: Chalice, config: Config) -> None:
+        self.local_gateway = Gateway(app_object, config)
+        super(ChaliceRequestHandler, self).__init__(request, client_address, server)
+
+    def _parse_payload(self) -> tuple[Any, bytes | None]:
+        headers = Headers(self.headers.items())
+        headers.every = {name: self.headers.get_all(name, []) for name in self.headers}
+        return headers, self._read_body()
+
+    def _read_body(self) -> bytes | None:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return self._read_chunks()
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()):
+            self.close_connection = True
+            raise Answer(ValidationFailed(Detail("Content-Length", "must be a number of bytes")))
+        self._bound(int(length))
+        body: bytes = self.rfile.read(int(length))
+        return body or None
+
+    def _read_chunks(self) -> bytes:
+        body = b""
+        while True:
+            try:
+                size = int(self.rfile.readline(100).split(b";")[0], 16)
+            except ValueError:
+                self.close_connection = True
+                raise Answer(ValidationFailed(Detail("body", "is not in chunks as announced"))) from None
+            self._bound(len(body) + size)
+            body += self.rfile.read(size)
+            self.rfile.readline(100)
+            if size <= 0:
+                return body
+
+    def _bound(self, length: int) -> None:
+        if length > MAX_RECEIVED_BYTES:
+            self.close_connection = True
+            raise Answer(TooLarge(MAX_BODY_BYTES))
+
+    def _generic_handle(self) -> None:
+        try:
+            super()._generic_handle()
+        except Answer as answer:  # from reading the body, which happens before Chalice looks for such
+            self._send_error_response(answer)
+
+    # http.server's names.
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = _generic_handle  # noqa: N815
+
+    def _send_http_response_with_body(self, code: int, headers: Any, body: Any) -> None:
+        if self.close_connection:
+            headers["Connection"] = "close"
+        if self.command == "HEAD":  # whose answer has no body: one would be read as the next response
+            self._send_http_response_no_body(code, headers)
+        else:
+            super()._send_http_response_with_body(code, headers, body)
+
+    def handle_expect_100(self) -> bool:
+        """Sends the client on its way at once: it waits for this before it sends the body."""
+        go_on: bool = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """What http.server itself refuses: requests that are not HTTP, lines that are too long, methods nobody knows."""
+        self.close_connection = True
+        self.command = getattr(self, "command", None) or "GET"
+        self.request_version = self.protocol_version
+        reason = message or HTTPStatus(code).phrase
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            answer = Answer(MethodNotAllowed())
+        elif code in (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
+            answer = Answer(TooLarge(64 * 1024))
+        else:
+            answer = Answer(ValidationFailed(Detail("request", reason)))
+        self._send_error_response(answer)
+
+
+class Server(ThreadedHTTPServer):
+    """A thread a connection, and a backlog that takes a burst of them."""
+
+    request_queue_size = 1024
+
+
+def install(warm_up: Callable[[], Any]) -> None:
+    """Makes `chalice local` serve with the classes above. `warm_up` makes the engine ready before the first request comes.
+
+    Runs when app.py is imported by any command of Chalice's; only `chalice local` ever builds a server.
+    """
+
+    class DevServer(LocalDevServer):
+        def __init__(self, app_object: Chalice, config: Config, host: str, port: int) -> None:
+            try:
+                super().__init__(app_object, config, host, port, handler_cls=Handler, server_cls=Server)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                print(f"Port {port} is in use. Choose another: make run PORT={port + 1}", file=sys.stderr)
+                # Under Chalice's reloader this is not the main thread, and an exception here would leave it waiting for ever.
+                sys.stderr.flush()
+                os._exit(1)
+            engine = warm_up()
+            print(banner(host, self.server.server_address[1], engine.settings.datastore_endpoint), flush=True)
+
+        def serve_forever(self) -> None:
+            self.server.serve_forever()
+
+    chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
+
+
+def banner(host: str, port: int, endpoint: str | None) -> str:
+    """What to open and what to try."""
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
+    url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
+    order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
+    state = f"in the engine at {endpoint}" if endpoint else "in this process's memory: it is gone when the process ends"
+    lines = [
+        f"HFT Trading Engine v{__version__}",
+        f"  Swagger UI  {url}/docs",
+        f"  Portfolio   {url}/api/v1/trading/portfolio/1",
+        f"  An order    curl -s -X POST {url}/api/v1/trading/execute -H 'X-Idempotency-Key: order-1' -d '{order}'",
+        f"  State       {state}",
+    ]
+    if everywhere:
+        lines.append("  Reach       every machine that can reach this one: anybody there can trade")
+    return "\n".join(lines)

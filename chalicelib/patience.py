@@ -1,0 +1,76 @@
+"""How long a request may try, and how it waits in between. Clock, sleep and randomness are handed in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import random
+from time import monotonic, sleep
+
+BUSY_WAIT_S = 0.005
+"""The unit of waiting for a busy account: about what one transaction takes, so that a wait lets one other finish."""
+
+BUSY_WAIT_MAX_S = 0.05
+"""No more, or those who came first starve: whoever waits long meets ever more who do not."""
+
+THROTTLE_WAIT_S = 0.05
+"""The unit of waiting for a throttled datastore, doubled each time: it needs less load, not a lucky moment."""
+
+THROTTLE_WAIT_MAX_S = 2.0
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a request needs of the world outside: replaced as a whole where time is simulated."""
+
+    monotonic_s: Callable[[], float] = monotonic
+    sleep_s: Callable[[float], None] = sleep
+    random: Callable[[], float] = random
+    """Uniform in [0, 1)."""
+
+    now: Callable[[], datetime] = utc_now
+
+
+class TimeUp(Exception):
+    """No call to the datastore may start any more in this request."""
+
+
+class Patience:
+    """One request's time: what is left of it, and the waits that come out of it."""
+
+    def __init__(self, world: World, budget_s: float, call_worst_s: float) -> None:
+        self._world = world
+        self._deadline_s = world.monotonic_s() + budget_s
+        self._call_worst_s = call_worst_s
+        self._busy = 0
+        self._throttled = 0
+
+    def left_s(self) -> float:
+        """Seconds until the last moment at which a call may start: its worst case must still fit."""
+        return self._deadline_s - self._call_worst_s - self._world.monotonic_s()
+
+    def start_call(self) -> None:
+        """To be said before each call to the datastore.
+
+        Raises:
+            TimeUp: the call's worst case no longer fits.
+        """
+        if self.left_s() < 0:
+            raise TimeUp
+
+    def wait_busy(self) -> None:
+        """Waits because others work on the same account: a little longer each time, with full jitter, up to a low bound."""
+        self._busy += 1
+        self._wait(min(BUSY_WAIT_MAX_S, self._busy * BUSY_WAIT_S))
+
+    def wait_throttled(self) -> None:
+        """Waits because the datastore has too much to do, or is out of reach: longer each time, with full jitter."""
+        self._throttled += 1
+        self._wait(min(THROTTLE_WAIT_MAX_S, THROTTLE_WAIT_S * 2 ** min(self._throttled, 10)))
+
+    def _wait(self, at_most_s: float) -> None:
+        self._world.sleep_s(max(0.0, min(self._world.random() * at_most_s, self.left_s())))

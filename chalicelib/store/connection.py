@@ -1,0 +1,111 @@
+"""One call to DynamoDB, and what its failure means.
+
+The SDK makes one attempt a call. Trying again is the execution loop's business alone: it has the deadline, it knows whether an
+answer is missing, and the idempotency key makes every repeat safe. A second retry policy underneath would only hide from it what
+happened: an error after the SDK's own retry leaves open whether the first attempt committed.
+"""
+
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import ConnectionError as NotConnected
+from botocore.exceptions import HTTPClientError, IncompleteReadError
+from botocore.parsers import ResponseParserError
+from pynamodb.connection import Connection
+from pynamodb.exceptions import CancellationReason, VerboseClientError
+
+from chalicelib.config import Settings
+
+Item = dict[str, dict[str, Any]]
+"""An item in DynamoDB's own notation: ``{"user_id": {"N": "1"}}``."""
+
+# The names differ between an error of its own and a cancellation reason.
+THROTTLED_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+    }
+)
+_NO_ANSWER = (HTTPClientError, NotConnected, IncompleteReadError, ResponseParserError)
+CONFLICT_CODES = frozenset({"TransactionConflict", "TransactionConflictException"})
+
+
+class Throttled(Exception):
+    """DynamoDB answered that it will not take this call now. Nothing happened."""
+
+
+class Unanswered(Exception):
+    """No answer, or none that says what happened: a write may have been made, or may be made yet."""
+
+
+class Cancelled(Exception):
+    """DynamoDB answered that it made no part of a transaction, and why: a reason or `None` for each action, in their order."""
+
+    def __init__(self, reasons: list[CancellationReason | None]) -> None:
+        super().__init__([reason.code if reason else None for reason in reasons])
+        self.reasons = reasons
+
+
+class Datastore(Protocol):
+    """DynamoDB, as narrow as this engine uses it."""
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Makes one call, in one attempt.
+
+        Raises:
+            Throttled, Unanswered, Cancelled: see there. Anything else is a bug or a misconfiguration (a missing table, a missing
+            permission), and trying again would not help.
+        """
+        ...
+
+
+class DynamoDB:
+    """`Datastore` over pynamodb's connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = Connection(
+            region=settings.region,
+            host=settings.datastore_endpoint,
+            connect_timeout_seconds=settings.connect_timeout_ms / 1000,
+            read_timeout_seconds=settings.read_timeout_ms / 1000,
+            retry_configuration={"total_max_attempts": 1, "mode": "standard"},
+            # More threads than this share an engine only in a local run, where the surplus pays for a new connection.
+            max_pool_connections=64,
+        )
+        # What a request does not need, in a third of a million instructions each time: a user agent built anew, a compression
+        # that no call of ours is large enough for, an endpoint per account.
+        self._connection.session.set_default_client_config(
+            Config(user_agent="hft-trading-engine", disable_request_compression=True, account_id_endpoint_mode="disabled")
+        )
+        # Made here, before there are threads: making one is not thread-safe, and in Lambda the init phase has the time for it.
+        _ = self._connection.client
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See `Datastore.call`."""
+        try:
+            return self._connection.dispatch(operation, request)
+        except _NO_ANSWER as error:
+            raise Unanswered(f"{operation}: {type(error).__name__}") from error
+        except VerboseClientError as error:
+            raise _meaning(error, operation) from error
+
+
+def _meaning(error: VerboseClientError, operation: str) -> Exception:
+    """What an error that DynamoDB sent means for the caller."""
+    code = error.response["Error"].get("Code", "")
+    if code == "TransactionCanceledException":
+        return Cancelled(error.cancellation_reasons)
+    if code in THROTTLED_CODES:
+        return Throttled(f"{operation}: {code}")
+    answered = error.__cause__
+    unknown = HTTPStatus.INTERNAL_SERVER_ERROR
+    status = getattr(answered, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", unknown)
+    # A 5xx says nothing about whether the write was made.
+    if status >= unknown or code == "TransactionInProgressException":
+        return Unanswered(f"{operation}: {code}")
+    return error
