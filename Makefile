@@ -1,0 +1,47 @@
+# HOST is not taken from the environment: some shells export the machine's name as HOST, and this must not open the engine to a
+# network by accident.
+HOST = 127.0.0.1
+PORT ?= 8000
+PYTHON ?=
+ARGS ?=
+export HOST PORT PYTHON
+
+.PHONY: help run test lint pins clean setup port
+
+help:
+	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
+	@echo 'make test   everything that is checked: lint, then the tests; ARGS="tests/domain -k cost" goes to pytest'
+	@echo 'make lint   formatting, ruff, mypy'
+	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
+	@echo 'make clean  removes everything that the others made'
+	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
+
+run: port setup
+	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
+
+test: lint
+	.venv/bin/pytest $(ARGS)
+
+lint: setup
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+
+# The Lambda package's versions are those that the tests ran with.
+UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+	--custom-compile-command 'make pins' $(ARGS)
+
+pins: setup
+	$(UV_COMPILE) --group dev --output-file requirements-dev.txt pyproject.toml
+	$(UV_COMPILE) --constraints requirements-dev.txt --output-file requirements.txt pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .chalice/deployments
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@scripts/setup.sh
+
+port:
+	@case "$$PORT" in '' | *[!0-9]* | ??????*) false ;; *) [ "$$PORT" -le 65535 ] ;; esac || \
+		{ echo "PORT must be a number from 0 to 65535, not '$$PORT'" >&2; exit 1; }

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Makes .venv ready: a virtual environment with the packages of requirements-dev.txt. Where it is ready already, this takes one
+# start of Python. Anything else (other requirements, another Python or one that is gone, a directory that was moved, an install
+# that was interrupted) ends the same way: it is made anew.
+#
+#   PYTHON   the interpreter to make it with; by default python3, or the newest python3.x there is where python3 is too old
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+is_recent() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+# What makes an environment the right one: where it is, its Python, its packages. `ready` holds it, and is written last.
+expected() {
+    pwd
+    "$1" -c 'import sys; print(*sys.version_info[:2], sys.base_prefix)' 2>/dev/null
+    cat requirements-dev.txt
+}
+
+if expected "${PYTHON:-.venv/bin/python}" | cmp -s - .venv/ready; then
+    exit 0
+fi
+
+if [ -n "${PYTHON:-}" ]; then
+    set -- "$PYTHON"
+else
+    set -- python3 python3.14 python3.13 python3.12 python3.11
+fi
+python=
+for candidate; do
+    if is_recent "$candidate"; then
+        python=$candidate
+        break
+    fi
+done
+
+hint="install Python 3.11 or newer, or name one: make run PYTHON=/path/to/python3"
+if [ -z "$python" ]; then
+    version=$("$1" -c 'import platform; print(platform.python_version())' 2>/dev/null) || fail "There is no $1 here: $hint"
+    fail "$1 is Python $version, which is too old: $hint"
+fi
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    fail "$python (Python $version) has no venv module. On Debian and Ubuntu it comes with: apt-get install python$version-venv"
+
+echo "Setting up .venv with Python $version: this takes a minute or two, once"
+rm -f .venv/ready
+"$python" -m venv --clear .venv || fail "Making .venv failed: the reason stands above"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements-dev.txt ||
+    fail "Installing requirements-dev.txt failed: the reason stands above, and the same command tries again"
+expected .venv/bin/python >.venv/ready
