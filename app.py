@@ -87,6 +87,11 @@ def _json(body: str, status: int = 200, headers: Mapping[str, str] | None = None
     return Response(body, {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}, status)
 
 
+def _body(request: Request) -> bytes:
+    body = request.raw_body
+    return body.encode() if isinstance(body, str) else body
+
+
 def _patience(request: Request, here: Engine) -> Patience:
     context: Any = request.lambda_context
     return here.patience(context.get_remaining_time_in_millis())
@@ -102,7 +107,7 @@ def _error(error: EngineError) -> Response:
 @route("/api/v1/trading/execute", "POST")
 def execute(request: Request) -> Response:
     """A market BUY."""
-    order = read_order(bytes(request.raw_body), read_headers(request.to_original_event()))
+    order = read_order(_body(request), read_headers(request.to_original_event()))
     here = engine()
     execution = here.executor.execute(order, _patience(request, here))
     record = execution.record

@@ -6,6 +6,7 @@ Chalice builds its server from one class, which `install` replaces; nothing else
 import errno
 import json
 import os
+import re
 import sys
 import uuid
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from chalicelib.errors import Detail, EngineError, MethodNotAllowed, RouteNotFou
 from chalicelib.http import MAX_BODY_BYTES
 from chalicelib.patience import utc_now
 
+MAX_LINE_BYTES = 8 * 1024
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;.*)?\r?\n")
 MAX_RECEIVED_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit. Up to it a body is read (and refused by the route); beyond it the connection ends."""
 
@@ -88,18 +91,23 @@ class Handler(ChaliceRequestHandler):
         return body or None
 
     def _read_chunks(self) -> bytes:
-        body = b""
-        while True:
-            try:
-                size = int(self.rfile.readline(100).split(b";")[0], 16)
-            except ValueError:
-                self.close_connection = True
-                raise Answer(ValidationFailed(Detail("body", "is not in chunks as announced"))) from None
-            self._bound(len(body) + size)
-            body += self.rfile.read(size)
-            self.rfile.readline(100)
-            if size <= 0:
-                return body
+        chunks: list[bytes] = []
+        length = 0
+        while size := self._chunk_size():
+            length += size
+            self._bound(length)
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline(MAX_LINE_BYTES)
+        while self.rfile.readline(MAX_LINE_BYTES).strip():
+            pass  # trailers: nothing here wants them
+        return b"".join(chunks)
+
+    def _chunk_size(self) -> int:
+        size = CHUNK_SIZE.match(self.rfile.readline(MAX_LINE_BYTES))
+        if size is None:
+            self.close_connection = True
+            raise Answer(ValidationFailed(Detail("body", "is not in chunks as announced")))
+        return int(size[1], 16)
 
     def _bound(self, length: int) -> None:
         if length > MAX_RECEIVED_BYTES:
