@@ -17,6 +17,18 @@ def without(name: str) -> dict[str, Any]:
     return {field: value for field, value in GOOD.items() if field != name}
 
 
+NOT_USER_IDS: list[Any] = [0, -1, 1.5, 1.0, "1", True, None, [], 2**63]
+NOT_SYMBOLS: list[Any] = ["", " ", "B-C", "ELEVENCHARS", "BTC\x00", "ＢＴＣ", "Ⅷ", "\u00a0BTC", 1, None, {}]
+NOT_QUANTITIES: list[Any] = [
+    *("", " ", "0", "0.0", "0.00000000", "-1", "+1", "1.", ".5", "1e3", "1E3", "NaN", "Infinity", "1_000", "1,000"),
+    *(" 1", "1 ", "1\n", "１", "٣", "0x10", "1.000000001", "1.123456789", "1000000000000001", "1000000000000000.00000001"),
+    *("1/2", "--1", "1.1.1", 0, -1, 0.0, -0.5, True, None, [], {}),
+]
+NOT_QUANTITIES_AS_NUMBERS = [
+    *("1e400", "1e-400", "1e-9", "1.5e-8", "1e16", "1" * 5000, "0." + "0" * 9000 + "1", "1e99999999999999999999"),
+]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -33,46 +45,12 @@ def without(name: str) -> dict[str, Any]:
         (b'{"quantity": -Infinity}', "body"),
         (b'{"symbol": "BTC", "symbol": "ETH"}', "symbol"),
         *((json.dumps(without(name)).encode(), name) for name in GOOD),
-        *((json.dumps(GOOD | {"user_id": value}).encode(), "user_id") for value in (0, -1, 1.5, 1.0, "1", True, None, [], 2**63)),
+        *((json.dumps(GOOD | {"user_id": value}).encode(), "user_id") for value in NOT_USER_IDS),
         (json.dumps(GOOD).replace("1,", "1e0,").encode(), "user_id"),
-        *(
-            (json.dumps(GOOD | {name: value}).encode(), name)
-            for name in ("symbol", "pay_with")
-            for value in ("", " ", "B-C", "ELEVENCHARS", "BTC\x00", "ＢＴＣ", "Ⅷ", "\u00a0BTC", 1, None, {})
-        ),
+        *((json.dumps(GOOD | {name: value}).encode(), name) for name in ("symbol", "pay_with") for value in NOT_SYMBOLS),
         (json.dumps(GOOD | {"symbol": "usd"}).encode(), "pay_with"),
-        *(
-            (json.dumps(GOOD | {"quantity": value}).encode(), "quantity")
-            for value in (
-                *("", " ", "0", "0.0", "0.00000000", "-1", "+1", "1.", ".5", "1e3", "1E3", "NaN", "Infinity", "1_000", "1,000"),
-                *(
-                    " 1",
-                    "1 ",
-                    "1\n",
-                    "１",
-                    "٣",
-                    "0x10",
-                    "1.000000001",
-                    "1.123456789",
-                    "1000000000000001",
-                    "1000000000000000.00000001",
-                ),
-                *("1/2", "--1", "1.1.1", 0, -1, 0.0, -0.5, True, None, [], {}),
-            )
-        ),
-        *(
-            (json.dumps(GOOD).replace('"1.0"', number).encode(), "quantity")
-            for number in (
-                "1e400",
-                "1e-400",
-                "1e-9",
-                "1.5e-8",
-                "1e16",
-                "1" * 5000,
-                "0." + "0" * 9000 + "1",
-                "1e99999999999999999999",
-            )
-        ),
+        *((json.dumps(GOOD | {"quantity": value}).encode(), "quantity") for value in NOT_QUANTITIES),
+        *((json.dumps(GOOD).replace('"1.0"', number).encode(), "quantity") for number in NOT_QUANTITIES_AS_NUMBERS),
         (json.dumps(GOOD | {"side": "SELL"}).encode(), "side"),
     ],
 )

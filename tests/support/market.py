@@ -49,7 +49,8 @@ class Market:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.engine: Engine = build(self.settings, DynamoDB(self.settings))
+        self.datastore = DynamoDB(self.settings)
+        self.engine: Engine = build(self.settings, self.datastore)
         self.tables = Tables.of(self.settings.table_prefix)
         self.dynamodb = boto3.client(
             "dynamodb",

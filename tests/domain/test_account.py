@@ -1,0 +1,63 @@
+"""The chain: an account's history cannot lose, double, reorder or change a record unnoticed."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.account import Account, Record, move, next_head
+
+RECORD = Record(
+    user_id=1,
+    key="order#k",
+    fingerprint="BUY",
+    status=200,
+    reply="{}",
+    prices={"BTC": 5, "USD": 1},
+    created_at="2026-01-01T00:00:00Z",
+)
+
+
+def test_a_movement_takes_the_next_place_and_changes_the_balances() -> None:
+    account = Account(1, {"USD": 100}, sequence=4, head=b"head")
+
+    after, record = move(account, RECORD, {"USD": -60, "BTC": 2})
+
+    assert (after.balances, after.sequence) == ({"USD": 40, "BTC": 2}, 5)
+    assert record.movement is not None
+    assert (record.movement.sequence, record.movement.changes) == (5, {"USD": -60, "BTC": 2})
+    assert record.movement.head == after.head == next_head(b"head", RECORD, 5, {"BTC": 2, "USD": -60})
+
+
+def test_a_movement_never_overdraws() -> None:
+    with pytest.raises(AssertionError):
+        move(Account(1, {"USD": 59}), RECORD, {"USD": -60})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user_id": 2},
+        {"key": "order#l"},
+        {"fingerprint": "buy"},
+        {"status": 201},
+        {"reply": "{ }"},
+        {"prices": {"BTC": 5, "USD": 2}},
+        {"created_at": "2026-01-01T00:00:01Z"},
+    ],
+)
+def test_the_head_stands_for_everything_a_record_states(change: dict[str, Any]) -> None:
+    changes = {"USD": -60}
+
+    assert next_head(b"", replace(RECORD, **change), 1, changes) != next_head(b"", RECORD, 1, changes)
+
+
+def test_the_head_stands_for_the_amounts_the_place_and_all_that_came_before() -> None:
+    heads = {
+        next_head(b"", RECORD, 1, {"USD": -60}),
+        next_head(b"", RECORD, 1, {"USD": -61}),
+        next_head(b"", RECORD, 1, {"EUR": -60}),
+        next_head(b"", RECORD, 2, {"USD": -60}),
+        next_head(b"x", RECORD, 1, {"USD": -60}),
+    }
+    assert len(heads) == 5

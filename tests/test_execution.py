@@ -1,0 +1,372 @@
+"""The execution loop, outcome by outcome: what the answer to a commit means for the order, and what it cost to find out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.money import UNITS_PER_ONE
+from chalicelib.domain.order import Order
+from chalicelib.engine import Engine, build
+from chalicelib.errors import (
+    AssetHalted,
+    AssetNotFound,
+    Contention,
+    DatastoreUnavailable,
+    IdempotencyKeyReused,
+)
+from chalicelib.execution import Execution
+from tests.support.faults import (
+    WRITE,
+    Fault,
+    FaultyDatastore,
+    VirtualTime,
+    before,
+    conflict,
+    reply_lost,
+    request_lost,
+    throttled,
+)
+from tests.support.market import Market, new_key
+
+
+@dataclass
+class Process:
+    """One Lambda's engine: its own caches, over a datastore that fails on demand, in a time of its own."""
+
+    engine: Engine
+    datastore: FaultyDatastore
+    time: VirtualTime
+
+    def execute(self, order: Order) -> Execution:
+        return self.engine.executor.execute(order, self.engine.patience())
+
+
+@pytest.fixture
+def new_process(moto_market: Market) -> Callable[[], Process]:
+    def new_process() -> Process:
+        settings = replace(moto_market.settings, price_age_ms=1_000)
+        datastore, time = FaultyDatastore(moto_market.datastore), VirtualTime()
+        return Process(build(settings, datastore, time.world), datastore, time)
+
+    return new_process
+
+
+@pytest.fixture
+def process(new_process: Callable[[], Process]) -> Process:
+    return new_process()
+
+
+@pytest.fixture
+def user(moto_market: Market) -> int:
+    return moto_market.new_user(USD="100000")
+
+
+def buy(user: int, quantity: int = 1, key: str | None = None, symbol: str = "BTC") -> Order:
+    return Order(user, key or new_key(), symbol, "USD", quantity * UNITS_PER_ONE, str(quantity))
+
+
+def warm(process: Process, user: int) -> None:
+    """Prices and account are known, and 0.0005 USD are spent."""
+    process.execute(replace(buy(user), quantity_units=1))
+    process.datastore.calls.clear()
+
+
+def fills(market: Market, user: int) -> int:
+    return sum(record.movement is not None and record.key.startswith("order#") for record in market.records(user))
+
+
+# What an order costs.
+
+
+def test_a_warm_fill_is_one_request(process: Process, user: int) -> None:
+    process.execute(buy(user))
+    process.datastore.calls.clear()
+
+    assert process.execute(buy(user)).record.status == 200
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_warm_refusal_is_one_request(process: Process, user: int) -> None:
+    process.execute(buy(user))
+    process.datastore.calls.clear()
+
+    assert process.execute(buy(user, 9)).record.status == 402
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_warm_replay_is_one_request(process: Process, user: int) -> None:
+    order = buy(user)
+    first = process.execute(order)
+    process.datastore.calls.clear()
+
+    again = process.execute(order)
+
+    assert (again.record, again.replayed) == (first.record, True)
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_cold_order_reads_prices_and_account_first(process: Process, user: int) -> None:
+    process.execute(buy(user))
+
+    assert process.datastore.calls == ["BatchGetItem", "GetItem", WRITE]
+
+
+def test_a_warm_portfolio_is_one_request(process: Process, user: int) -> None:
+    process.engine.queries.portfolio(user, process.engine.patience())
+    process.datastore.calls.clear()
+
+    process.engine.queries.portfolio(user, process.engine.patience())
+
+    assert process.datastore.calls == ["GetItem"]
+
+
+def test_a_price_is_used_until_its_age_and_not_after(process: Process, user: int) -> None:
+    process.execute(buy(user, symbol="SOL"))
+    process.datastore.calls.clear()
+
+    process.time.elapsed_s = 1.0
+    process.execute(buy(user, symbol="SOL"))
+    assert process.datastore.calls == [WRITE]
+
+    process.time.elapsed_s = 1.001
+    process.execute(buy(user, symbol="SOL"))
+    assert process.datastore.calls == [WRITE, "BatchGetItem", WRITE]
+
+
+def test_an_unknown_asset_costs_a_look_at_the_key(process: Process, user: int) -> None:
+    for calls in (["BatchGetItem", "GetItem"], ["GetItem"]):
+        process.datastore.calls.clear()
+        with pytest.raises(AssetNotFound):
+            process.execute(buy(user, symbol="NOPE"))
+        assert process.datastore.calls == calls
+
+
+# What the answers mean, in their order of precedence.
+
+
+def test_the_key_comes_before_the_account(new_process: Callable[[], Process], user: int) -> None:
+    """Another process filled the order and spent the rest: both conditions fail, and the answer is the stored one."""
+    one, other = new_process(), new_process()
+    warm(one, user)
+    order = buy(user)
+    first = other.execute(order)
+    other.execute(buy(user, 499, symbol="SOL"))
+
+    again = one.execute(order)
+
+    assert (again.record, again.replayed, again.attempts) == (first.record, True, 1)
+
+
+def test_a_replay_brings_the_account_up_to_date(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    order = buy(user)
+    other.execute(order)
+    one.execute(order)
+    one.datastore.calls.clear()
+
+    assert one.execute(buy(user)).attempts == 1
+    assert one.datastore.calls == [WRITE]
+
+
+def test_an_account_that_moved_on_is_decided_anew_on_what_came_back(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    other.execute(buy(user))
+
+    execution = one.execute(buy(user))
+
+    assert (execution.record.status, execution.attempts) == (402, 2)  # too little is left for a second BTC
+    assert one.datastore.calls == [WRITE, WRITE]
+    assert one.time.waits_s == []
+
+
+def test_a_refusal_by_a_stale_view_is_not_stored(new_process: Callable[[], Process], moto_market: Market, user: int) -> None:
+    one = new_process()
+    warm(one, user)
+    moto_market.fund(user, "USD", "1000000")
+
+    assert one.execute(buy(user, 10)).record.status == 200
+
+
+def test_transactions_that_meet_are_tried_again_after_a_wait(process: Process, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, conflict, conflict)
+
+    execution = process.execute(buy(user))
+
+    assert (execution.record.status, execution.attempts) == (200, 3)
+    assert len(process.time.waits_s) == 2
+    assert all(0 < wait < 0.1 for wait in process.time.waits_s)
+
+
+def test_an_account_that_stays_busy_to_the_deadline_is_contention(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(Contention):
+        process.execute(buy(user))
+
+    assert fills(moto_market, user) == 1
+    assert process.time.elapsed_s <= 20
+
+
+def test_a_throttled_order_waits_longer_each_time(process: Process, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, throttled, throttled, throttled)
+
+    assert process.execute(buy(user)).record.status == 200
+    assert process.time.waits_s == sorted(process.time.waits_s)
+    assert process.time.waits_s[-1] > process.time.waits_s[0]
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "GetItem", WRITE])
+@pytest.mark.parametrize("fault", [throttled, request_lost])
+def test_a_datastore_out_of_reach_to_the_deadline_is_unavailable(
+    process: Process, user: int, operation: str, fault: Fault
+) -> None:
+    process.datastore.for_ever[operation] = fault
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user))
+
+    worst_case_s = 3
+    assert 20 - worst_case_s - 2.1 <= process.time.elapsed_s <= 20
+
+
+def test_a_reply_that_was_lost_is_found_under_the_key(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, reply_lost)
+
+    execution = process.execute(buy(user))
+
+    assert execution.record.status == 200
+    assert not execution.replayed, "this request decided it"
+    assert fills(moto_market, user) == 2
+
+
+def test_a_request_that_was_lost_is_sent_again(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, request_lost)
+
+    execution = process.execute(buy(user))
+
+    assert (execution.record.status, execution.replayed) == (200, False)
+    assert fills(moto_market, user) == 2
+
+
+def test_a_lost_reply_is_told_apart_from_another_requests_decision(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    other.time.elapsed_s = 0.5
+    order = buy(user)
+    one.datastore.fail(WRITE, request_lost, before(lambda: other.execute(order)))
+
+    assert one.execute(order).replayed
+
+
+@pytest.mark.parametrize("what_happens", ["removed", "halted"])
+def test_after_a_silence_nothing_is_said_that_is_not_stored(
+    process: Process, moto_market: Market, user: int, what_happens: str
+) -> None:
+    """The asset goes while an attempt is unanswered: "not found" or "halted" would claim that nothing happened."""
+    moto_market.list_asset("LEAVES", "1")
+
+    def silence(_: object) -> dict[str, object]:
+        process.time.elapsed_s += 2
+        if what_happens == "halted":
+            moto_market.list_asset("LEAVES", "1", halted=True)
+        else:
+            moto_market.remove_asset("LEAVES")
+        return request_lost(dict)
+
+    process.datastore.fail(WRITE, silence)
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user, symbol="LEAVES"))
+
+
+def test_after_a_silence_what_is_stored_is_said_although_the_asset_is_gone(
+    process: Process, moto_market: Market, user: int
+) -> None:
+    moto_market.list_asset("LEFT", "1")
+
+    def filled_in_silence(send: Callable[[], dict[str, object]]) -> dict[str, object]:
+        send()
+        process.time.elapsed_s += 2
+        moto_market.remove_asset("LEFT")
+        return request_lost(dict)
+
+    process.datastore.fail(WRITE, filled_in_silence)
+
+    execution = process.execute(buy(user, symbol="LEFT"))
+
+    assert (execution.record.status, execution.replayed) == (200, False)
+
+
+def test_contention_after_a_silence_is_not_called_contention(process: Process, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, request_lost)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user))
+
+
+@pytest.mark.parametrize("other", [{"quantity": 2}, {"symbol": "NOPE"}, {"quantity": 10**6}])
+def test_a_used_key_wins_over_what_is_wrong_with_the_other_order(process: Process, user: int, other: dict[str, Any]) -> None:
+    order = buy(user)
+    process.execute(order)
+
+    with pytest.raises(IdempotencyKeyReused, match=r"BUY 1\.00000000 BTC WITH USD"):
+        process.execute(buy(user, key=order.idempotency_key, **other))
+
+
+def test_a_halted_asset_decides_nothing(process: Process, moto_market: Market, user: int) -> None:
+    moto_market.list_asset("HALT", "1", halted=True)
+
+    with pytest.raises(AssetHalted):
+        process.execute(buy(user, symbol="HALT"))
+
+    assert fills(moto_market, user) == 0
+
+
+def test_no_call_starts_that_might_outlast_the_deadline(process: Process, user: int) -> None:
+    """Each silence takes the whole of a call's time-outs; what is left decides whether another call may start."""
+    started: list[float] = []
+
+    def silence(_: object) -> dict[str, object]:
+        started.append(process.time.elapsed_s)
+        process.time.elapsed_s += 3
+        return request_lost(dict)
+
+    process.datastore.for_ever = {"BatchGetItem": silence, "GetItem": silence, WRITE: silence}
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user))
+
+    assert len(started) > 1
+    assert started[-1] <= 20 - 3
+    assert process.time.elapsed_s <= 20
+
+
+def test_a_lambda_that_has_less_time_left_stops_earlier(process: Process, user: int) -> None:
+    process.datastore.for_ever[WRITE] = throttled
+
+    with pytest.raises(DatastoreUnavailable):
+        process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=5_000))
+
+    assert process.time.elapsed_s < 1.6
+
+
+def test_a_bug_is_not_retried(process: Process, user: int) -> None:
+    def misconfigured(_: object) -> dict[str, object]:
+        raise LookupError("no such table")
+
+    process.datastore.for_ever[WRITE] = misconfigured
+
+    with pytest.raises(LookupError):
+        process.execute(buy(user))
+
+    assert process.datastore.calls.count(WRITE) == 1
