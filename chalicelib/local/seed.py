@@ -4,17 +4,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.funding import fund, funding_key
+from chalicelib.domain.funding import Transfer
 from chalicelib.domain.money import UNITS_PER_ONE
 from chalicelib.domain.time import rfc3339
 from chalicelib.engine import Engine
-from chalicelib.store.ledger import AccountMoved, Committed, KeyTaken
+from chalicelib.funding import transfer_once
 from chalicelib.store.tables import Tables
 
 PRICES_USD = {"BTC": 50_000, "ETH": 3_000, "SOL": 100, "USD": 1}
-USER_ID = 1
-USD = 100_000
-KEY = "seed"
+FUNDING = Transfer(user_id=1, key="seed", symbol="USD", units=100_000 * UNITS_PER_ONE)
 
 
 def seed(engine: Engine, client: Any) -> None:
@@ -24,7 +22,7 @@ def seed(engine: Engine, client: Any) -> None:
     operator's later changes are not undone.
     """
     patience = engine.patience()
-    if engine.ledger.read_record(USER_ID, funding_key(KEY), patience) is not None:
+    if engine.ledger.read_record(FUNDING.user_id, FUNDING.record_key, patience) is not None:
         return
     table = Tables.of(engine.settings.table_prefix).assets
     for symbol, price in PRICES_USD.items():
@@ -39,19 +37,4 @@ def seed(engine: Engine, client: Any) -> None:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-    fund_once(engine, USER_ID, KEY, "USD", USD * UNITS_PER_ONE)
-
-
-def fund_once(engine: Engine, user_id: int, key: str, symbol: str, units: int) -> None:
-    """Credits an account once per key."""
-    patience = engine.patience()
-    account = engine.ledger.read_account(user_id, patience)
-    while True:
-        _, record = fund(account, key, symbol, units, engine.world.now())
-        match engine.ledger.commit(record, account, patience):
-            case Committed() | KeyTaken():
-                return
-            case AccountMoved(moved):
-                account = moved
-            case _:
-                patience.wait_busy()
+    transfer_once(engine, FUNDING)

@@ -17,9 +17,10 @@ import requests
 
 from chalicelib.config import Settings
 from chalicelib.domain.account import Account, Record
+from chalicelib.domain.funding import Transfer
 from chalicelib.domain.money import units_from
 from chalicelib.engine import Engine, build
-from chalicelib.local.seed import fund_once
+from chalicelib.funding import transfer_once
 from chalicelib.store.connection import DynamoDB
 from chalicelib.store.tables import Tables, asset_key, number, record_from
 
@@ -112,7 +113,7 @@ class Market:
         return user_id
 
     def fund(self, user_id: int, symbol: str, amount: str) -> None:
-        fund_once(self.engine, user_id, new_key(), symbol, units_from(Decimal(amount)))
+        transfer_once(self.engine, Transfer(user_id, new_key(), symbol, units_from(Decimal(amount))))
 
     def list_asset(self, symbol: str, price: str, *, halted: bool = False) -> None:
         item = {
