@@ -9,17 +9,19 @@ from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
-from chalicelib import __version__, docs, log
+from chalicelib import __version__, authorizer, docs, log
 from chalicelib.config import Settings
 from chalicelib.engine import Engine, build
 from chalicelib.errors import EngineError, InternalError, RouteNotFound
 from chalicelib.http import assets_body, portfolio_body, read_headers, read_order, read_user_id
+from chalicelib.identity import Caller, read_caller
 from chalicelib.patience import Patience, utc_now
 from chalicelib.store.connection import DynamoDB
 
 log.configure()
 settings = Settings.from_environment()
 app = Chalice(app_name="hft-trading-engine", configure_logs=False)
+app.register_blueprint(authorizer.blueprint)
 
 _engine: Engine | None = None
 _engine_lock = Lock()
@@ -46,10 +48,13 @@ elif "AWS_CHALICE_CLI_MODE" in os.environ:
     server.install(warm_up=engine)
 
 
-def route(path: str, method: str = "GET") -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Registers a view for a path: it takes the request and the path's parameters; what it raises becomes the contract's error.
+def route(
+    path: str, method: str = "GET", *, public: bool = False
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Registers a view for a path: it takes the request, the caller unless it is `public`, and the path's parameters.
 
-    Errors are mapped here, around the view, because Chalice turns an exception into a response before any middleware sees it.
+    What it raises becomes the contract's error, here around the view: Chalice turns an exception into a response before any
+    middleware sees it.
     """
 
     def register(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -59,7 +64,8 @@ def route(path: str, method: str = "GET") -> Callable[[Callable[..., Response]],
             assert request is not None, "Chalice sets it before it calls a view"
             request_id = _request_id(request)
             try:
-                response = view(request, **parameters)
+                caller = () if public else (read_caller(request.context, utc_now()),)
+                response = view(request, *caller, **parameters)
             except EngineError as error:
                 log.info("refused", request_id=request_id, route=path, error_code=error.code, message=str(error))
                 response = _error(error)
@@ -71,7 +77,8 @@ def route(path: str, method: str = "GET") -> Callable[[Callable[..., Response]],
             return response
 
         # The content type does not matter: what counts is whether the body is JSON.
-        app.route(path, methods=[method], content_types=["*/*"])(guarded)
+        door = None if public else authorizer.authorizer
+        app.route(path, methods=[method], content_types=["*/*"], authorizer=door)(guarded)
         return guarded
 
     return register
@@ -98,16 +105,16 @@ def _patience(request: Request, here: Engine) -> Patience:
 
 
 def _error(error: EngineError) -> Response:
-    response = _json(error.body(utc_now()), error.status)
+    response = _json(error.body(utc_now()), error.status, error.headers)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 
 @route("/api/v1/trading/execute", "POST")
-def execute(request: Request) -> Response:
+def execute(request: Request, caller: Caller) -> Response:
     """A market BUY."""
-    order = read_order(_body(request), read_headers(request.to_original_event()))
+    order = read_order(_body(request), read_headers(request.to_original_event()), caller)
     here = engine()
     execution = here.executor.execute(order, _patience(request, here))
     record = execution.record
@@ -127,27 +134,28 @@ def execute(request: Request) -> Response:
 
 
 @route("/api/v1/trading/portfolio/{user_id}")
-def portfolio(request: Request, user_id: str) -> Response:
+def portfolio(request: Request, caller: Caller, user_id: str) -> Response:
     """What a user holds, and what it is worth."""
     number = read_user_id(user_id)
+    caller.require(number)
     here = engine()
     return _json(portfolio_body(here.queries.portfolio(number, _patience(request, here))))
 
 
 @route("/api/v1/trading/assets")
-def assets(request: Request) -> Response:
+def assets(request: Request, _: Caller) -> Response:
     """What can be traded, at what price."""
     here = engine()
     return _json(assets_body(here.queries.assets(_patience(request, here))))
 
 
-@route("/health")
+@route("/health", public=True)
 def health(_: Request) -> Response:
     """Whether the process answers; it asks nothing of the datastore."""
     return _json(json.dumps({"status": "ok", "engine": f"HFT Trading Engine v{__version__}"}))
 
 
-@route("/openapi.json")
+@route("/openapi.json", public=True)
 def openapi(_: Request) -> Response:
     """The description of this API."""
     from chalicelib.openapi import document  # nothing that trades needs it
@@ -155,7 +163,7 @@ def openapi(_: Request) -> Response:
     return _json(json.dumps(document()))
 
 
-@route("/docs")
+@route("/docs", public=True)
 def docs_page(request: Request) -> Response:
     """Swagger UI."""
     return Response(
@@ -164,7 +172,7 @@ def docs_page(request: Request) -> Response:
     )
 
 
-@route("/docs/{asset}")
+@route("/docs/{asset}", public=True)
 def docs_asset(_: Request, asset: str) -> Response:
     """What the page is made of."""
     found = docs.asset(asset)

@@ -2,6 +2,8 @@
 
 EngineError
 ├── final: the same request gets the same answer
+│   ├── Unauthenticated          401 ERR_UNAUTHENTICATED          no token, or none that counts
+│   ├── Forbidden                403 ERR_FORBIDDEN                another's account, whether it exists or not
 │   ├── ValidationFailed         422 ERR_VALIDATION               names each field
 │   ├── IdempotencyKeyRequired   400 ERR_IDEMPOTENCY_REQUIRED
 │   ├── IdempotencyKeyReused     422 ERR_IDEMPOTENCY_KEY_REUSED   the key stands for another order
@@ -18,7 +20,7 @@ EngineError
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -41,6 +43,8 @@ class EngineError(Exception):
     code: ClassVar[str]
     retry_after_s: ClassVar[int | None] = None
     """Seconds to wait before the same request; `None` where it would only get the same answer."""
+    headers: ClassVar[Mapping[str, str]] = {}
+    """What the response's header has to say beside the body."""
     details: Sequence[Detail] = ()
 
     def body(self, at: datetime) -> str:
@@ -54,6 +58,27 @@ class EngineError(Exception):
         if self.details:
             body["details"] = [{"field": detail.field, "message": detail.message} for detail in self.details]
         return json.dumps(body)
+
+
+class Unauthenticated(EngineError):
+    """No token, or none that counts. Which of the two, and why, is nobody's business but the log's."""
+
+    status = 401
+    code = "ERR_UNAUTHENTICATED"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__("A valid token is required, in the header: Authorization: Bearer <token>")
+
+
+class Forbidden(EngineError):
+    """Another's account. Whether there is one is not said."""
+
+    status = 403
+    code = "ERR_FORBIDDEN"
+
+    def __init__(self) -> None:
+        super().__init__("The token is for another account than the one asked for")
 
 
 class ValidationFailed(EngineError):

@@ -10,6 +10,7 @@ from chalicelib.domain.pricing import Asset
 from chalicelib.domain.time import rfc3339
 from chalicelib.errors import Detail, IdempotencyKeyRequired, TooLarge, ValidationFailed
 from chalicelib.fields import BLANKS, ORDER_FIELDS, Json, JsonNumber, Refused, idempotency_key, user_id_from_text
+from chalicelib.identity import Caller
 from chalicelib.queries import Portfolio
 
 MAX_BODY_BYTES = 16 * 1024
@@ -29,14 +30,16 @@ def read_headers(event: Mapping[str, Any]) -> Headers:
     return headers
 
 
-def read_order(body: bytes, headers: Headers) -> Order:
-    """The order in a request.
+def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
+    """The order in a request of this caller's.
 
     Raises, in the order of the checks:
-        TooLarge, ValidationFailed: the body is not an order; every field that is wrong is named.
+        TooLarge, ValidationFailed: the body is no JSON object, so that no telling whose account it is about.
+        Forbidden: its `user_id` is another's, whatever else is wrong with it.
+        ValidationFailed: the body is not an order; every field that is wrong is named, an unreadable `user_id` included.
         IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
     """
-    fields = _read_fields(body)
+    fields = _read_fields(parse_object(body), caller)
     return Order(
         user_id=fields["user_id"],
         idempotency_key=_read_key(headers),
@@ -59,8 +62,7 @@ def read_user_id(text: str) -> int:
         raise ValidationFailed(Detail("user_id", str(refused))) from None
 
 
-def _read_fields(body: bytes) -> dict[str, Any]:
-    given = _parse_object(body)
+def _read_fields(given: Mapping[str, Json], caller: Caller) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     wrong: list[Detail] = []
     for field in ORDER_FIELDS:
@@ -71,6 +73,8 @@ def _read_fields(body: bytes) -> dict[str, Any]:
             fields[field.name] = field.read(given[field.name])
         except Refused as refused:
             wrong.append(Detail(field.name, str(refused)))
+    if "user_id" in fields:  # before anything about the rest of an order that is not for the caller to send
+        caller.require(fields["user_id"])
     known = {field.name for field in ORDER_FIELDS}
     # A client that sends {"side": "SELL"} must not find that it bought.
     wrong.extend(Detail(_shown(name), "is not a field of an order") for name in given if name not in known)
@@ -81,7 +85,12 @@ def _read_fields(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _parse_object(body: bytes) -> dict[str, Json]:
+def parse_object(body: bytes) -> dict[str, Json]:
+    """The JSON object that a body is; a number in it is a `JsonNumber`, digits as they were written.
+
+    Raises:
+        TooLarge, ValidationFailed: it is none.
+    """
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(MAX_BODY_BYTES)
     try:

@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import chalice.local
 from chalice.app import Chalice
@@ -21,6 +21,8 @@ from chalice.local import ChaliceRequestHandler, LocalDevServer, LocalGateway, L
 from chalicelib import __version__
 from chalicelib.errors import Detail, EngineError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
 from chalicelib.http import MAX_BODY_BYTES
+from chalicelib.local.datastore import is_loopback
+from chalicelib.local.identity import Door, is_open
 from chalicelib.patience import utc_now
 
 MAX_LINE_BYTES = 8 * 1024
@@ -38,6 +40,10 @@ class Headers(dict[str, str]):
 class Gateway(LocalGateway):
     """Chalice's stand-in for API Gateway, with the contract's error shape for what a gateway answers by itself."""
 
+    def __init__(self, app_object: Chalice, config: Config) -> None:
+        super().__init__(app_object, config)
+        self._authorizer = Door(app_object)
+
     def _generate_lambda_event(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
         try:
             event: dict[str, Any] = super()._generate_lambda_event(method, path, headers, body)
@@ -48,7 +54,10 @@ class Gateway(LocalGateway):
 
     def handle_request(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
         """One request's answer, as Lambda's proxy integration gives it."""
-        answer: dict[str, Any] = super().handle_request(method, path, headers, body)
+        try:
+            answer: dict[str, Any] = super().handle_request(method, path, headers, body)
+        except EngineError as error:  # the door's: what a route raises, the route answers
+            raise Answer(error) from None
         if answer["statusCode"] == HTTPStatus.METHOD_NOT_ALLOWED:
             raise Answer(MethodNotAllowed(), Allow=answer["headers"]["Allow"])
         return answer
@@ -58,7 +67,7 @@ class Answer(LocalGatewayException):
     """An error that the gateway answers by itself, in the contract's shape."""
 
     def __init__(self, error: EngineError, status: int | None = None, **headers: str) -> None:
-        super().__init__({"X-Request-Id": str(uuid.uuid4()), **headers}, error.body(utc_now()).encode())
+        super().__init__({"X-Request-Id": str(uuid.uuid4()), **error.headers, **headers}, error.body(utc_now()).encode())
         self.CODE = status or error.status
 
 
@@ -167,16 +176,19 @@ def install(warm_up: Callable[[], Any]) -> None:
     class DevServer(LocalDevServer):
         def __init__(self, app_object: Chalice, config: Config, host: str, port: int) -> None:
             try:
+                open_door = is_open()
+            except ValueError as error:
+                _end(str(error))
+            try:
                 super().__init__(app_object, config, host, port, handler_cls=Handler, server_cls=Server)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
-                print(f"Port {port} is in use. Choose another: make run PORT={port + 1}", file=sys.stderr)
-                # Under Chalice's reloader this is not the main thread, and an exception here would leave it waiting for ever.
-                sys.stderr.flush()
-                os._exit(1)
+                _end(f"Port {port} is in use. Choose another: make run PORT={port + 1}")
             engine = warm_up()
-            print(banner(host, self.server.server_address[1], engine.settings.datastore_endpoint), flush=True)
+            print(
+                banner(host, self.server.server_address[1], engine.settings.datastore_endpoint, open_door=open_door), flush=True
+            )
 
         def serve_forever(self) -> None:
             self.server.serve_forever()
@@ -184,19 +196,34 @@ def install(warm_up: Callable[[], Any]) -> None:
     chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
 
 
-def banner(host: str, port: int, endpoint: str | None) -> str:
-    """What to open and what to try."""
+def _end(reason: str) -> NoReturn:
+    """Ends the process. Under Chalice's reloader this is not the main thread: an exception would leave it waiting for ever."""
+    print(reason, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def banner(host: str, port: int, endpoint: str | None, *, open_door: bool) -> str:
+    """What to open, what to try, and who can."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
     url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
     order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
     state = f"in the engine at {endpoint}" if endpoint else "in this process's memory: it is gone when the process ends"
+    header = "" if open_door else ' -H "Authorization: Bearer $TOKEN"'
     lines = [
         f"HFT Trading Engine v{__version__}",
         f"  Swagger UI  {url}/docs",
         f"  Portfolio   {url}/api/v1/trading/portfolio/1",
-        f"  An order    curl -s -X POST {url}/api/v1/trading/execute -H 'X-Idempotency-Key: order-1' -d '{order}'",
+        f"  An order    curl -s -X POST {url}/api/v1/trading/execute{header} -H 'X-Idempotency-Key: order-1' -d '{order}'",
         f"  State       {state}",
+        f"  Identity    {IDENTITY_OPEN if open_door else IDENTITY_CLOSED}",
     ]
-    if everywhere:
-        lines.append("  Reach       every machine that can reach this one: anybody there can trade")
+    if not is_loopback(f"//{host}"):
+        lines.append(f"  Reach       {REACH_OPEN if open_door else REACH_CLOSED}")
     return "\n".join(lines)
+
+
+IDENTITY_OPEN = "open: a request without a token may trade for any account. HFT_TOKEN_SECRET or HFT_TOKEN_JWKS_URL closes it"
+IDENTITY_CLOSED = "closed: a request needs a token, and trades for that token's account. For the shared secret: make token USER=1"
+REACH_OPEN = """every machine that can reach this one
+  WARNING     Anybody there can trade for every account and look into it: nobody is asked for a token"""
+REACH_CLOSED = "every machine that can reach this one, and no token travels encrypted"

@@ -1,0 +1,72 @@
+"""The door of a local run: open, unless tokens are configured.
+
+    HFT_TOKEN_* is           a request without a token                a request with one
+    ─────────────────────    ─────────────────────────────────────    ─────────────────────────────────
+    not set: open            is let in, for whichever account it      is refused: nobody could check it
+                             asks for
+    set: closed              is refused, as in a deployed stage       is checked, as in a deployed stage
+
+All of the openness is here: the application is the deployed one, and sees callers that an authorizer has let in.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from chalice.local import ForbiddenError, LocalGatewayAuthorizer, NotAuthorizedError
+
+from chalicelib import log
+from chalicelib.authorizer import verifier
+from chalicelib.errors import EngineError, InternalError, Unauthenticated
+from chalicelib.fields import USER_ID, Refused
+from chalicelib.http import parse_object, read_user_id
+from chalicelib.identity import Caller
+from chalicelib.patience import utc_now
+
+ANYBODY = 1
+"""Who asks for no account in particular."""
+
+VISIT = timedelta(minutes=1)
+
+
+def is_open() -> bool:
+    """Whether requests without a token are let in.
+
+    Raises:
+        ValueError: what is configured is broken.
+    """
+    return verifier() is None
+
+
+class Door(LocalGatewayAuthorizer):
+    """API Gateway's side of the authorizer. Where API Gateway would answer by itself, the contract's error is raised."""
+
+    def authorize(self, raw_path: str, lambda_event: dict[str, Any], lambda_context: Any) -> tuple[dict[str, Any], Any]:
+        """Lets a request in, with its caller in its context.
+
+        Raises:
+            Unauthenticated: it has no token that counts.
+            InternalError: the authorizer failed.
+        """
+        if is_open() and "authorization" not in lambda_event["headers"]:
+            visitor = Caller(_account_asked_for(lambda_event), int((utc_now() + VISIT).timestamp()))
+            lambda_event["requestContext"]["authorizer"] = visitor.context()
+            return lambda_event, lambda_context
+        try:
+            return super().authorize(raw_path, lambda_event, lambda_context)
+        except (NotAuthorizedError, ForbiddenError):
+            raise Unauthenticated from None
+        except Exception as error:  # noqa: BLE001  (a gateway does not fall over with its authorizer)
+            log.bug(error, request_id=lambda_context.aws_request_id)
+            raise InternalError from None
+
+
+def _account_asked_for(event: dict[str, Any]) -> int:
+    """Read as the routes read it. Where they could not, it is for them to say so: to anybody."""
+    path = event["pathParameters"]
+    try:
+        if "user_id" in path:
+            return read_user_id(path["user_id"])
+        user_id: int = USER_ID.read(parse_object(event["body"] or b"").get("user_id"))
+    except (EngineError, Refused):
+        return ANYBODY
+    return user_id
