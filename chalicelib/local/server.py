@@ -166,6 +166,11 @@ class Server(ThreadedHTTPServer):
 
     request_queue_size = 1024
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of this server's."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 def install(warm_up: Callable[[], Any]) -> None:
     """Makes `chalice local` serve with the classes above. `warm_up` makes the engine ready before the first request comes.

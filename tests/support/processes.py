@@ -63,7 +63,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
             raise AssertionError(f"it ended with {process.returncode}:\n{log.read_text()}")
         try:
             requests.get(url, timeout=5)
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.05)
         else:
             return
