@@ -6,11 +6,12 @@ where they would otherwise cancel each other's transactions.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
 from chalicelib.domain.account import Account
+from chalicelib.patience import TimedLock
 
 
 class Seat:
@@ -18,9 +19,9 @@ class Seat:
 
     __slots__ = ("account", "turn", "users")
 
-    def __init__(self) -> None:
+    def __init__(self, turn: TimedLock) -> None:
         self.account: Account | None = None
-        self.turn = Lock()
+        self.turn = turn
         self.users = 0
 
 
@@ -31,8 +32,9 @@ class NoTurn(Exception):
 class AccountCache:
     """Seats by user, the least recently used given up first. A seat that somebody sits on or waits for is never given up."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, new_lock: Callable[[], TimedLock] = Lock) -> None:
         self._capacity = capacity
+        self._new_lock = new_lock
         self._seats: OrderedDict[int, Seat] = OrderedDict()
         self._lock = Lock()
 
@@ -56,7 +58,7 @@ class AccountCache:
 
     def _take(self, user_id: int) -> Seat:
         with self._lock:
-            seat = self._seats.setdefault(user_id, Seat())
+            seat = self._seats.setdefault(user_id, Seat(self._new_lock()))
             self._seats.move_to_end(user_id)
             seat.users += 1
             return seat

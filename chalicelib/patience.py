@@ -1,10 +1,12 @@
-"""How long a request may try, and how it waits in between. Clock, sleep and randomness are handed in."""
+"""How long a request may try, and how it waits in between. Clock, sleep, randomness and locks are handed in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
+from threading import Lock
 from time import monotonic, sleep
+from typing import Protocol
 
 BUSY_WAIT_S = 0.005
 """The unit of waiting for a busy account: about what one transaction takes, so that a wait lets one other finish."""
@@ -23,6 +25,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class TimedLock(Protocol):
+    """What is used of `threading.Lock` where one request waits for another."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Waits for the lock, `timeout` seconds at most. Returns whether it came."""
+        ...
+
+    def release(self) -> None:
+        """Gives it back."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What a request needs of the world outside: replaced as a whole where time is simulated."""
@@ -33,6 +47,7 @@ class World:
     """Uniform in [0, 1)."""
 
     now: Callable[[], datetime] = utc_now
+    new_lock: Callable[[], TimedLock] = Lock
 
 
 class TimeUp(Exception):
