@@ -18,7 +18,7 @@ def definitions(prefix: str) -> list[dict[str, Any]]:
         {"TableName": properties["TableName"]["Fn::Sub"].replace(PREFIX_PARAMETER, prefix)}
         | {name: properties[name] for name in CREATE_PROPERTIES}
         for properties in (
-            resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::DynamoDB::Table"
+            resource["Properties"] for resource in resources.values() if resource.get("Type") == "AWS::DynamoDB::Table"
         )
     ]
 
