@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint pins clean setup port
+.PHONY: help run test lint pins clean setup port token
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
@@ -14,6 +14,7 @@ help:
 	@echo 'make lint   formatting, ruff, mypy'
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
+	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN'
 	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
 
 run: port setup
@@ -45,3 +46,8 @@ setup:
 port:
 	@case "$$PORT" in '' | *[!0-9]* | ??????*) false ;; *) [ "$$PORT" -le 65535 ] ;; esac || \
 		{ echo "PORT must be a number from 0 to 65535, not '$$PORT'" >&2; exit 1; }
+
+# Every shell has a USER, and it is no account of ours: only `make token USER=…` counts.
+token: export USER =
+token: setup
+	@.venv/bin/python -m ops.token --user "$$USER"

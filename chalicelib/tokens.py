@@ -48,7 +48,7 @@ class Keys(Protocol):
         """With what they may have been used."""
         ...
 
-    def key(self, token: str) -> Any:
+    def key(self, token: str, /) -> Any:
         """The key for a token, as PyJWT takes it.
 
         Raises:
@@ -70,8 +70,8 @@ class SharedSecret:
                 f"The secret for tokens has {len(self._key)} bytes; it needs {MIN_SECRET_BYTES}: openssl rand -hex 32"
             )
 
-    def key(self, token: str) -> bytes:  # noqa: ARG002  (the same for each)
-        """See `Keys.key`."""
+    def key(self, _: str = "") -> bytes:
+        """See `Keys.key`. It is the same for every token."""
         return self._key
 
 
