@@ -21,7 +21,8 @@ TABLE_PREFIX = "hft-dev"
 """What the default stage of .chalice/config.json sets: `chalice local` lets it win over the environment."""
 
 # Before anything imports the app, which reads its settings then: no endpoint, account or setting of this machine's.
-os.environ.update(environment(HFT_PRICE_AGE_MS=PRICE_AGE_MS, HFT_TABLE_PREFIX=TABLE_PREFIX))
+_credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # an emulator checks none, the SDK wants some
+os.environ.update(environment(HFT_PRICE_AGE_MS=PRICE_AGE_MS, HFT_TABLE_PREFIX=TABLE_PREFIX) | _credentials)
 for _name in [
     name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"))
 ]:
