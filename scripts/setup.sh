@@ -52,6 +52,6 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 echo "Setting up .venv with Python $version: this takes a minute or two, once"
 rm -f .venv/ready
 "$python" -m venv --clear .venv || fail "Making .venv failed: the reason stands above"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements-dev.txt ||
+.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-input -r requirements-dev.txt ||
     fail "Installing requirements-dev.txt failed: the reason stands above, and the same command tries again"
 expected .venv/bin/python >.venv/ready

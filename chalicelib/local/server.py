@@ -10,6 +10,7 @@ import re
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -188,7 +189,7 @@ def install(warm_up: Callable[[], Any]) -> None:
                 super().__init__(app_object, config, host, port, handler_cls=Handler, server_cls=Server)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
-                    raise
+                    _end(f"Cannot listen on {host}, port {port}: {error.strerror}")
                 _end(f"Port {port} is in use. Choose another: make run PORT={port + 1}")
             engine = warm_up()
             print(
@@ -196,7 +197,8 @@ def install(warm_up: Callable[[], Any]) -> None:
             )
 
         def serve_forever(self) -> None:
-            self.server.serve_forever()
+            with suppress(KeyboardInterrupt):  # Ctrl-C is how a local run ends
+                self.server.serve_forever()
 
     chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
 
