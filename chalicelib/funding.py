@@ -4,6 +4,7 @@ It differs in one point: a refusal is not stored. So the key is looked up before
 yesterday is done, however little the account holds today.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.account import Account, Record
@@ -63,7 +64,7 @@ def transfer_once(engine: Engine, wanted: Transfer) -> Transferred:  # noqa: C90
                 case Committed():
                     return Transferred(record, replayed=False)
                 case KeyTaken(stored):
-                    return _outcome(wanted, stored, unanswered)
+                    return outcome(wanted, stored, unanswered)
                 case AccountMoved(moved):
                     account = moved
                 case Conflict():
@@ -78,13 +79,18 @@ def _made_before(
     """The outcome that the key has already, for a transfer that cannot be made now."""
     stored = engine.ledger.read_record(wanted.user_id, wanted.record_key, patience)
     if stored is not None:
-        return _outcome(wanted, stored, unanswered)
+        return outcome(wanted, stored, unanswered)
     if unanswered:
         raise DatastoreUnavailable
     raise otherwise
 
 
-def _outcome(wanted: Transfer, stored: Record, unanswered: list[Record]) -> Transferred:
+def outcome(wanted: Transfer, stored: Record, unanswered: Sequence[Record] = ()) -> Transferred:
+    """What a stored record means for a transfer under its key. `unanswered`: this call's own attempts.
+
+    Raises:
+        TransferRefused: the key stands for another transfer.
+    """
     if stored.fingerprint != wanted.fingerprint:
         raise TransferRefused(
             f"the key {wanted.key!r} was used: it stands for {stored.fingerprint}, not for {wanted.fingerprint}"

@@ -20,7 +20,7 @@ def prepare(settings: Settings) -> None:
     elif not is_loopback(settings.datastore_endpoint):
         return
     else:
-        _stand_in_credentials()
+        stand_in_credentials()
 
     import boto3
 
@@ -54,7 +54,7 @@ def _start_moto() -> None:
     mock_aws().start()  # with credentials of its own: real ones, if there are any, are out of its reach
 
 
-def _stand_in_credentials() -> None:
+def stand_in_credentials() -> None:
     """An engine on this machine checks no signature, but the SDK will not send a request without one."""
     if "AWS_ACCESS_KEY_ID" not in os.environ and "AWS_PROFILE" not in os.environ:
         os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "local"  # noqa: S105

@@ -1,0 +1,22 @@
+"""The command line: ``python -m ops``.
+
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 no command line that makes sense; 3 an audit found a difference.
+"""
+
+import rich_click as click
+
+from ops.commands import accounts, assets, audit
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Runs a market, on any stage: its prices, its accounts, its audits.
+
+    Credentials come from where all AWS tools find them. AWS_ENDPOINT_URL_DYNAMODB names another engine than AWS's, such as one on
+    this machine.
+    """
+
+
+cli.add_command(assets.group)
+cli.add_command(accounts.group)
+cli.add_command(audit.audit)

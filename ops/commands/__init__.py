@@ -1,0 +1,1 @@
+"""The commands. Each: find the stage, make one call, show the result."""

@@ -1,0 +1,45 @@
+"""What commands have in common: where they work, how they show what they found, how they fail."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+import rich_click as click
+
+from ops.failure import EXPLAINED, explain
+from ops.output import note
+from ops.stage import Stage, reach
+from ops.values import SYMBOL, USER
+
+Own = ParamSpec("Own")
+
+
+def on_stage(command: Callable[Concatenate[Stage, Own], None]) -> Callable[..., None]:
+    """Gives a command the options that say where it works, calls it with the stage, and says in one line what went wrong."""
+
+    @click.option(
+        "--stage", envvar="HFT_STAGE", show_envvar=True, help="A stage of .chalice/config.json: its region, its tables."
+    )
+    @click.option("--prefix", help="Tables by their prefix: hft-dev for hft-dev-accounts.")
+    @click.option("--region", help="Another region than the stage's.")
+    @wraps(command)
+    def reached(stage: str | None, prefix: str | None, region: str | None, *own: Own.args, **named: Own.kwargs) -> None:
+        if stage is None and prefix is None:
+            raise click.UsageError("Say where: --stage, or --prefix.")
+        place = prefix or stage or ""
+        try:
+            reached_stage = reach(stage, prefix, region)
+            place = reached_stage.place
+            command(reached_stage, *own, **named)
+        except EXPLAINED as error:
+            note(f"error: {explain(error, place)}")
+            sys.exit(1)
+
+    return reached
+
+
+symbol_argument = click.argument("symbol", type=SYMBOL)
+user_argument = click.argument("user_id", metavar="USER", type=USER)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of a table.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")

@@ -1,0 +1,85 @@
+"""Where a command works: a stage's tables, in the stage's region, with the operator's own credentials."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.config import Settings
+from chalicelib.engine import Engine, build
+from chalicelib.local.datastore import is_loopback, stand_in_credentials
+from chalicelib.store.connection import DynamoDB
+from chalicelib.store.tables import Tables
+from ops.failure import Failure
+
+CHALICE_CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
+"""Where a stage is described: deployments take its region and its tables' prefix from here too."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The tables that a command works on, and two ways to them."""
+
+    settings: Settings
+
+    @property
+    def tables(self) -> Tables:
+        """The names of the tables."""
+        return Tables.of(self.settings.table_prefix)
+
+    @property
+    def place(self) -> str:
+        """Which tables, and where: ``hft-prod-* in eu-west-1``."""
+        endpoint = self.settings.datastore_endpoint
+        return f"{self.settings.table_prefix}-* {f'at {endpoint}' if endpoint else f'in {self.settings.region}'}"
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        """For reading, and for the assets' administration: boto3's client, which tries again by itself."""
+        return boto3.client(
+            "dynamodb",
+            region_name=self.settings.region,
+            endpoint_url=self.settings.datastore_endpoint,
+            config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5}),
+        )
+
+    @cached_property
+    def engine(self) -> Engine:
+        """For money: the engine itself, with its one transaction."""
+        return build(self.settings, DynamoDB(self.settings))
+
+
+def reach(stage: str | None, prefix: str | None, region: str | None) -> Stage:
+    """The stage by that name, or the tables of that prefix. An endpoint comes from the environment, as for the engine.
+
+    Raises:
+        Failure: it is not clear where that is.
+    """
+    described: dict[str, Any] = {}
+    if stage is not None:
+        stages = json.loads(CHALICE_CONFIG.read_text())["stages"]
+        if stage not in stages:
+            raise Failure(f"There is no stage {stage!r}: .chalice/config.json knows {', '.join(sorted(stages))}")
+        described = stages[stage]
+    settings = Settings.from_environment()
+    where = replace(
+        settings,
+        table_prefix=prefix or described["environment_variables"]["HFT_TABLE_PREFIX"],
+        region=region or described.get("region") or _own_region(settings),
+    )
+    if where.datastore_endpoint is not None and is_loopback(where.datastore_endpoint):
+        stand_in_credentials()
+    return Stage(where)
+
+
+def _own_region(settings: Settings) -> str:
+    """The region of the operator's own settings; on another endpoint than AWS's it is only a name."""
+    region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    if region is None and settings.datastore_endpoint is None:
+        raise Failure("Which region? Say --region, or set AWS_REGION")
+    return region or settings.region
