@@ -91,7 +91,8 @@ def _request_id(request: Request) -> str:
 
 
 def _json(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(body, {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}, status)
+    # The line end is for those who read it in a terminal.
+    return Response(body + "\n", {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}, status)
 
 
 def _body(request: Request) -> bytes:
