@@ -1,0 +1,318 @@
+"""Identity as a client meets it, over HTTP: on a closed local run, and on an open one."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chalicelib.local.server import banner
+from tests.support.issuer import SECRET, Issuer, by_secret, issuer
+from tests.support.market import new_key, order
+from tests.support.processes import ROOT, chalice_local, environment, free_port
+
+EXECUTE = "/api/v1/trading/execute"
+PRIVATE = [("POST", EXECUTE), ("GET", "/api/v1/trading/portfolio/1"), ("GET", "/api/v1/trading/assets")]
+PUBLIC = ["/health", "/docs", "/docs/start.js", "/openapi.json"]
+FUNDED, UNFUNDED, UNKNOWN = 1, 2, 3
+"""User 1 is the seed's. The tests know user 2 by name; of user 3 nobody has ever heard."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A local run, and where its output goes."""
+
+    url: str
+    log: Path
+
+    def ask(self, method: str, path: str, authorization: str | None = None, **request: Any) -> requests.Response:
+        headers = request.pop("headers", {}) | ({} if authorization is None else {"Authorization": authorization})
+        return requests.request(method, self.url + path, headers=headers, timeout=30, **request)
+
+    def buy(self, token: str, body: Any, key: str | None = None) -> requests.Response:
+        headers = {} if key is None else {"X-Idempotency-Key": key}
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self.ask("POST", EXECUTE, f"Bearer {token}", headers=headers, **content)
+
+    def holdings(self, user_id: int) -> dict[str, str]:
+        response = self.ask("GET", f"/api/v1/trading/portfolio/{user_id}", f"Bearer {token(user_id)}")
+        assert response.status_code == 200, response.text
+        held: dict[str, str] = response.json()["holdings"]
+        return held
+
+
+def token(user_id: int, **changed: Any) -> str:
+    """A token as `make token` mints it: the issuer and the audience are the engine itself."""
+    return by_secret(str(user_id), **{"iss": "hft-trading-engine", "aud": "hft-trading-engine"} | changed)
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Closed by a shared secret."""
+    log = tmp_path_factory.mktemp("closed") / "log"
+    with chalice_local(log, HFT_TOKEN_SECRET=SECRET) as url:
+        yield Engine(url, log)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """As it comes."""
+    log = tmp_path_factory.mktemp("open") / "log"
+    with chalice_local(log) as url:
+        yield Engine(url, log)
+
+
+def refused(response: requests.Response, status: int, code: str) -> dict[str, Any]:
+    """An error in the contract's shape; its body without the time."""
+    assert (response.status_code, response.json()["error_code"]) == (status, code), response.text
+    assert response.headers["X-Request-Id"]
+    assert response.headers["Content-Type"] == "application/json"
+    body: dict[str, Any] = response.json()
+    assert body.pop("timestamp")
+    assert body["status"] == status
+    assert body["message"]
+    return body
+
+
+# 401: nobody knows who is asking.
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        *(None, "", "Bearer", "Bearer garbage", "Bearer a.b.c", "Basic dXNlcjpwYXNz"),
+        f"Bearer {token(FUNDED, exp=1)}",
+        f"Bearer {token(FUNDED, nbf=4_000_000_000)}",
+        f"Bearer {token(FUNDED, iss='other')}",
+        f"Bearer {token(FUNDED, aud='other')}",
+        f"Bearer {token(FUNDED, secret='another secret of more than 32 bytes')}",
+        f"Bearer {token(FUNDED, sub='admin')}",
+    ],
+    ids=["none", "empty", "scheme-alone", "garbage", "unreadable", "basic", "expired", "early", "iss", "aud", "key", "no-id"],
+)
+def test_without_a_token_that_counts_nothing_private_answers(
+    closed: Engine, method: str, path: str, authorization: str | None
+) -> None:
+    response = closed.ask(method, path, authorization, json=order(FUNDED), headers={"X-Idempotency-Key": new_key()})
+
+    body = refused(response, 401, "ERR_UNAUTHENTICATED")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert "details" not in body, "why it does not count is not said"
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_what_is_public_asks_for_no_token(closed: Engine, path: str) -> None:
+    assert closed.ask("GET", path).status_code == 200
+    assert closed.ask("GET", path, "Bearer garbage").status_code == 200
+
+
+def test_who_is_asking_comes_before_what_is_asked(closed: Engine) -> None:
+    refused(closed.ask("POST", EXECUTE, data=b"{"), 401, "ERR_UNAUTHENTICATED")
+    refused(closed.ask("GET", "/api/v1/trading/portfolio/abc"), 401, "ERR_UNAUTHENTICATED")
+
+
+def test_the_connection_outlives_a_refusal(closed: Engine) -> None:
+    with requests.Session() as session:
+        for _ in range(2):
+            assert session.get(f"{closed.url}/api/v1/trading/assets", timeout=30).status_code == 401
+        good = {"Authorization": f"Bearer {token(UNFUNDED)}"}
+        assert session.get(f"{closed.url}/api/v1/trading/assets", headers=good, timeout=30).status_code == 200
+
+
+# 403: another's account.
+
+
+def test_a_caller_trades_and_looks_at_the_own_account(closed: Engine) -> None:
+    before = closed.holdings(FUNDED)
+    filled = closed.buy(token(FUNDED), order(FUNDED, quantity="0.1"), new_key())
+
+    assert filled.status_code == 200, filled.text
+    assert closed.holdings(FUNDED) != before
+
+
+def test_the_assets_are_for_every_caller(closed: Engine) -> None:
+    assert closed.ask("GET", "/api/v1/trading/assets", f"Bearer {token(UNKNOWN)}").status_code == 200
+
+
+def test_anothers_portfolio_is_refused_without_a_hint_whether_there_is_one(closed: Engine) -> None:
+    of_funded, of_unknown = (
+        closed.ask("GET", f"/api/v1/trading/portfolio/{user_id}", f"Bearer {token(UNFUNDED)}") for user_id in (FUNDED, UNKNOWN)
+    )
+
+    assert refused(of_funded, 403, "ERR_FORBIDDEN") == refused(of_unknown, 403, "ERR_FORBIDDEN")
+
+
+def test_an_order_for_anothers_account_is_refused_without_a_hint_and_moves_nothing(closed: Engine) -> None:
+    before = closed.holdings(FUNDED)
+    for_funded, for_unknown = (closed.buy(token(UNFUNDED), order(user_id), new_key()) for user_id in (FUNDED, UNKNOWN))
+
+    assert refused(for_funded, 403, "ERR_FORBIDDEN") == refused(for_unknown, 403, "ERR_FORBIDDEN")
+    assert closed.holdings(FUNDED) == before
+
+
+@pytest.mark.parametrize("wrong", [{"symbol": "!"}, {"quantity": "-1"}, {"side": "SELL"}, {"pay_with": "BTC"}])
+def test_whose_account_it_is_comes_before_what_is_wrong_with_the_order_and_before_the_key(
+    closed: Engine, wrong: dict[str, Any]
+) -> None:
+    body = order(FUNDED) | wrong
+
+    refused(closed.buy(token(UNFUNDED), body), 403, "ERR_FORBIDDEN")
+    assert refused(closed.buy(token(FUNDED), body), 422, "ERR_VALIDATION")["details"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[1]", b"null", b'{"user_id": 1, "user_id": 2}'),
+        *({**order(FUNDED), "user_id": user_id} for user_id in ("1", 0, -1, 1.0, True, None, 2**63)),
+        {name: value for name, value in order(FUNDED).items() if name != "user_id"},
+    ],
+)
+def test_a_body_that_names_no_account_is_refused_for_that(closed: Engine, body: Any) -> None:
+    refused(closed.buy(token(UNFUNDED), body, new_key()), 422, "ERR_VALIDATION")
+
+
+def test_anothers_key_replays_nothing(closed: Engine) -> None:
+    key = new_key()
+    bought = closed.buy(token(FUNDED), order(FUNDED, quantity="0.01"), key)
+    assert bought.status_code == 200, bought.text
+
+    refused(closed.buy(token(UNFUNDED), order(FUNDED, quantity="0.01"), key), 403, "ERR_FORBIDDEN")
+    own = closed.buy(token(UNFUNDED), order(UNFUNDED, quantity="0.01"), key)
+    refused(own, 402, "ERR_LIQUIDITY")
+    assert "Idempotent-Replayed" not in own.headers
+
+    again = closed.buy(token(FUNDED), order(FUNDED, quantity="0.01"), key)
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (bought.json(), "true")
+
+
+# The keys of a provider.
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Issuer]:
+    with issuer() as running:
+        yield running
+
+
+def test_tokens_of_a_provider_count_once_its_keys_can_be_had(provider: Issuer, log: Path) -> None:
+    with chalice_local(log, NO_PROXY="127.0.0.1", **provider.environment) as url:
+        engine = Engine(url, log)
+        provider.status = 503
+        refused(engine.ask("GET", "/api/v1/trading/portfolio/1", f"Bearer {provider.token()}"), 500, "ERR_INTERNAL")
+        assert engine.ask("GET", "/health").status_code == 200
+
+        provider.status = 200
+        for algorithm, key_id in (("RS256", "rsa-1"), ("ES256", "ec-1")):
+            good = f"Bearer {provider.token('1', key_id, algorithm)}"
+            assert engine.ask("GET", "/api/v1/trading/portfolio/1", good).status_code == 200
+            refused(engine.ask("GET", "/api/v1/trading/portfolio/2", good), 403, "ERR_FORBIDDEN")
+        for bad in (provider.token(key_id="unknown"), by_secret()):
+            refused(engine.ask("GET", "/api/v1/trading/assets", f"Bearer {bad}"), 401, "ERR_UNAUTHENTICATED")
+
+
+# The output.
+
+
+def test_no_token_is_in_the_output_of_a_run(closed: Engine) -> None:
+    good, expired, others = token(UNFUNDED, jti="good"), token(UNFUNDED, exp=1), token(UNFUNDED, jti="others")
+    closed.ask("GET", "/api/v1/trading/assets", f"Bearer {expired}")
+    closed.buy(others, order(FUNDED), new_key())
+    closed.buy(good, order(UNFUNDED), new_key())
+
+    output = closed.log.read_text()
+    assert "ExpiredSignatureError" in output
+    assert "ERR_FORBIDDEN" in output
+    for each in (good, expired, others):
+        for part in each.split(".")[1:]:
+            assert part not in output
+    assert SECRET not in output
+
+
+# The open door.
+
+
+def test_as_it_comes_a_local_run_asks_for_no_token(opened: Engine) -> None:
+    filled = opened.ask("POST", EXECUTE, json=order(FUNDED, quantity="0.1"), headers={"X-Idempotency-Key": new_key()})
+    assert filled.status_code == 200, filled.text
+    for user_id in (FUNDED, UNFUNDED, UNKNOWN):
+        assert opened.ask("GET", f"/api/v1/trading/portfolio/{user_id}").status_code == 200
+    assert opened.ask("GET", "/api/v1/trading/assets").status_code == 200
+
+    refused(opened.ask("POST", EXECUTE, data=b"{"), 422, "ERR_VALIDATION")
+    refused(opened.ask("POST", EXECUTE, json={"user_id": "1"}), 422, "ERR_VALIDATION")
+    refused(opened.ask("GET", "/api/v1/trading/portfolio/abc"), 422, "ERR_VALIDATION")
+    refused(opened.ask("DELETE", EXECUTE), 405, "ERR_METHOD_NOT_ALLOWED")
+
+
+def test_an_open_run_lets_in_no_token_that_nobody_can_check(opened: Engine) -> None:
+    refused(opened.ask("GET", "/api/v1/trading/assets", f"Bearer {token(FUNDED)}"), 401, "ERR_UNAUTHENTICATED")
+
+
+def test_a_run_says_whether_it_is_open(opened: Engine, closed: Engine) -> None:
+    assert re.search(r"Identity +open", opened.log.read_text())
+    assert re.search(r"Identity +closed", closed.log.read_text())
+    assert "WARNING" not in opened.log.read_text()
+    assert "Authorization: Bearer" in closed.log.read_text(), "the order to try is one that works"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10"])
+def test_a_run_that_others_can_reach_says_it_louder(host: str) -> None:
+    assert "WARNING" in banner(host, 8000, None, open_door=True)
+    assert "WARNING" not in banner(host, 8000, None, open_door=False)
+    assert "WARNING" not in banner("127.0.0.1", 8000, None, open_door=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"HFT_TOKEN_SECRET": "short"}, "32"),
+        ({"HFT_TOKEN_ISSUER": "https://issuer.example/"}, "HFT_TOKEN_SECRET"),
+        ({"HFT_TOKEN_JWKS_URL": "https://issuer.example/jwks.json"}, "HFT_TOKEN_ISSUER"),
+    ],
+)
+def test_a_run_that_is_half_closed_ends_at_once_in_one_line(settings: dict[str, str], says: str) -> None:
+    ended = python(
+        "-c", "from chalice.cli import main; main()", "local", "--no-autoreload", "--port", str(free_port()), **settings
+    )
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert says in line
+    assert "short" not in line
+
+
+def test_make_token_mints_one_that_a_closed_run_takes(closed: Engine) -> None:
+    minted = python("-m", "ops.token", "--user", str(UNFUNDED), HFT_TOKEN_SECRET=SECRET)
+
+    assert minted.returncode == 0, minted.stderr
+    refused(closed.buy(minted.stdout.strip(), order(UNFUNDED), new_key()), 402, "ERR_LIQUIDITY")
+
+
+@pytest.mark.parametrize(
+    ("settings", "user", "says"),
+    [
+        ({}, "1", "HFT_TOKEN_SECRET"),
+        ({"HFT_TOKEN_SECRET": SECRET}, "root", "user"),
+        ({"HFT_TOKEN_SECRET": "short"}, "1", "32"),
+        (Issuer(url="https://issuer.example/jwks.json").environment, "1", "https://issuer.example/"),
+    ],
+)
+def test_a_token_that_cannot_be_minted_is_a_clear_line(settings: dict[str, str], user: str, says: str) -> None:
+    failed = python("-m", "ops.token", "--user", user, **settings)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    (line,) = failed.stderr.splitlines()
+    assert says in line
+
+
+def python(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A run of Python in the project, to its end."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment(**env), capture_output=True, text=True, timeout=60, check=False)
