@@ -50,4 +50,4 @@ port:
 # Every shell has a USER, and it is no account of ours: only `make token USER=…` counts.
 token: export USER =
 token: setup
-	@.venv/bin/python -m ops.token --user "$$USER"
+	@.venv/bin/python -m ops token "$$USER"

@@ -5,7 +5,7 @@ Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 no command line tha
 
 import rich_click as click
 
-from ops.commands import accounts, assets, audit
+from ops.commands import accounts, assets, audit, token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,3 +20,4 @@ def cli() -> None:
 cli.add_command(assets.group)
 cli.add_command(accounts.group)
 cli.add_command(audit.audit)
+cli.add_command(token.token)

@@ -24,7 +24,9 @@ TABLE_PREFIX = "hft-dev"
 _credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # an emulator checks none, the SDK wants some
 os.environ.update(environment(HFT_PRICE_AGE_MS=PRICE_AGE_MS, HFT_TABLE_PREFIX=TABLE_PREFIX) | _credentials)
 for _name in [
-    name for name in os.environ if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"))
+    name
+    for name in os.environ
+    if name.startswith(("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "HFT_TOKEN_"))
 ]:
     del os.environ[_name]
 

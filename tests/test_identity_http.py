@@ -289,23 +289,22 @@ def test_a_run_that_is_half_closed_ends_at_once_in_one_line(settings: dict[str, 
 
 
 def test_make_token_mints_one_that_a_closed_run_takes(closed: Engine) -> None:
-    minted = python("-m", "ops.token", "--user", str(UNFUNDED), HFT_TOKEN_SECRET=SECRET)
+    minted = python("-m", "ops", "token", str(UNFUNDED), HFT_TOKEN_SECRET=SECRET)
 
     assert minted.returncode == 0, minted.stderr
     refused(closed.buy(minted.stdout.strip(), order(UNFUNDED), new_key()), 402, "ERR_LIQUIDITY")
 
 
 @pytest.mark.parametrize(
-    ("settings", "user", "says"),
+    ("settings", "says"),
     [
-        ({}, "1", "HFT_TOKEN_SECRET"),
-        ({"HFT_TOKEN_SECRET": SECRET}, "root", "user"),
-        ({"HFT_TOKEN_SECRET": "short"}, "1", "32"),
-        (Issuer(url="https://issuer.example/jwks.json").environment, "1", "https://issuer.example/"),
+        ({}, "HFT_TOKEN_SECRET"),
+        ({"HFT_TOKEN_SECRET": "short"}, "32"),
+        (Issuer(url="https://issuer.example/jwks.json").environment, "https://issuer.example/"),
     ],
 )
-def test_a_token_that_cannot_be_minted_is_a_clear_line(settings: dict[str, str], user: str, says: str) -> None:
-    failed = python("-m", "ops.token", "--user", user, **settings)
+def test_a_token_that_cannot_be_minted_is_a_clear_line(settings: dict[str, str], says: str) -> None:
+    failed = python("-m", "ops", "token", "1", **settings)
 
     assert (failed.returncode, failed.stdout) == (1, "")
     (line,) = failed.stderr.splitlines()
