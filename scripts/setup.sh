@@ -12,10 +12,6 @@ fail() {
     exit 1
 }
 
-is_recent() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-}
-
 # What makes an environment the right one: where it is, its Python, its packages. `ready` holds it, and is written last.
 expected() {
     pwd
@@ -27,27 +23,28 @@ if expected "${PYTHON:-.venv/bin/python}" | cmp -s - .venv/ready; then
     exit 0
 fi
 
+# Prints an interpreter's version. Fails where it is too old, or where there is none.
+version_of() {
+    "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
 if [ -n "${PYTHON:-}" ]; then
     set -- "$PYTHON"
 else
     set -- python3 python3.14 python3.13 python3.12 python3.11
 fi
-python=
-for candidate; do
-    if is_recent "$candidate"; then
-        python=$candidate
-        break
-    fi
+for python; do
+    version=$(version_of "$python") && break
+    python=
 done
 
-hint="install Python 3.11 or newer, or name one: make run PYTHON=/path/to/python3"
 if [ -z "$python" ]; then
-    version=$("$1" -c 'import platform; print(platform.python_version())' 2>/dev/null) || fail "There is no $1 here: $hint"
+    hint="install Python 3.11 or newer, or name one: make run PYTHON=/path/to/python3"
+    version=$(version_of "$1") || [ -n "$version" ] || fail "There is no $1 here: $hint"
     fail "$1 is Python $version, which is too old: $hint"
 fi
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-    fail "$python (Python $version) has no venv module. On Debian and Ubuntu it comes with: apt-get install python$version-venv"
+    fail "$python (Python $version) has no venv module. On Debian and Ubuntu it comes with: apt-get install python${version%.*}-venv"
 
 echo "Setting up .venv with Python $version: this takes a minute or two, once"
 rm -f .venv/ready
