@@ -67,5 +67,5 @@ def _report(audits: Iterable[Audited], *, as_json: bool) -> int:
     if as_json:
         show_json({"accounts": accounts_count, "movements": movements, "refusals": refusals, "differences": found})
     else:
-        say(f"{accounts_count} accounts, {movements} movements, {refusals} refusals: {found or 'no'} differences")
+        say(f"accounts: {accounts_count}, movements: {movements}, refusals: {refusals}, differences: {found or 'none'}")
     return found
