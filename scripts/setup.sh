@@ -19,7 +19,7 @@ expected() {
     cat requirements-dev.txt
 }
 
-if expected "${PYTHON:-.venv/bin/python}" | cmp -s - .venv/ready; then
+if [ -f .venv/ready ] && [ "$(expected "${PYTHON:-.venv/bin/python}")" = "$(cat .venv/ready)" ]; then
     exit 0
 fi
 

@@ -14,7 +14,7 @@ import requests
 
 from tests.support.processes import ROOT, environment, free_port
 
-TOOLS = ("cat", "cmp", "cp", "dirname", "echo", "make", "mkdir", "rm", "sh")
+TOOLS = ("cat", "cp", "dirname", "echo", "make", "mkdir", "rm", "sh")
 
 # Answers questions about itself as the Python that it pretends to be; makes environments that pretend the same.
 INTERPRETER = """#!/bin/sh
