@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint pins clean setup port token
+.PHONY: help run test lint pins clean setup port token deploy adopt outputs destroy stage test-deployed
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
@@ -15,6 +15,8 @@ help:
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
 	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN'
+	@echo 'make deploy STAGE=dev    a stage of .chalice/config.json on AWS; outputs: where it is; destroy: takes it down; adopt: its tables, left behind'
+	@echo 'make test-deployed       the whole deployment rehearsed on an emulator of AWS, on this machine'
 	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
 
 run: port setup
@@ -51,3 +53,16 @@ port:
 token: export USER =
 token: setup
 	@.venv/bin/python -m ops token "$$USER"
+
+deploy: COMMAND = apply
+adopt: COMMAND = adopt
+outputs: COMMAND = outputs
+destroy: COMMAND = destroy $(if $(FORCE),--force)
+deploy adopt outputs destroy: stage setup
+	@.venv/bin/python -m deploy $(COMMAND) "$(STAGE)"
+
+stage:
+	@[ -n "$(STAGE)" ] || { echo 'Which stage? For example: make $(MAKECMDGOALS) STAGE=dev' >&2; exit 1; }
+
+test-deployed: setup
+	.venv/bin/pytest tests/deployed $(ARGS)

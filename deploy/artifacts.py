@@ -1,0 +1,73 @@
+"""The bucket that packages go through: one for an account and region, made when it is missing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deploy import Refused
+from deploy.stage import Stage
+from deploy.target import Target
+from deploy.template import Template
+
+FIRST_REGION = "us-east-1"
+"""The one region that may not be named when a bucket is made there."""
+
+
+class Artifacts:
+    """A stage's place in the bucket. Nothing in it is ever removed: rolling back takes the package before."""
+
+    def __init__(self, target: Target, stage: Stage) -> None:
+        self._s3 = target.client("s3")
+        self._region = stage.region
+        self._prefix = f"{stage.app_name}/{stage.name}"
+        # Bucket names are the whole world's, and this one can be guessed: whoever took it first is not to get our code.
+        self._owner = {"ExpectedBucketOwner": target.account}
+        self.bucket = f"{stage.app_name}-{target.account}-{stage.region}"
+
+    def prepare(self) -> None:
+        """Makes the bucket where it is missing: encrypted, and closed to the public.
+
+        Raises:
+            Refused: it is somebody else's.
+        """
+        try:
+            self._s3.head_bucket(Bucket=self.bucket, **self._owner)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004  (HTTP's)
+                raise Refused(f"The bucket {self.bucket} cannot be used: it is another account's, or not open to you") from error
+        else:
+            return
+        place = {} if self._region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        self._s3.create_bucket(Bucket=self.bucket, **place)
+        self._s3.get_waiter("bucket_exists").wait(Bucket=self.bucket)
+        self._s3.put_public_access_block(
+            Bucket=self.bucket,
+            PublicAccessBlockConfiguration=dict.fromkeys(
+                ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+            ),
+        )
+        self._s3.put_bucket_encryption(
+            Bucket=self.bucket,
+            ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+        )
+
+    def upload_archive(self, archive: Path) -> str:
+        """Uploads a package's archive, unless it is there, and returns its key."""
+        key = f"{self._prefix}/{archive.name}"
+        try:
+            self._s3.head_object(Bucket=self.bucket, Key=key, **self._owner)
+        except ClientError:
+            self._put(key, archive.read_bytes())
+        return key
+
+    def upload_template(self, template: Template) -> str:
+        """Uploads a template, and returns its URL: it is too large to be sent along."""
+        key = f"{self._prefix}/template.json"
+        self._put(key, json.dumps(template).encode())
+        url: str = self._s3.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": key})
+        return url.partition("?")[0]
+
+    def _put(self, key: str, content: Any) -> None:
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, **self._owner)

@@ -1,0 +1,130 @@
+"""What can be done with a stage: deploy it, adopt its tables, look at it, destroy it."""
+
+from collections.abc import Callable
+
+from deploy import Refused
+from deploy.artifacts import Artifacts
+from deploy.checks import require_log_role, require_python, require_valid
+from deploy.package import package
+from deploy.stack import Stack
+from deploy.stage import Stage
+from deploy.target import Target
+from deploy.template import TABLE, compose, keeps_its_tables, table_names, tables
+
+Say = Callable[[str], None]
+
+
+def apply(stage: Stage, say: Say) -> None:
+    """Deploys a stage as it is in this working tree.
+
+    Raises:
+        Refused: something is in the way, or it failed.
+    """
+    target = Target.of(stage)
+    require_python(target)
+    require_log_role(target)
+    stack = Stack(target, stage.stack_name, say)
+    if stack.status() is None:
+        _require_no_tables(stage, target)
+    say(f"Packaging {stage.name}")
+    packaged = package(stage)
+    require_valid(packaged.template, stage.region)
+    say(f"Uploading {packaged.archive.stat().st_size / 1e6:.1f} MB")
+    artifacts = Artifacts(target, stage)
+    artifacts.prepare()
+    template = packaged.with_code_at(artifacts.bucket, artifacts.upload_archive(packaged.archive))
+    say(f"Deploying {stack.name} to {_place(stage, target)}")
+    changed = stack.apply(artifacts.upload_template(template), stage.parameters())
+    say("Deployed" if changed else "Nothing to change")
+    outputs(stage, say, target)
+
+
+def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
+    """Says where a stage is.
+
+    Raises:
+        Refused: it is nowhere.
+    """
+    target = target or Target.of(stage)
+    found = Stack(target, stage.stack_name, say).outputs()
+    url = url_of(stage, found, target)
+    for name, value in sorted({**found, "EndpointURL": url}.items()):
+        say(f"  {name:<16} {value}")
+    say(f"  Try it           curl -s {url}/health")
+
+
+def url_of(stage: Stage, found: dict[str, str], target: Target) -> str:
+    """Where a deployed stage answers. `found`: its stack's outputs."""
+    if target.emulator:
+        return f"{target.emulator}/_aws/execute-api/{found['RestAPIId']}/{stage.name}"
+    return found["EndpointURL"].rstrip("/")
+
+
+def adopt(stage: Stage, say: Say) -> None:
+    """Makes a stack around tables that are there, so that the stage can be deployed onto them.
+
+    Raises:
+        Refused: there is nothing to adopt, or it failed.
+    """
+    target = Target.of(stage)
+    template = compose(stage)
+    left = _existing_tables(stage, target)
+    if not left:
+        raise Refused(f"There are no tables {stage.table_prefix}-* in {_place(stage, target)} to adopt")
+    only_tables = {
+        "Parameters": {"TablePrefix": template["Parameters"]["TablePrefix"]},
+        # What a failed adoption, or a stack deleted in haste, must not take along.
+        "Resources": {name: {**table, "DeletionPolicy": "Retain"} for name, table in tables(template).items() if name in left},
+    }
+    artifacts = Artifacts(target, stage)
+    artifacts.prepare()
+    Stack(target, stage.stack_name, say).adopt(
+        artifacts.upload_template(only_tables),
+        {"TablePrefix": stage.table_prefix},
+        [
+            {"ResourceType": TABLE, "LogicalResourceId": name, "ResourceIdentifier": {"TableName": table}}
+            for name, table in left.items()
+        ],
+    )
+    say(f"Adopted {', '.join(left.values())}. The rest: make deploy STAGE={stage.name}")
+
+
+def destroy(stage: Stage, say: Say, *, force: bool) -> None:
+    """Takes a stage down, and says what is left of it.
+
+    Raises:
+        Refused: the stage is one to keep, and nobody insists; or it failed.
+    """
+    keeps = keeps_its_tables(compose(stage))
+    if keeps and not force:
+        raise Refused(f"{stage.name} is a stage to keep. If you mean it: make destroy STAGE={stage.name} FORCE=1")
+    target = Target.of(stage)
+    Stack(target, stage.stack_name, say).delete()
+    say(f"Destroyed {stage.stack_name} in {_place(stage, target)}")
+    left = _existing_tables(stage, target)
+    if left:
+        say(f"Left, with all that is in them: the tables {', '.join(left.values())}")
+        say(f"  to deploy the stage onto them again: make adopt STAGE={stage.name}, then make deploy STAGE={stage.name}")
+        say("  to delete them for good: aws dynamodb update-table --no-deletion-protection-enabled, then delete-table, for each")
+    say(f"Left, for stages to come: the packages in s3://{Artifacts(target, stage).bucket}")
+
+
+def _require_no_tables(stage: Stage, target: Target) -> None:
+    left = _existing_tables(stage, target)
+    if left:
+        raise Refused(
+            f"There is no stack {stage.stack_name}, but there are its tables {', '.join(left.values())}. "
+            f"To deploy onto them: make adopt STAGE={stage.name}, then this again"
+        )
+
+
+def _existing_tables(stage: Stage, target: Target) -> dict[str, str]:
+    """The stage's tables that are there, with a stack or without, by logical id."""
+    dynamodb = target.client("dynamodb")
+    pages = dynamodb.get_paginator("list_tables").paginate()
+    there = {name for page in pages for name in page["TableNames"]}
+    return {name: table for name, table in table_names(compose(stage), stage).items() if table in there}
+
+
+def _place(stage: Stage, target: Target) -> str:
+    return f"account {target.account}, {stage.region}" + (f", on {target.emulator}" if target.emulator else "")

@@ -1,0 +1,68 @@
+"""Packaging a stage: its template, and the archive that its functions are made of."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import Refused
+from deploy.archive import trim
+from deploy.stage import Stage
+from deploy.template import Template, compose
+
+FUNCTION = "AWS::Serverless::Function"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What is deployed. `archive` is named for its content, so that what has not changed is not deployed again."""
+
+    template: Template
+    archive: Path
+
+    def with_code_at(self, bucket: str, key: str) -> Template:
+        """The template, its functions' code at a place in S3."""
+        code = {"CodeUri": {"Bucket": bucket, "Key": key}}
+        resources = {
+            name: {**resource, "Properties": {**resource["Properties"], **code}} if resource["Type"] == FUNCTION else resource
+            for name, resource in self.template["Resources"].items()
+        }
+        return {**self.template, "Resources": resources}
+
+
+def package(stage: Stage) -> Package:
+    """Packages a stage in its build directory.
+
+    Raises:
+        Refused: Chalice could not.
+    """
+    directory = stage.build_directory
+    directory.mkdir(parents=True, exist_ok=True)
+    resources = directory / "resources.json"
+    resources.write_text(json.dumps(compose(stage), indent=2))
+    _chalice_package(stage, resources)
+    trimmed = trim(directory / "deployment.zip", directory / "trimmed.zip")
+    digest = hashlib.sha256(trimmed.read_bytes()).hexdigest()
+    return Package(
+        template=json.loads((directory / "sam.json").read_text()),
+        archive=trimmed.replace(directory / f"{digest}.zip"),
+    )
+
+
+def _chalice_package(stage: Stage, resources: Path) -> None:
+    """Runs ``chalice package``: in a process of its own, since it imports the application."""
+    chalice = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
+    options = ["--stage", stage.name, "--merge-template", str(resources), str(stage.build_directory)]
+    done = subprocess.run(  # noqa: S603  (a list of our own, and no shell)
+        [*chalice, "package", *options],
+        cwd=stage.project,
+        env=os.environ | {"AWS_DEFAULT_REGION": stage.region},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Refused(f"chalice package failed:\n{done.stdout}{done.stderr}".rstrip())

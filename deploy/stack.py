@@ -1,0 +1,190 @@
+"""A stage's CloudFormation stack: changed by change sets only, which are looked at before they are carried out."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from deploy import Refused
+from deploy.target import Target
+from deploy.template import TABLE
+
+POLL_S = 2
+DONE = frozenset({"CREATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE"})
+NEVER_MADE = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
+"""A stack without resources: its first change set was not carried out, or failed."""
+
+CAN_CHANGE = DONE | {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
+
+Say = Callable[[str], None]
+
+
+class Stack:
+    """One stack. `say` is told how it goes, line by line."""
+
+    def __init__(self, target: Target, name: str, say: Say = print, poll_s: float = POLL_S) -> None:
+        self._cloudformation = target.client("cloudformation")
+        self._say = say
+        self._poll_s = poll_s
+        self.name = name
+
+    def status(self) -> str | None:
+        """The stack's status; `None` where there is no stack."""
+        found = self._describe(self.name)
+        return found["StackStatus"] if found else None
+
+    def outputs(self) -> dict[str, str]:
+        """What the template says should be known of the stack.
+
+        Raises:
+            Refused: there is no stack.
+        """
+        found = self._describe(self.name)
+        if found is None or found["StackStatus"] in NEVER_MADE:
+            raise Refused(f"There is no stack {self.name} here: deploy the stage first")
+        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+    def apply(self, template_url: str, parameters: dict[str, str]) -> bool:
+        """Makes the stack what the template says. Returns whether that took a change.
+
+        Raises:
+            Refused: it would cost a table; or it failed.
+        """
+        kind = "UPDATE" if self._made() else "CREATE"
+        return self._change(kind, TemplateURL=template_url, Parameters=_as_list(parameters))
+
+    def adopt(self, template_url: str, parameters: dict[str, str], resources: list[dict[str, Any]]) -> None:
+        """Makes a stack out of resources that are there already, and changes none of them.
+
+        Raises:
+            Refused: there is a stack; or it failed.
+        """
+        if self._made():
+            raise Refused(f"The stack {self.name} exists: there is nothing to adopt")
+        self._change("IMPORT", TemplateURL=template_url, Parameters=_as_list(parameters), ResourcesToImport=resources)
+
+    def delete(self) -> None:
+        """Deletes the stack, and waits for it.
+
+        Raises:
+            Refused: it failed.
+        """
+        found = self._describe(self.name)
+        if found is not None:
+            token = uuid.uuid4().hex
+            self._cloudformation.delete_stack(StackName=found["StackId"], ClientRequestToken=token)
+            self._follow(found["StackId"], token)
+
+    def _made(self) -> bool:
+        """Whether there is a stack that can be changed. What is left of a failed first attempt is cleared away."""
+        status = self.status()
+        if status in NEVER_MADE:
+            self.delete()
+            return False
+        if status is not None and status not in CAN_CHANGE:
+            raise Refused(f"The stack {self.name} is in {status}: it can be changed when that is over, or mended")
+        return status is not None
+
+    def _change(self, kind: str, **request: Any) -> bool:
+        token = uuid.uuid4().hex
+        created = self._cloudformation.create_change_set(
+            StackName=self.name,
+            ChangeSetName=f"deploy-{token}",
+            ChangeSetType=kind,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            **request,
+        )
+        change_set = created["Id"]
+        if not self._has_changes(change_set):
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+            return False
+        lost = lost_tables(self._changes(change_set))
+        if lost:
+            self._cloudformation.delete_change_set(ChangeSetName=change_set)
+            raise Refused(
+                f"This would replace or remove {', '.join(lost)}, and what is in there would not come along. Nothing was changed"
+            )
+        self._cloudformation.execute_change_set(ChangeSetName=change_set, ClientRequestToken=token)
+        self._follow(created["StackId"], token)
+        return True
+
+    def _has_changes(self, change_set: str) -> bool:
+        """Waits until the change set is worked out.
+
+        Raises:
+            Refused: it cannot be.
+        """
+        try:
+            waiter = self._cloudformation.get_waiter("change_set_create_complete")
+            waiter.wait(ChangeSetName=change_set, WaiterConfig={"Delay": self._poll_s, "MaxAttempts": 150})
+        except WaiterError as error:
+            reason = error.last_response.get("StatusReason", "")
+            if "didn't contain changes" in reason or "No updates are to be performed" in reason:
+                return False
+            raise Refused(f"CloudFormation does not take the template: {reason or error}") from error
+        return True
+
+    def _changes(self, change_set: str) -> list[dict[str, Any]]:
+        pages = self._cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+        return [change for page in pages for change in page["Changes"]]
+
+    def _follow(self, stack_id: str, token: str) -> None:
+        """Waits until an operation is over, and says what happens.
+
+        Raises:
+            Refused: it failed.
+        """
+        seen: set[str] = set()
+        reasons: list[str] = []
+        while True:
+            found = self._describe(stack_id)
+            status = found["StackStatus"] if found else "DELETE_COMPLETE"
+            for event in self._new_events(stack_id, token, seen):
+                if not event["ResourceStatus"].endswith("_IN_PROGRESS"):
+                    self._say(f"  {event['ResourceStatus']:<20} {event['LogicalResourceId']}")
+                if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason"):
+                    reasons.append(f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}")
+            if not status.endswith("_IN_PROGRESS"):
+                break
+            time.sleep(self._poll_s)
+        if status not in DONE:
+            raise Refused(f"{self.name} ended in {status}. {reasons[0] if reasons else 'CloudFormation says no more'}")
+
+    def _new_events(self, stack_id: str, token: str, seen: set[str]) -> list[dict[str, Any]]:
+        """The events of an operation that were not seen yet, oldest first. They come newest first, the whole stack's life."""
+        new: list[dict[str, Any]] = []
+        try:
+            for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+                for event in page["StackEvents"]:
+                    if event["EventId"] in seen or event.get("ClientRequestToken") != token:
+                        return new
+                    new.insert(0, event)
+        finally:
+            seen.update(event["EventId"] for event in new)
+        return new
+
+    def _describe(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return found
+
+
+def lost_tables(changes: Iterable[dict[str, Any]]) -> list[str]:
+    """The tables that a change set would replace or remove, or may: a new table is an empty one."""
+    resources = (change["ResourceChange"] for change in changes)
+    return [
+        resource["LogicalResourceId"]
+        for resource in resources
+        if resource["ResourceType"] == TABLE
+        and (resource["Action"] == "Remove" or resource.get("Replacement") in ("True", "Conditional"))
+    ]
+
+
+def _as_list(parameters: dict[str, str]) -> list[dict[str, str]]:
+    return [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]

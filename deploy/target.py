@@ -1,0 +1,53 @@
+"""Where a stage is deployed to: an account, in the stage's region, on AWS or on an emulator on this machine."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.local.datastore import is_loopback, stand_in_credentials
+from deploy import Refused
+from deploy.stage import Stage
+
+SIGN_IN = "name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An account that the caller's credentials open."""
+
+    session: boto3.Session
+    account: str
+    emulator: str | None
+    """The URL of the emulator that plays AWS, `None` for AWS itself."""
+
+    @classmethod
+    def of(cls, stage: Stage) -> "Target":
+        """The account that credentials and ``AWS_ENDPOINT_URL`` lead to.
+
+        Raises:
+            Refused: there are no credentials, or none that count.
+        """
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        emulator = endpoint.rstrip("/") if endpoint and is_loopback(endpoint) else None
+        if emulator:
+            stand_in_credentials()
+        try:
+            session = boto3.Session(region_name=stage.region)
+            if session.get_credentials() is None:
+                raise Refused(f"There are no AWS credentials: {SIGN_IN}")
+            account = session.client("sts").get_caller_identity()["Account"]
+        except ClientError as error:
+            raise Refused(f"AWS does not take these credentials ({error.response['Error']['Code']}): {SIGN_IN}") from error
+        except BotoCoreError as error:
+            raise Refused(f"These AWS credentials cannot be used: {error}") from error
+        return cls(session, account, emulator)
+
+    def client(self, service: str) -> Any:
+        """A client of one of AWS's services."""
+        # A bucket's name in front of an emulator's host is a name that no resolver knows.
+        s3 = {"addressing_style": "path" if self.emulator else "auto"}
+        return self.session.client(service, config=Config(s3=s3, retries={"mode": "standard", "total_max_attempts": 5}))

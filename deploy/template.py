@@ -1,0 +1,56 @@
+"""The part of a stage's template that is ours: ``.chalice/resources.json``, with the stage's overlay on top.
+
+Chalice merges it into the part that it generates itself (functions, roles, routes).
+"""
+
+import json
+from typing import Any
+
+from chalice.package import TemplateDeepMerger
+
+from deploy.stage import Stage
+
+Template = dict[str, Any]
+
+TABLE = "AWS::DynamoDB::Table"
+
+
+def compose(stage: Stage) -> Template:
+    """What Chalice is to merge into its own template."""
+    resources = json.loads((stage.project / ".chalice" / "resources.json").read_text())
+    overlay = json.loads(stage.overlay.read_text())
+    merged: Template = _as_text(TemplateDeepMerger().merge(overlay, resources))
+    return merged
+
+
+def _as_text(part: Any) -> Any:
+    """Turns what is marked as ``Fn::ToJsonString`` into text: dashboards, log formats and mapping templates are JSON within JSON.
+
+    CloudFormation could do it too, but only with a second macro in front of SAM's. `${...}` in it means what it means in Fn::Sub.
+    """
+    if isinstance(part, list):
+        return [_as_text(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "Fn::ToJsonString" in part:
+        text = json.dumps(part["Fn::ToJsonString"], ensure_ascii=False)
+        return {"Fn::Sub": text} if "${" in text else text
+    return {name: _as_text(each) for name, each in part.items()}
+
+
+def tables(template: Template) -> dict[str, dict[str, Any]]:
+    """The template's tables by logical id."""
+    return {name: resource for name, resource in template["Resources"].items() if resource.get("Type") == TABLE}
+
+
+def table_names(template: Template, stage: Stage) -> dict[str, str]:
+    """The names that a stage's tables have, by logical id."""
+    return {
+        name: table["Properties"]["TableName"]["Fn::Sub"].replace("${TablePrefix}", stage.table_prefix)
+        for name, table in tables(template).items()
+    }
+
+
+def keeps_its_tables(template: Template) -> bool:
+    """Whether the tables outlive the stack."""
+    return any(table.get("DeletionPolicy") == "Retain" for table in tables(template).values())
