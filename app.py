@@ -1,5 +1,6 @@
 """The HTTP routes, and the wiring. Each route: read the request, make one call, present the result."""
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
-from chalicelib import __version__, authorizer, docs, log
+from chalicelib import __version__, authorizer, docs, log, metrics
 from chalicelib.config import Settings
 from chalicelib.engine import Engine, build
 from chalicelib.errors import EngineError, InternalError, RouteNotFound
@@ -23,6 +24,7 @@ settings = Settings.from_environment()
 app = Chalice(app_name="hft-trading-engine", configure_logs=False)
 app.register_blueprint(authorizer.blueprint)
 
+_orders = itertools.count()
 _engine: Engine | None = None
 _engine_lock = Lock()
 
@@ -67,11 +69,10 @@ def route(
                 caller = () if public else (read_caller(request.context, utc_now()),)
                 response = view(request, *caller, **parameters)
             except EngineError as error:
-                log.info("refused", request_id=request_id, route=path, error_code=error.code, message=str(error))
-                response = _error(error)
+                response = _refused(error, request_id, path)
             except Exception as error:  # noqa: BLE001  (the boundary: a bug is logged whole here, and told to nobody)
                 log.bug(error, request_id=request_id, route=path)
-                response = _error(InternalError())
+                response = _refused(InternalError(), request_id, path)
             response.headers["X-Request-Id"] = request_id
             response.headers["X-Content-Type-Options"] = "nosniff"
             return response
@@ -105,7 +106,9 @@ def _patience(request: Request, here: Engine) -> Patience:
     return here.patience(context.get_remaining_time_in_millis())
 
 
-def _error(error: EngineError) -> Response:
+def _refused(error: EngineError, request_id: str, path: str) -> Response:
+    figures = metrics.of_refusal(settings.table_prefix, utc_now(), error.code) if settings.on_lambda else {}
+    log.info("refused", request_id=request_id, route=path, error_code=error.code, message=str(error), **figures)
     response = _json(error.body(utc_now()), error.status, error.headers)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
@@ -117,8 +120,13 @@ def execute(request: Request, caller: Caller) -> Response:
     """A market BUY."""
     order = read_order(_body(request), read_headers(request.to_original_event()), caller)
     here = engine()
-    execution = here.executor.execute(order, _patience(request, here))
+    patience = _patience(request, here)
+    execution = here.executor.execute(order, patience)
     record = execution.record
+    figures = {}
+    if settings.on_lambda:
+        cold_start = next(_orders) == 0
+        figures = metrics.of_order(settings.table_prefix, utc_now(), execution, patience, cold_start=cold_start)
     log.info(
         "order",
         request_id=_request_id(request),
@@ -129,6 +137,7 @@ def execute(request: Request, caller: Caller) -> Response:
         replayed=execution.replayed,
         sequence=record.movement.sequence if record.movement else None,
         attempts=execution.attempts,
+        **figures,
     )
     replayed = {"Idempotent-Replayed": "true"} if execution.replayed else {}
     return _json(record.reply, record.status, replayed)

@@ -35,11 +35,16 @@ from chalicelib.store.prices import PriceBook
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The outcome of an order. `replayed`: an earlier request decided it. `attempts`: transactions that this request sent."""
+    """The outcome of an order.
+
+    `replayed`: an earlier request decided it. `attempts`: transactions that this request sent; `conflicts`: how many of them met
+    somebody else's at the same account.
+    """
 
     record: Record
     replayed: bool
     attempts: int
+    conflicts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

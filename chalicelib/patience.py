@@ -1,6 +1,7 @@
 """How long a request may try, and how it waits in between. Clock, sleep, randomness and locks are handed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
@@ -61,6 +62,8 @@ class Patience:
         self._world = world
         self._deadline_s = world.monotonic_s() + budget_s
         self._call_worst_s = call_worst_s
+        self.datastore_s = 0.0
+        """How much of it the datastore took."""
         self._busy = 0
         self._throttled = 0
 
@@ -68,14 +71,20 @@ class Patience:
         """Seconds until the last moment at which a call may start: its worst case must still fit."""
         return self._deadline_s - self._call_worst_s - self._world.monotonic_s()
 
-    def start_call(self) -> None:
-        """To be said before each call to the datastore.
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Around each call to the datastore: it may start if its worst case still fits, and the time it takes is added up.
 
         Raises:
-            TimeUp: the call's worst case no longer fits.
+            TimeUp: it does not fit.
         """
         if self.left_s() < 0:
             raise TimeUp
+        started_s = self._world.monotonic_s()
+        try:
+            yield
+        finally:
+            self.datastore_s += self._world.monotonic_s() - started_s
 
     def wait_busy(self) -> None:
         """Waits because others work on the same account: a little longer each time, with full jitter, up to a low bound."""

@@ -85,8 +85,8 @@ class Ledger:
         return record_from(item) if item else None
 
     def _get(self, table: str, key: Item, patience: Patience) -> Item | None:
-        patience.start_call()
-        found = self._datastore.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
+        with patience.call():
+            found = self._datastore.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
         item: Item | None = found.get("Item")
         return item
 
@@ -98,9 +98,10 @@ class Ledger:
             Unanswered: it may have happened, or may happen yet.
             TimeUp: nothing was sent.
         """
-        patience.start_call()
+        actions = [self._put(record), self._account_action(record, seen)]
         try:
-            self._datastore.call("TransactWriteItems", {"TransactItems": [self._put(record), self._account_action(record, seen)]})
+            with patience.call():
+                self._datastore.call("TransactWriteItems", {"TransactItems": actions})
         except Cancelled as cancelled:
             return self._why(cancelled, seen.user_id)
         return Committed()

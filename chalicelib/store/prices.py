@@ -51,12 +51,10 @@ class PriceBook:
         return {symbol: asset for symbol, asset in found.items() if asset is not None}
 
     def _read(self, symbols: list[str], patience: Patience) -> dict[str, Asset | None]:
-        patience.start_call()
+        keys = [asset_key(symbol) for symbol in symbols]
         read_at_s = self._monotonic_s()  # before the read: an age is never understated
-        answer = self._datastore.call(
-            "BatchGetItem",
-            {"RequestItems": {self._table: {"Keys": [asset_key(symbol) for symbol in symbols], "ConsistentRead": True}}},
-        )
+        with patience.call():
+            answer = self._datastore.call("BatchGetItem", {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": True}}})
         if answer.get("UnprocessedKeys"):
             raise Throttled("BatchGetItem left keys unprocessed")
         read: dict[str, Asset | None] = dict.fromkeys(symbols)
@@ -81,8 +79,8 @@ class PriceBook:
         assets: list[Asset] = []
         request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
         while True:
-            patience.start_call()
-            page = self._datastore.call("Scan", dict(request))
+            with patience.call():
+                page = self._datastore.call("Scan", dict(request))
             assets.extend(asset_from(item) for item in page["Items"])
             if "LastEvaluatedKey" not in page:
                 break
