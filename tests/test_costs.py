@@ -69,14 +69,16 @@ def size_bytes(item: dict[str, Any]) -> int:
     """An item's size by DynamoDB's published rules: names and strings in UTF-8, a number a byte per two digits and one more."""
 
     def of(value: dict[str, Any]) -> int:
+        kind: str
+        content: Any
         ((kind, content),) = value.items()
         match kind:
             case "S":
-                return len(content.encode())
+                return len(str(content).encode())
             case "B":
-                return len(content)
+                return len(bytes(content))
             case "N":
-                return (len(content.lstrip("-")) + 1) // 2 + 1 + content.startswith("-")
+                return (len(str(content).lstrip("-")) + 1) // 2 + 1 + str(content).startswith("-")
             case "M":
                 return 3 + sum(1 + len(name.encode()) + of(inner) for name, inner in content.items())
             case _:

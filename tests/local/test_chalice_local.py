@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import create_connection
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +17,7 @@ import requests
 from tests.support.market import Market
 from tests.support.processes import ROOT, chalice_local, environment, ministack
 
-ORDER = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
+ORDER: dict[str, Any] = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
 SEEDED = {"BTC": "50000.00000000", "ETH": "3000.00000000", "SOL": "100.00000000", "USD": "1.00000000"}
 
 
