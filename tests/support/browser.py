@@ -1,0 +1,56 @@
+"""A real Chromium that looks at a page and reports what should not be there."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = (
+    f"NOT TESTED: the Swagger UI. It takes a browser, one of {', '.join(NAMES)}; on Debian and Ubuntu: apt-get install chromium"
+)
+OPTIONS = [
+    "--no-sandbox",  # which needs more rights than a container has
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT_MS = 30_000
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium. Where there is none, the test is skipped; in CI, where there must be one, it fails."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def clean_page(browser: Browser, base_url: str) -> Iterator[Page]:
+    """A page that, by the end of the block, has logged no error and has asked nobody but `base_url` for anything."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(TIMEOUT_MS)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url) if _leaves(request.url, base_url) else None)
+    yield page
+    page.close()
+    assert problems == []
+
+
+def _leaves(url: str, base_url: str) -> bool:
+    return not url.startswith((f"{base_url}/", "data:", "blob:"))
