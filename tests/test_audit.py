@@ -8,14 +8,13 @@ import pytest
 
 from chalicelib.domain.audit import Kind
 from chalicelib.domain.money import UNITS_PER_ONE
-from chalicelib.domain.order import Order
 from chalicelib.patience import World
 from chalicelib.store.connection import Item
 from chalicelib.store.tables import account_key, number, record_key
 from ops import spill
 from ops.audit import LOOK_AGAIN_S, Audited, Auditor
-from tests.support.market import Market, new_key
-from tests.support.tables import with_tables_of_its_own
+from tests.support.market import Market
+from tests.support.tables import buy, with_tables_of_its_own
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +41,6 @@ def new_trader(market: Market) -> int:
         buy(market, user, 1, key=key, symbol="ETH")
     buy(market, user, 1_000)
     return user
-
-
-def buy(market: Market, user: int, quantity: int, key: str | None = None, symbol: str = "BTC") -> None:
-    order = Order(user, key or new_key(), symbol, "USD", quantity * UNITS_PER_ONE, str(quantity))
-    market.engine.executor.execute(order, market.engine.patience())
 
 
 class Client:

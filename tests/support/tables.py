@@ -3,9 +3,11 @@
 from dataclasses import replace
 from uuid import uuid4
 
+from chalicelib.domain.money import UNITS_PER_ONE
+from chalicelib.domain.order import Order
 from chalicelib.local.seed import seed
 from chalicelib.local.tables import create_missing
-from tests.support.market import Market
+from tests.support.market import Market, new_key
 
 
 def with_tables_of_its_own(market: Market) -> Market:
@@ -14,3 +16,9 @@ def with_tables_of_its_own(market: Market) -> Market:
     create_missing(own.dynamodb, own.settings.table_prefix)
     seed(own.engine, own.dynamodb)
     return own
+
+
+def buy(market: Market, user: int, quantity: int, key: str | None = None, symbol: str = "BTC") -> None:
+    """Sends an order to the engine itself."""
+    order = Order(user, key or new_key(), symbol, "USD", quantity * UNITS_PER_ONE, str(quantity))
+    market.engine.executor.execute(order, market.engine.patience())
