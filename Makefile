@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint pins clean setup port token deploy adopt outputs destroy stage test-deployed
+.PHONY: help run test lint pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
@@ -17,6 +17,8 @@ help:
 	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN'
 	@echo 'make deploy STAGE=dev    a stage of .chalice/config.json on AWS; outputs: where it is; destroy: takes it down; adopt: its tables, left behind'
 	@echo 'make test-deployed       the whole deployment rehearsed on an emulator of AWS, on this machine'
+	@echo 'make ops STAGE=dev ARGS="assets list"   the operator'"'"'s commands: prices, accounts; without ARGS it says which there are'
+	@echo 'make audit STAGE=dev     replays every account of a stage, or one with USER=1, and names the first difference in each'
 	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
 
 run: port setup
@@ -66,3 +68,10 @@ stage:
 
 test-deployed: setup
 	.venv/bin/pytest tests/deployed $(ARGS)
+
+ops: setup
+	@HFT_STAGE="$(STAGE)" .venv/bin/python -m ops $(or $(ARGS),--help)
+
+audit: export USER =
+audit: stage setup
+	@.venv/bin/python -m ops audit --stage "$(STAGE)" $(if $(USER),"$$USER",--all)
