@@ -10,15 +10,13 @@ from chalicelib.config import Settings
 def prepare(settings: Settings) -> None:
     """Makes the datastore of a local run ready to be connected to.
 
-    In-process moto, unless an endpoint is named or the settings ask for AWS. Tables are created and seeded only on moto and on a
-    loopback endpoint: what lies elsewhere belongs to somebody.
+    In-process moto, unless an endpoint is named or the settings ask for AWS. Tables are created and seeded only where they are
+    this machine's own.
     """
-    if settings.datastore_endpoint is None:
-        if settings.datastore == "aws":
-            return
-        _start_moto()
-    elif not is_loopback(settings.datastore_endpoint):
+    if not is_own(settings):
         return
+    if settings.datastore_endpoint is None:
+        _start_moto()
     else:
         stand_in_credentials()
 
@@ -32,6 +30,13 @@ def prepare(settings: Settings) -> None:
     client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint)
     create_missing(client, settings.table_prefix)
     seed(build(settings, DynamoDB(settings)), client)
+
+
+def is_own(settings: Settings) -> bool:
+    """Whether what a local run trades with is on this machine, in moto or behind loopback. Elsewhere it belongs to somebody."""
+    if settings.datastore_endpoint is None:
+        return settings.datastore == "moto"
+    return is_loopback(settings.datastore_endpoint)
 
 
 def is_loopback(url: str) -> bool:

@@ -1,25 +1,28 @@
-"""The door of a local run: open, unless tokens are configured.
+"""The door of a local run: open, unless tokens are configured, or what is traded with is not this machine's own.
 
-    HFT_TOKEN_* is           a request without a token                a request with one
-    ─────────────────────    ─────────────────────────────────────    ─────────────────────────────────
-    not set: open            is let in, for whichever account it      is refused: nobody could check it
-                             asks for
-    set: closed              is refused, as in a deployed stage       is checked, as in a deployed stage
+              when                                  a request without a token        a request with one
+    ──────    ──────────────────────────────────    ─────────────────────────────    ────────────────────────────────
+    open      the datastore is on this machine,     is let in, for whichever         is refused: nobody can check it
+              and no HFT_TOKEN_* is set             account it asks for
+    closed    otherwise                             is refused, as when deployed     is checked, as when deployed
 
 All of the openness is here: the application is the deployed one, and sees callers that an authorizer has let in.
 """
 
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from chalice.local import ForbiddenError, LocalGatewayAuthorizer, NotAuthorizedError
 
 from chalicelib import log
 from chalicelib.authorizer import verifier
+from chalicelib.config import Settings
 from chalicelib.errors import EngineError, InternalError, Unauthenticated
 from chalicelib.fields import USER_ID, Refused
 from chalicelib.http import parse_object, read_user_id
 from chalicelib.identity import Caller
+from chalicelib.local.datastore import is_own
 from chalicelib.patience import utc_now
 
 ANYBODY = 1
@@ -28,13 +31,25 @@ ANYBODY = 1
 VISIT = timedelta(minutes=1)
 
 
+@cache
 def is_open() -> bool:
     """Whether requests without a token are let in.
 
     Raises:
         ValueError: what is configured is broken.
     """
-    return verifier() is None
+    return verifier() is None and is_own(Settings.from_environment())
+
+
+def describe() -> str:
+    """What the door is, in a line for whoever starts the run."""
+    if is_open():
+        return "open: a request without a token may trade for any account. HFT_TOKEN_SECRET or HFT_TOKEN_JWKS_URL closes it"
+    if verifier() is None:
+        return (
+            "closed, and to everybody: what is traded with is not this machine's own, and no HFT_TOKEN_* says whose tokens count"
+        )
+    return "closed: a request needs a token, and asks for that token's account. For a shared secret: make token USER=1"
 
 
 class Door(LocalGatewayAuthorizer):

@@ -20,10 +20,11 @@ from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, LocalDevServer, LocalGateway, LocalGatewayException, ThreadedHTTPServer
 
 from chalicelib import __version__
+from chalicelib.config import Settings
 from chalicelib.errors import Detail, EngineError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
 from chalicelib.http import MAX_BODY_BYTES
 from chalicelib.local.datastore import is_loopback
-from chalicelib.local.identity import Door, is_open
+from chalicelib.local.identity import Door, describe, is_open
 from chalicelib.patience import utc_now
 
 MAX_LINE_BYTES = 8 * 1024
@@ -192,9 +193,7 @@ def install(warm_up: Callable[[], Any]) -> None:
                     _end(f"Cannot listen on {host}, port {port}: {error.strerror}")
                 _end(f"Port {port} is in use. Choose another: make run PORT={port + 1}")
             engine = warm_up()
-            print(
-                banner(host, self.server.server_address[1], engine.settings.datastore_endpoint, open_door=open_door), flush=True
-            )
+            print(banner(host, self.server.server_address[1], engine.settings, describe(), open_door=open_door), flush=True)
 
         def serve_forever(self) -> None:
             with suppress(KeyboardInterrupt):  # Ctrl-C is how a local run ends
@@ -209,28 +208,30 @@ def _end(reason: str) -> NoReturn:
     os._exit(1)
 
 
-def banner(host: str, port: int, endpoint: str | None, *, open_door: bool) -> str:
+def banner(host: str, port: int, settings: Settings, identity: str, *, open_door: bool) -> str:
     """What to open, what to try, and who can."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
     url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
     order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
-    state = f"in the engine at {endpoint}" if endpoint else "in this process's memory: it is gone when the process ends"
-    header = "" if open_door else ' -H "Authorization: Bearer $TOKEN"'
+    token = "" if open_door else ' -H "Authorization: Bearer $TOKEN"'
     lines = [
         f"HFT Trading Engine v{__version__}",
         f"  Swagger UI  {url}/docs",
         f"  Portfolio   {url}/api/v1/trading/portfolio/1",
-        f"  An order    curl -s -X POST {url}/api/v1/trading/execute{header} -H 'X-Idempotency-Key: order-1' -d '{order}'",
-        f"  State       {state}",
-        f"  Identity    {IDENTITY_OPEN if open_door else IDENTITY_CLOSED}",
+        f"  An order    curl -s -X POST {url}/api/v1/trading/execute{token} -H 'X-Idempotency-Key: order-1' -d '{order}'",
+        f"  State       {_state(settings)}",
+        f"  Identity    {identity}",
     ]
     if not is_loopback(f"//{host}"):
-        lines.append(f"  Reach       {REACH_OPEN if open_door else REACH_CLOSED}")
+        lines.append("  Reach       every machine that can reach this one, and nothing travels encrypted")
+        if open_door:
+            lines.append("  WARNING     ANYBODY THERE CAN TRADE FOR EVERY ACCOUNT AND LOOK INTO IT: nobody is asked for a token")
     return "\n".join(lines)
 
 
-IDENTITY_OPEN = "open: a request without a token may trade for any account. HFT_TOKEN_SECRET or HFT_TOKEN_JWKS_URL closes it"
-IDENTITY_CLOSED = "closed: a request needs a token, and trades for that token's account. For the shared secret: make token USER=1"
-REACH_OPEN = """every machine that can reach this one
-  WARNING     Anybody there can trade for every account and look into it: nobody is asked for a token"""
-REACH_CLOSED = "every machine that can reach this one, and no token travels encrypted"
+def _state(settings: Settings) -> str:
+    if settings.datastore_endpoint is not None:
+        return f"in the engine at {settings.datastore_endpoint}"
+    if settings.datastore == "aws":
+        return f"in DynamoDB at AWS, {settings.region}: the tables {settings.table_prefix}-*"
+    return "in this process's memory: it is gone when the process ends"
