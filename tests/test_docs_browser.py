@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import TIMEOUT_MS, chromium, clean_page
+from tests.support.browser import TIMEOUT_MS, chromium, clean_page, skip_module_without_chromium
 from tests.support.processes import chalice_local
+
+skip_module_without_chromium()
 
 STAGE = "/prod"
 EXECUTE = "#operations-Trading-executeOrder"

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 MISSING = (
     f"NOT TESTED: the Swagger UI. It takes a browser, one of {', '.join(NAMES)}; on Debian and Ubuntu: apt-get install chromium"
 )
@@ -24,16 +25,19 @@ OPTIONS = [
 TIMEOUT_MS = 30_000
 
 
+def skip_module_without_chromium() -> None:
+    """Skips the test module that says this at its top, as a whole: one line. Not in CI, where there must be a browser."""
+    if CHROMIUM is None and os.environ.get("CI") != "true":
+        pytest.skip(MISSING, allow_module_level=True)
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium. Where there is none, the test is skipped; in CI, where there must be one, it fails."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    """A headless Chromium. Where there is none, the test fails."""
+    if CHROMIUM is None:
+        pytest.fail(MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield browser
         browser.close()
 
