@@ -1,0 +1,90 @@
+"""What a run leaves behind: what everybody was told, what was written, and a journal of how it came about."""
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from chalicelib.domain.account import Account
+from chalicelib.domain.funding import Transfer
+from chalicelib.domain.order import Order
+from chalicelib.domain.pricing import Asset
+from chalicelib.errors import Contention
+from chalicelib.store.connection import Item
+from simulation.database import Key, Write
+from simulation.faults import Fault
+from simulation.journal import Entry
+from simulation.workload import Plan
+
+REFUSED = "transfer refused"
+"""In place of an error's code where an operator's transfer is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A process's answer to an order or a transfer. `body`: the stored reply, or the code of an error.
+
+    `replayed`: whether it says that an earlier request decided. `knew`: the datastore had handed it what the key stands for.
+    """
+
+    status: int
+    body: str
+    replayed: bool = False
+    knew: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether sending the same again would only get the same, as far as the answer says."""
+        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and self.body != Contention.code
+
+    @property
+    def decided(self) -> bool:
+        """Whether it states the key's outcome."""
+        return self.status in (HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer that reached whoever asked. `request`: which of its requests it answers; `last`: asked when all was over."""
+
+    wanted: Order | Transfer
+    request: str
+    sent_us: int
+    told_us: int
+    answer: Answer
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An account as its client was shown it."""
+
+    account: Account
+    sent_us: int
+    told_us: int
+
+
+@dataclass(slots=True)
+class History:
+    """A run, once it is over."""
+
+    plan: Plan
+    told: list[Told] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    first_sent_us: dict[tuple[int, str], int] = field(default_factory=dict)
+    """When each record's key was first sent, by user and key."""
+
+    listed: dict[str, list[tuple[int, Asset | None]]] = field(default_factory=dict)
+    """What each symbol was listed as, and from when on; `None` where it was not."""
+
+    writes: list[Write] = field(default_factory=list)
+    """Accounts and records, as they appeared."""
+
+    undone: list[Write] = field(default_factory=list)
+    """Writes that a restore took back."""
+
+    restored_us: int = 0
+    """What was sent before is void."""
+
+    tables: dict[str, dict[Key, Item]] = field(default_factory=dict)
+    struck: dict[str, Fault] = field(default_factory=dict)
+    endless: bool = False
+    journal: list[Entry] = field(default_factory=list)

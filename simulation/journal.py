@@ -1,0 +1,175 @@
+"""What happened, moment by moment, for people to read.
+
+An entry is a function and its arguments, and becomes text only where somebody reads it: of all runs, one in a great many is read.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from chalicelib.domain.account import Account
+from chalicelib.domain.funding import Transfer
+from chalicelib.domain.money import text_from
+from chalicelib.domain.order import Order
+from chalicelib.domain.pricing import Asset
+from chalicelib.store.connection import Cancelled, Item
+from simulation.faults import Fault
+from simulation.scheduler import US_PER_S, Scheduler
+
+Entry = tuple[int, str, Callable[..., str], tuple[Any, ...]]
+"""When (µs), who, and what: a function and its arguments."""
+
+
+class Journal:
+    """Takes down what happens."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.entries: list[Entry] = []
+
+    def __call__(self, who: str, what: Callable[..., str], *arguments: Any) -> None:
+        """Takes down one thing."""
+        self.entries.append((self._scheduler.now_us, who, what, arguments))
+
+
+def timeline(entries: Iterable[Entry]) -> list[str]:
+    """Entries as lines of text: ``0.001234  process 2 7.1/3  GetItem account 1``."""
+    return [f"{at_us / US_PER_S:11.6f}  {who:18}  {what(*arguments)}" for at_us, who, what, arguments in entries]
+
+
+def send_text(wanted: Order | Transfer | int, fault: Fault | None) -> str:
+    """What is asked for, and what goes wrong with it."""
+    if isinstance(wanted, int):
+        return f"asks for the portfolio of user {wanted}{_trouble(fault)}"
+    return f"asks for user {wanted.user_id}, {wanted.record_key}: {wanted.fingerprint}{_trouble(fault)}"
+
+
+def answer_text(answer: Any) -> str:
+    """What a client is told."""
+    match answer:
+        case None:
+            return "has no answer"
+        case Account():
+            return f"is shown {_balances(answer.balances)} after movement {answer.sequence}"
+        case _:
+            return f"is told {answer.status} {_short(answer.body)}{' (replayed)' if answer.replayed else ''}"
+
+
+def call_text(operation: str, request: dict[str, Any], fault: Fault | None) -> str:
+    """A call to the datastore, and what goes wrong with it."""
+    match operation:
+        case "GetItem":
+            what = f"GetItem {_name(request['Key'])}"
+        case "BatchGetItem":
+            keys = [_name(key) for wanted in request["RequestItems"].values() for key in wanted["Keys"]]
+            what = f"BatchGetItem {', '.join(keys)}"
+        case "TransactWriteItems":
+            what = f"TransactWriteItems {' | '.join(_action(action) for action in request['TransactItems'])}"
+        case _:
+            what = operation
+    return what + _trouble(fault)
+
+
+def reply_text(reply: Any) -> str:
+    """What the datastore answers."""
+    if isinstance(reply, Cancelled):
+        return f"← cancelled: {', '.join(_reason(reason) for reason in reply.reasons)}"
+    if isinstance(reply, Exception):
+        return f"← {type(reply).__name__}: {reply}"
+    if "Responses" in reply:
+        found = [_item(item) for items in reply["Responses"].values() for item in items]
+        return f"← {', '.join(found) or 'nothing'}{', and keys unprocessed' if reply['UnprocessedKeys'] else ''}"
+    if "Items" in reply:
+        return f"← {', '.join(_item(item) for item in reply['Items'])}{', and more' if 'LastEvaluatedKey' in reply else ''}"
+    return f"← {_item(reply['Item'])}" if "Item" in reply else "← done"
+
+
+def asset_text(symbol: str, asset: Asset | None) -> str:
+    """An operator's change to the list of assets."""
+    if asset is None:
+        return f"takes {symbol} off the list"
+    return f"lists {symbol} at {text_from(asset.price_units)} USD{', halted' if asset.halted else ''}"
+
+
+def write_text(item: Item) -> str:
+    """What the datastore now holds."""
+    return f"holds {_item(item)}"
+
+
+def _trouble(fault: Fault | None) -> str:
+    return f"   ✗ {fault}" if fault is not None else ""
+
+
+def _action(transact_item: dict[str, Any]) -> str:
+    ((kind, body),) = transact_item.items()
+    item = body.get("Item") or body["Key"]
+    condition = body.get("ConditionExpression")
+    text = f"{kind} {_name(item)}"
+    if kind == "Put":
+        text += f" {_fields(item)}"
+    if "UpdateExpression" in body:
+        text += f" {_filled(body['UpdateExpression'], body)}"
+    return text + (f" if {_filled(condition, body)}" if condition else "")
+
+
+def _filled(expression: str, body: dict[str, Any]) -> str:
+    """An expression with its placeholders replaced, the longest first: ``#s1`` stands in ``#s10``."""
+    replacements = dict(body.get("ExpressionAttributeNames", {}))
+    replacements |= {name: _value(value) for name, value in body.get("ExpressionAttributeValues", {}).items()}
+    for placeholder in sorted(replacements, key=len, reverse=True):
+        expression = expression.replace(placeholder, replacements[placeholder])
+    return expression
+
+
+def _reason(reason: Any) -> str:
+    if reason is None:
+        return "–"
+    shown = f" ({_item(reason.raw_item)})" if reason.raw_item else ""
+    return f"{reason.code}{shown}"
+
+
+def _name(item: Item) -> str:
+    if "symbol" in item:
+        return str(item["symbol"]["S"])
+    if "idempotency_key" in item:
+        return f"record {item['user_id']['N']}/{item['idempotency_key']['S']}"
+    return f"account {item['user_id']['N']}"
+
+
+def _item(item: Item) -> str:
+    return f"{_name(item)} {_fields(item)}"
+
+
+def _fields(item: Item) -> str:
+    """What distinguishes an item: of the rest, a reader has no need."""
+    shown: dict[str, str] = {
+        name: _value(item[name]) for name in ("price", "halted", "status", "sequence", "head", "balances") if name in item
+    }
+    if "reply" in item:
+        shown["reply"] = _short(item["reply"]["S"])
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def _value(attribute: dict[str, Any]) -> str:
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "B":
+            return str(value.hex())[:8] or "none"
+        case "M":
+            return "{" + ", ".join(f"{name}: {_value(inner)}" for name, inner in value.items()) + "}"
+        case _:
+            return str(value)
+
+
+def _short(body: str) -> str:
+    """The telling part of a reply."""
+    try:
+        reply = json.loads(body)
+    except ValueError:
+        return body
+    kept = ("total_cost", "remaining_balance", "sequence", "message", "amount", "symbol")
+    return " ".join(f"{name}={reply[name]}" for name in kept if name in reply)
+
+
+def _balances(balances: Any) -> str:
+    return ", ".join(f"{text_from(units)} {symbol}" for symbol, units in balances.items()) or "nothing"

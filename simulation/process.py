@@ -1,0 +1,233 @@
+"""A process that serves requests: the real engine, over a connection on which things go wrong."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from random import Random
+from typing import Any
+
+from chalicelib.config import Settings
+from chalicelib.domain.account import Account
+from chalicelib.domain.funding import Transfer, TransferRefused
+from chalicelib.domain.order import Order
+from chalicelib.engine import Engine
+from chalicelib.errors import EngineError
+from chalicelib.funding import transfer_once
+from chalicelib.patience import World
+from chalicelib.store.connection import Cancelled, Datastore, Unanswered
+from chalicelib.store.tables import Tables
+from simulation.database import Call, Database, Reply
+from simulation.faults import Fate, Fault, Faults
+from simulation.history import REFUSED, Answer
+from simulation.journal import Journal, call_text, reply_text
+from simulation.scheduler import US_PER_S, Scheduler, Task, Turn, Wait
+
+Build = Callable[[Settings, Datastore, World], Engine]
+"""`chalicelib.engine.build`, or what a test puts in its place."""
+
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+"""When every run begins."""
+
+MAX_SKEW_US = 50_000
+"""How far apart the clocks of two machines may be."""
+
+SLOW_US = 3 * US_PER_S
+LATE_US = 300 * US_PER_S
+"""A signed request is good for five minutes."""
+
+
+class Request:
+    """A request while it is served. Its fate comes from streams of its own: see `faults`."""
+
+    __slots__ = ("_jitter", "_seed", "calls", "fates", "knows", "name", "reply")
+
+    def __init__(self, name: str, seed: int, reply: Callable[[Answer | Account | None], None]) -> None:
+        self.name = name
+        self.reply = reply
+        self.calls = 0
+        self.knows = False
+        """Whether the datastore has handed it what is stored under its key."""
+        self.fates = Random(2 * seed)
+        self._seed = seed
+        self._jitter: Random | None = None
+
+    def jitter(self) -> float:
+        """The engine's randomness: apart from the fates, so that a wait more or less changes none of them."""
+        if self._jitter is None:
+            self._jitter = Random(2 * self._seed + 1)
+        return self._jitter.random()
+
+
+class Process:
+    """One life of a process: dead, it answers nothing any more."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        database: Database,
+        scheduler: Scheduler,
+        faults: Faults,
+        journal: Journal,
+        build: Build,
+    ) -> None:
+        self.name = name
+        self.dead = False
+        self._settings = settings
+        self._tables = Tables.of(settings.table_prefix)
+        self._database = database
+        self._scheduler = scheduler
+        self._faults = faults
+        self._journal = journal
+        self._serving: dict[Task, Request] = {}
+        self._skew_us = scheduler.random.randrange(MAX_SKEW_US)
+        self._engine = build(settings, self, self._world())
+
+    def _world(self) -> World:
+        scheduler = self._scheduler
+        return World(
+            monotonic_s=lambda: scheduler.now_us / US_PER_S,
+            sleep_s=lambda seconds: scheduler.sleep(round(seconds * US_PER_S)),
+            random=lambda: self._request().jitter(),
+            now=lambda: MIDNIGHT + timedelta(microseconds=scheduler.now_us + self._skew_us),
+            new_lock=lambda: Turn(scheduler),
+        )
+
+    def _request(self) -> Request:
+        """The request that the running task serves."""
+        assert self._scheduler.current is not None, "requests are served by tasks"
+        return self._serving[self._scheduler.current]
+
+    def serve(self, request: Request, wanted: Order | Transfer | int) -> None:
+        """Executes an order, makes a transfer, or shows the account of the user with that number."""
+        if self.dead:
+            request.reply(None)
+            return
+
+        def body() -> None:
+            answer = self._answer(request, wanted)
+            del self._serving[task]
+            request.reply(answer)
+
+        task = self._scheduler.start(body)
+        self._serving[task] = request
+
+    def crash(self) -> None:
+        """Dies, with all that it was doing; the clients' connections break."""
+        if not self.dead:
+            self.dead = True
+            self._journal(self.name, "dies".format)
+            serving = dict(self._serving)
+            for task in serving:
+                task.kill()
+            for request in serving.values():
+                request.reply(None)
+
+    def _answer(self, request: Request, wanted: Order | Transfer | int) -> Answer | Account:
+        engine = self._engine
+        try:
+            match wanted:
+                case Order():
+                    execution = engine.executor.execute(wanted, engine.patience())
+                    return Answer(execution.record.status, execution.record.reply, execution.replayed, request.knows)
+                case Transfer():
+                    transferred = transfer_once(engine, wanted)
+                    return Answer(transferred.record.status, transferred.record.reply, transferred.replayed, request.knows)
+                case int():
+                    return engine.queries.portfolio(wanted, engine.patience()).account
+        except EngineError as error:
+            return Answer(error.status, error.code, knew=request.knows)
+        except TransferRefused:
+            return Answer(HTTPStatus.CONFLICT, REFUSED, knew=request.knows)
+        except Exception as error:  # noqa: BLE001  (the boundary, as in the app)
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}", knew=request.knows)
+
+    def call(self, operation: str, api_request: dict[str, Any]) -> dict[str, Any]:
+        """`Datastore.call`: one attempt, as the engine's own connection makes it."""
+        request = self._request()
+        request.calls += 1
+        spot = f"{request.name}/{request.calls}"
+        fate = self._faults.of_call(request.fates, spot)
+        who = f"{self.name} {spot}"
+        self._journal(who, call_text, operation, api_request, fate.fault)
+        outcome = self._exchange(_call(operation, api_request, request.name, spot, fate), fate)
+        if fate.fault is Fault.STALLED:
+            self._scheduler.sleep(int(fate.extra * SLOW_US))
+        self._journal(who, reply_text, outcome)
+        request.knows = request.knows or self._tells_outcome(operation, api_request, outcome)
+        if isinstance(outcome, dict):
+            return outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # or it would hold its own traceback
+
+    def _exchange(self, call: Call, fate: Fate) -> Reply:
+        """Sends a call and waits for the reply, or until nobody would wait any longer."""
+        after = self._scheduler.after
+        wait = Wait(self._scheduler)
+        broken = partial(wait.end, Unanswered("the connection broke"))
+        after(self._settings.read_timeout_ms * 1000, wait.end, Unanswered("no answer in time"))
+
+        def send(there_us: int, back: Callable[[Reply], None]) -> None:
+            after(there_us, self._database.receive, call, back)
+
+        def back(reply: Reply) -> None:
+            after(fate.back_us, wait.end, reply)
+
+        match fate.fault:
+            case Fault.REQUEST_LOST:
+                if fate.either:
+                    after(fate.there_us, broken)
+            case Fault.REPEATED:
+                send(fate.there_us, lambda _: send(fate.there_us, back))
+            case Fault.REPLY_LOST:
+                send(fate.there_us, lambda _: after(fate.back_us, broken) if fate.either else None)
+            case Fault.CRASHED if fate.either:
+                after(0, self.crash)
+            case Fault.CRASHED:
+                send(fate.there_us, lambda _: after(fate.back_us, self.crash))
+            case _:
+                send(fate.there_us + _delay_us(fate), back)
+        return _reply(wait.result())
+
+    def _tells_outcome(self, operation: str, api_request: dict[str, Any], outcome: Reply) -> bool:
+        """Whether a reply holds the record of the request's key."""
+        if isinstance(outcome, Cancelled):
+            reason = outcome.reasons[0]
+            return reason is not None and reason.raw_item is not None and "idempotency_key" in reason.raw_item
+        if isinstance(outcome, Exception) or operation != "GetItem":
+            return False
+        return api_request["TableName"] == self._tables.idempotency and "Item" in outcome
+
+
+def _call(operation: str, api_request: dict[str, Any], sender: str, spot: str, fate: Fate) -> Call:
+    if operation == "TransactWriteItems":
+        api_request = {"ClientRequestToken": spot, **api_request}  # as the SDK does
+    return Call(
+        operation,
+        api_request,
+        sender,
+        throttled=fate.fault is Fault.THROTTLED,
+        partly=fate.either,
+        dwell_us=int(fate.extra * SLOW_US) if fate.fault is Fault.DWELLS else 0,
+        reverse=fate.back_us % 2 == 0,
+    )
+
+
+def _delay_us(fate: Fate) -> int:
+    """How much longer than usual a request is on its way."""
+    match fate.fault:
+        case Fault.REQUEST_SLOW:
+            return int(fate.extra * SLOW_US)
+        case Fault.REQUEST_LATE:
+            return SLOW_US + int(fate.extra * LATE_US)
+        case _:
+            return 0
+
+
+def _reply(result: object) -> Reply:
+    assert isinstance(result, dict | Exception)
+    return result

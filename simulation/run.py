@@ -1,0 +1,187 @@
+"""One run: a plan, carried out. Clients, operators and processes are put around one database, and left to the scheduler."""
+
+from functools import partial
+from random import Random
+
+from chalicelib import engine
+from chalicelib.domain.account import Account
+from chalicelib.domain.funding import Transfer
+from chalicelib.domain.order import Order
+from chalicelib.domain.pricing import Asset
+from chalicelib.store.tables import Tables, asset_key, number
+from simulation.database import Database, Snapshot
+from simulation.faults import Fate, Fault, Faults
+from simulation.history import Answer, History, Seen, Told
+from simulation.journal import Journal, answer_text, asset_text, send_text
+from simulation.process import Build, Process, Request
+from simulation.scheduler import US_PER_S, Endless, Scheduler, Wait
+from simulation.workload import Action, Ask, Crash, ListAsset, Look, Plan, Restore
+
+PATIENCE_US = 29 * US_PER_S
+"""How long a client waits: API Gateway hangs up then."""
+
+PAUSE_US = 2 * US_PER_S
+"""The longest pause before a client tries again; most are far shorter."""
+
+SLOW_US = 20 * US_PER_S
+TWICE_US = 3 * US_PER_S
+
+
+def run(plan: Plan, build: Build = engine.build) -> History:
+    """Carries out a plan: first in its weather, until nothing is left to happen; then everybody asks once more, in calm."""
+    return _Run(plan, build).history()
+
+
+class _Run:
+    def __init__(self, plan: Plan, build: Build) -> None:
+        self.plan = plan
+        self.build = build
+        self.scheduler = Scheduler(plan.seed)
+        self.journal = Journal(self.scheduler)
+        self.faults = Faults(plan.weather, plan.spared)
+        self.database = Database(self.scheduler, plan.settings.table_prefix, self.journal)
+        self.assets = Tables.of(plan.settings.table_prefix).assets
+        self.past = History(plan)
+        self.processes = [self.process(f"process {number}") for number in range(1, plan.processes + 1)]
+
+    def process(self, name: str) -> Process:
+        return Process(
+            name,
+            self.plan.settings,
+            database=self.database,
+            scheduler=self.scheduler,
+            faults=self.faults,
+            journal=self.journal,
+            build=self.build,
+        )
+
+    def history(self) -> History:
+        past = self.past
+        for symbol, price_units in self.plan.opening.items():
+            self.list_asset(symbol, Asset(symbol, price_units))
+        for action in self.plan.actions:
+            self.schedule(action)
+        try:
+            self.scheduler.run()
+            if self.plan.asks_again:
+                self.clear_up()
+                self.scheduler.run()
+        except Endless:
+            past.endless = True
+        past.writes = self.database.log
+        past.undone = self.database.undone
+        past.tables = self.database.tables
+        past.struck = self.faults.struck
+        past.journal = self.journal.entries
+        return past
+
+    def schedule(self, action: Action) -> None:
+        match action:
+            case Ask():
+                self.scheduler.start(partial(self.ask, action), action.at_us)
+            case Look():
+                self.scheduler.start(partial(self.look, action.user_id, action.id), action.at_us)
+            case ListAsset(_, at_us, symbol, price_units, halted):
+                asset = None if price_units is None else Asset(symbol, price_units, halted)
+                self.scheduler.after(at_us, self.list_asset, symbol, asset)
+            case Crash(_, at_us, process):
+                self.scheduler.after(at_us, self.processes[process].crash)
+            case Restore(_, at_us, to_us):
+                self.scheduler.after(to_us, self.database.snapshot, partial(self.restore_at, at_us))
+
+    def ask(self, action: Ask) -> None:
+        """A client, or an operator: sends a request and, where that may help, sends it again."""
+        for attempt in range(1, action.sends + 1):
+            random = self.stream(action.id, attempt)
+            answer = self.send(action.wanted, f"{action.id}.{attempt}", random)
+            if isinstance(answer, Answer) and answer.final and not action.insists:
+                return
+            self.scheduler.sleep(int(random.random() ** 3 * PAUSE_US))
+
+    def look(self, user_id: int, name: int) -> None:
+        self.send(user_id, f"{name}.1", self.stream(name, 1))
+
+    def clear_up(self) -> None:
+        """The weather turns fine. When nothing else is going on, every key must tell what became of it."""
+        self.faults.over = True
+        self.processes = [self.process("last process")]
+        self.scheduler.start(self.ask_once_more)
+
+    def ask_once_more(self) -> None:
+        asked = {action.wanted: None for action in self.plan.actions if isinstance(action, Ask)}
+        users = {wanted.user_id: None for wanted in asked}
+        for place, wanted in enumerate([*asked, *users], 1):
+            self.send(wanted, f"0.{place}", self.stream(0, place))
+
+    def send(self, wanted: Order | Transfer | int, name: str, random: Random) -> Answer | Account | None:
+        """Sends one request, waits for its answer, and remembers what was said."""
+        scheduler, past = self.scheduler, self.past
+        sent_us = scheduler.now_us
+        if not isinstance(wanted, int):
+            past.first_sent_us.setdefault((wanted.user_id, wanted.record_key), sent_us)
+        fate = self.faults.of_send(random, name)
+        self.journal(f"client {name}", send_text, wanted, fate.fault)
+        wait = Wait(scheduler)
+        scheduler.after(PATIENCE_US, wait.end, (name, None))
+        for copy, there_us in enumerate(_arrivals(fate), 1):
+            request = Request(f"{name}.{copy}", random.getrandbits(64), partial(self.reply, wait, fate, f"{name}.{copy}"))
+            process = int(random.random() * len(self.processes))
+            scheduler.after(there_us, self.deliver, process, request, wanted)
+        request_name: str
+        answer: Answer | Account | None
+        request_name, answer = wait.result()
+        self.journal(f"client {name}", answer_text, answer)
+        if isinstance(answer, Account):
+            past.seen.append(Seen(answer, sent_us, scheduler.now_us))
+        elif isinstance(answer, Answer) and not isinstance(wanted, int):
+            past.told.append(Told(wanted, request_name, sent_us, scheduler.now_us, answer, last=self.faults.over))
+        return answer
+
+    def deliver(self, process: int, request: Request, wanted: Order | Transfer | int) -> None:
+        """A request arrives; where its process has died meanwhile, a new one has taken its place."""
+        if self.processes[process].dead:
+            self.processes[process] = self.process(self.processes[process].name)
+        self.processes[process].serve(request, wanted)
+
+    def reply(self, wait: Wait, fate: Fate, name: str, answer: Answer | Account | None) -> None:
+        if fate.fault is not Fault.ANSWER_LOST:
+            self.scheduler.after(fate.back_us, wait.end, (name, answer))
+
+    def list_asset(self, symbol: str, asset: Asset | None) -> None:
+        """An operator's change to the assets: DynamoDB's plain writes, none of the engine's."""
+        self.journal("operator", asset_text, symbol, asset)
+        self.past.listed.setdefault(symbol, []).append((self.scheduler.now_us, asset))
+        if asset is None:
+            self.database.delete(self.assets, asset_key(symbol))
+        else:
+            halted = {"halted": {"BOOL": True}} if asset.halted else {}
+            self.database.put(self.assets, {**asset_key(symbol), "price": number(asset.price_units), **halted})
+
+    def restore_at(self, at_us: int, snapshot: Snapshot) -> None:
+        self.journal("operator", "a moment to be restored".format)
+        self.scheduler.after(max(0, at_us - self.scheduler.now_us), self.restore, snapshot)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self.journal("operator", "restores accounts and records to that moment".format)
+        self.database.restore(snapshot)
+        self.past.restored_us = self.scheduler.now_us
+
+    def stream(self, *place: int) -> Random:
+        """Numbers for one place in the plan, whatever happens elsewhere."""
+        seed = self.plan.seed
+        for part in place:
+            seed = seed << 16 | part
+        return Random(seed)
+
+
+def _arrivals(fate: Fate) -> list[int]:
+    """How long after it was sent a request arrives, each time that it does."""
+    match fate.fault:
+        case Fault.ORDER_LOST:
+            return []
+        case Fault.ORDER_SLOW:
+            return [fate.there_us + int(fate.extra * SLOW_US)]
+        case Fault.ORDER_TWICE:
+            return [fate.there_us, fate.there_us + int(fate.extra * TWICE_US)]
+        case _:
+            return [fate.there_us]

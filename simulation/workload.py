@@ -1,0 +1,225 @@
+"""What happens in a run: who wants what, and when. Drawn from the seed, before anything runs.
+
+Small numbers on purpose: few users, few keys, prices and amounts at which several orders fit an account and the next does not.
+Most of a run happens in a few crowded moments, since what goes wrong goes wrong between requests that meet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+
+from chalicelib.config import Settings
+from chalicelib.domain.funding import Transfer
+from chalicelib.domain.money import UNITS_PER_ONE, text_from
+from chalicelib.domain.order import Order
+from simulation.faults import Weather
+from simulation.scheduler import US_PER_S
+
+SYMBOLS = ("USD", "BTC", "ETH")
+UNKNOWN_SYMBOL = "NOPE"
+PAIRS = (
+    ("BTC", "USD"),
+    ("BTC", "USD"),
+    ("ETH", "USD"),
+    ("USD", "BTC"),
+    ("ETH", "BTC"),
+    ("USD", "ETH"),
+    (UNKNOWN_SYMBOL, "USD"),
+)
+"""What is bought, and what with; some more often."""
+
+PREFIX = "sim"
+
+LONG_US = 5 * US_PER_S
+"""Longer than a process waits for an answer: by then the world may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that somebody does at some time. `id` names it in every shortened version of its plan, too."""
+
+    id: int
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Action):
+    """A client sends an order, or an operator a transfer: up to `sends` times, even after a final answer if it `insists`."""
+
+    wanted: Order | Transfer
+    sends: int
+    insists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Action):
+    """A client asks for a portfolio."""
+
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListAsset(Action):
+    """An operator lists an asset, moves its price, or halts it; takes it off the list where `price_units` is `None`."""
+
+    symbol: str
+    price_units: int | None
+    halted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crash(Action):
+    """A process dies, and a new one takes its place: it remembers nothing."""
+
+    process: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restore(Action):
+    """An operator puts accounts and records back to how they were at `to_us`. The processes go on, with what they remember."""
+
+    to_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. `opening`: the prices it begins with.
+
+    What a shortened run leaves out: `spared` are spots at which no fault strikes though the weather would have it; without
+    `asks_again` nobody asks once more when all is over.
+    """
+
+    seed: int
+    settings: Settings
+    processes: int
+    weather: Weather
+    opening: Mapping[str, int]
+    actions: tuple[Action, ...]
+    spared: frozenset[str] = frozenset()
+    asks_again: bool = True
+
+
+def plan(seed: int) -> Plan:
+    """The run that a seed stands for."""
+    return _Drawing(seed).plan()
+
+
+class _Drawing:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.actions: list[Action] = []
+        self.span_us = self.random.choice((50_000, 500_000, LONG_US))
+        self.moments = [self.random.randrange(self.span_us) for _ in range(self.random.randint(1, 4))]
+        self.opening: dict[str, int] = {"USD": UNITS_PER_ONE} | {symbol: self.price() for symbol in SYMBOLS[1:]}
+
+    def plan(self) -> Plan:
+        random = self.random
+        if random.random() < 0.1:
+            self.restored_market()
+        else:
+            self.market()
+        processes = random.randint(1, 4)
+        if random.random() < 0.2:
+            self.actions.append(Crash(self.id(), self.time(), random.randrange(processes)))
+        settings = Settings(
+            table_prefix=PREFIX,
+            price_age_ms=random.choice((1, 100, 1_000, 1_000)),
+            request_budget_ms=random.choice((3_500, 6_000, 20_000)),
+            cached_accounts=random.choice((1, 2, 10_000)),
+        )
+        weather = Weather.drawn(random) if random.random() < 0.9 else Weather()
+        return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions))
+
+    def market(self) -> None:
+        random = self.random
+        for user_id in range(1, random.choice((1, 1, 1, 2, 3)) + 1):
+            self.transfers(user_id)
+            for number in range(random.randint(1, 5)):
+                self.orders(user_id, f"k{number}")
+            for _ in range(random.randint(0, 2)):
+                self.actions.append(Look(self.id(), self.time(), user_id))
+        for _ in range(random.choice((0, 0, 1, 2, 4))):
+            self.assets()
+
+    def restored_market(self) -> None:
+        """Some fills, of which some are lost, and some more: who remembers what was lost, and does the account look familiar?"""
+        random = self.random
+        self.actions.append(Ask(self.id(), 0, Transfer(1, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))
+        to_us = self.span_us + random.randrange(self.span_us)
+        at_us = to_us + random.randrange(self.span_us)
+        self.actions.append(Restore(self.id(), at_us, to_us))
+        for name, from_us in (("kept", 0), ("lost", to_us), ("after", at_us)):
+            for number in range(random.randint(1, 4)):
+                units = self.units_worth("BTC", random.randint(1, 150) * UNITS_PER_ONE)
+                order = Order(1, f"{name}-{number}", "BTC", "USD", units, text_from(units))
+                self.actions.append(Ask(self.id(), from_us + random.randrange(self.span_us), order, sends=2, insists=False))
+
+    def id(self) -> int:
+        return len(self.actions) + 1
+
+    def time(self) -> int:
+        if self.random.random() < 0.7:
+            return self.random.choice(self.moments) + self.random.randrange(20_000)
+        return self.random.randrange(self.span_us)
+
+    def price(self) -> int:
+        """From a fraction of a cent to some thousand USD, seldom round."""
+        magnitude: int = self.random.choice((3, 70_000, UNITS_PER_ONE, 3_000 * UNITS_PER_ONE))
+        return magnitude * self.random.randint(1, 20)
+
+    def units_worth(self, symbol: str, usd_units: int) -> int:
+        units: int = usd_units * UNITS_PER_ONE // self.opening[symbol]
+        return max(1, units)
+
+    def transfers(self, user_id: int) -> None:
+        random = self.random
+        if random.random() < 0.9:
+            opening = Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE)
+            self.actions.append(Ask(self.id(), 0, opening, sends=6, insists=False))
+        for number in range(random.choice((0, 0, 1, 2))):
+            symbol = random.choice(SYMBOLS)
+            units = self.units_worth(symbol, random.randint(1, 500) * UNITS_PER_ONE)
+            if random.random() < 0.3:
+                symbol, units = "USD", -random.randint(1, 10) * 100 * UNITS_PER_ONE
+            later = Transfer(user_id, f"later-{number}", symbol, units)
+            at_us = self.time()
+            for _ in range(random.choice((1, 1, 2))):  # the second is a duplicate
+                self.actions.append(Ask(self.id(), at_us, later, random.randint(1, 3), insists=False))
+                at_us += random.randrange(30_000)
+
+    def orders(self, user_id: int, key: str) -> None:
+        """An order under a key, and whatever else is sent under it: the same again, or another order."""
+        random = self.random
+        order = self.order(user_id, key)
+        at_us = self.time()
+        for number in range(random.choice((1, 1, 2, 2, 3))):
+            if number > 0:
+                at_us = random.choice((at_us, at_us + random.randrange(30_000), self.time()))
+                if random.random() < 0.1:
+                    order = self.order(user_id, key)
+            self.actions.append(Ask(self.id(), at_us, order, random.randint(1, 4), insists=random.random() < 0.3))
+
+    def order(self, user_id: int, key: str) -> Order:
+        random = self.random
+        symbol, pay_with = random.choice(PAIRS)
+        if symbol == UNKNOWN_SYMBOL:
+            units = UNITS_PER_ONE
+        else:
+            units = self.units_worth(symbol, random.randint(1, 12) * 100 * UNITS_PER_ONE)
+        return Order(user_id, key, symbol, pay_with, units, text_from(units))
+
+    def assets(self) -> None:
+        """The market moves; now and then an asset is halted or taken off the list, as a rule not for good."""
+        random = self.random
+        symbol = random.choice(SYMBOLS[1:])
+        at_us = self.time() + random.choice((0, random.randrange(LONG_US)))
+        opening = self.opening[symbol]
+        price = random.choice((opening, max(1, opening // 2), opening * 3, self.price()))
+        trouble = random.random()
+        if trouble < 0.2:
+            self.actions.append(ListAsset(self.id(), at_us, symbol, None, halted=False))
+        elif trouble < 0.4:
+            self.actions.append(ListAsset(self.id(), at_us, symbol, price, halted=True))
+        if trouble > 0.1:
+            self.actions.append(ListAsset(self.id(), at_us + random.randrange(LONG_US), symbol, price, halted=False))
