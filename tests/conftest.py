@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from tests.support.market import Market
+from tests.support.permissions import RecordingDynamoDB
 from tests.support.processes import ROOT, chalice_local, environment, ministack
 
 PRICE_AGE_MS = "1"
@@ -31,6 +32,17 @@ for _name in [
     del os.environ[_name]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The rehearsal of a deployment takes minutes: it runs where it is asked for by name, as `make test-deployed` does."""
+    asked_for = any("deployed" in argument for argument in config.args)
+    return True if collection_path.name == "deployed" and not asked_for else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the application used can be said when it has done everything."""
+    items.sort(key=lambda item: item.path.name == "test_policy.py")
+
+
 @pytest.fixture(scope="session")
 def moto_market() -> Iterator[Market]:
     """Over moto, in this process."""
@@ -40,6 +52,7 @@ def moto_market() -> Iterator[Market]:
     import app
     from chalicelib.local import server
 
+    app.DynamoDB = RecordingDynamoDB  # type: ignore[misc]
     server.install(warm_up=app.engine)
     config = CLIFactory(str(ROOT)).create_config_obj()
     local = chalice.local.create_local_server(app.app, config, "127.0.0.1", 0)

@@ -1,0 +1,45 @@
+"""Which permissions the application uses: recorded where it reaches DynamoDB, over everything that the suites have it do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from chalicelib.store.connection import DynamoDB
+
+Permission = tuple[str, str]
+"""An IAM action, and the table it is used on."""
+
+USED: set[Permission] = set()
+
+# IAM has no permission for a transaction, but one for each of its actions.
+IN_A_TRANSACTION = {
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Get": "GetItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+}
+
+
+class RecordingDynamoDB(DynamoDB):
+    """Notes in `USED` what each call takes."""
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """See `Datastore.call`."""
+        USED.update(permissions(operation, request))
+        return super().call(operation, request)
+
+
+def permissions(operation: str, request: dict[str, Any]) -> Iterator[Permission]:
+    """The permissions that a call takes."""
+    match request:
+        case {"TransactItems": transaction}:
+            for action in transaction:
+                for kind, body in action.items():
+                    yield f"dynamodb:{IN_A_TRANSACTION[kind]}", body["TableName"]
+        case {"RequestItems": by_table}:
+            for table in by_table:
+                yield f"dynamodb:{operation}", table
+        case {"TableName": table}:
+            yield f"dynamodb:{operation}", table
+        case _:
+            raise AssertionError(f"{operation}: which table?")
