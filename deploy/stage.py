@@ -31,7 +31,9 @@ class Stage:
         if name not in stages:
             raise Refused(f"There is no stage {name!r} in .chalice/config.json, only {', '.join(sorted(stages))}: STAGE=…")
         settings = stages[name]
-        missing = [key for key in ("region", "log_retention_in_days") if key not in settings]
+        environment = settings.get("environment_variables", {})
+        needed = ("region", "log_retention_in_days", "HFT_TABLE_PREFIX")
+        missing = [key for key in needed if not (settings | environment).get(key)]
         if missing:
             raise Refused(f"The stage {name!r} has no {' and no '.join(missing)} in .chalice/config.json")
         return cls(
@@ -40,7 +42,7 @@ class Stage:
             app_name=config["app_name"],
             region=settings["region"],
             log_retention_days=settings["log_retention_in_days"],
-            environment=settings["environment_variables"],
+            environment=environment,
         )
 
     @property
@@ -50,7 +52,7 @@ class Stage:
 
     @property
     def overlay(self) -> Path:
-        """What this stage has otherwise than ``.chalice/resources.json`` says."""
+        """What this stage has otherwise than ``.chalice/resources.json`` says. Where there is no such file, nothing."""
         return self.project / ".chalice" / "stages" / f"{self.name}.json"
 
     @property

@@ -18,7 +18,7 @@ TABLE = "AWS::DynamoDB::Table"
 def compose(stage: Stage) -> Template:
     """What Chalice is to merge into its own template."""
     resources = json.loads((stage.project / ".chalice" / "resources.json").read_text())
-    overlay = json.loads(stage.overlay.read_text())
+    overlay = json.loads(stage.overlay.read_text()) if stage.overlay.exists() else {}
     merged: Template = _as_text(TemplateDeepMerger().merge(overlay, resources))
     return merged
 

@@ -52,7 +52,7 @@ def moto_market() -> Iterator[Market]:
     import app
     from chalicelib.local import server
 
-    app.DynamoDB = RecordingDynamoDB  # type: ignore[misc]
+    app.DynamoDB = RecordingDynamoDB  # type: ignore[attr-defined]
     server.install(warm_up=app.engine)
     config = CLIFactory(str(ROOT)).create_config_obj()
     local = chalice.local.create_local_server(app.app, config, "127.0.0.1", 0)

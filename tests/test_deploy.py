@@ -1,0 +1,239 @@
+"""`make deploy` refuses what cannot go well, in one line that says what to do. What it does do is rehearsed in tests/deployed."""
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from click.testing import CliRunner
+
+from deploy import Refused, archive, commands
+from deploy.__main__ import cli
+from deploy.checks import require_log_role, require_python
+from deploy.stack import Stack, lost_tables
+from deploy.stage import Stage
+from deploy.target import Target
+from tests.support.processes import ROOT, environment
+from tests.support.project import change_stage, copy_project
+
+AWS = Target(boto3.Session(region_name="us-east-1"), "123456789012", None)
+EMULATOR = Target(boto3.Session(region_name="us-east-1"), "000000000000", "http://127.0.0.1:4566")
+
+
+@pytest.fixture
+def dev() -> Stage:
+    return Stage.load(ROOT, "dev")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Any], Stubber]:
+    """Has a service of AWS's answer: `answers("sts", "get_caller_identity", {...})`."""
+
+    def stub(service: str, operation: str, answer: Any) -> Stubber:
+        client = boto3.client(service, region_name="us-east-1")
+        stubber = Stubber(client)
+        if isinstance(answer, str):
+            stubber.add_client_error(operation, service_error_code=answer)
+        else:
+            stubber.add_response(operation, answer)
+        stubber.activate()
+        monkeypatch.setattr(boto3.Session, "client", lambda *_, **__: client)
+        return stubber
+
+    return stub
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit code, and all that was said."""
+    done = CliRunner().invoke(cli, arguments)
+    return done.exit_code, done.output.strip()
+
+
+# Before anything happens.
+
+
+def test_a_stage_that_nobody_described() -> None:
+    code, said = run("apply", "staging")
+
+    assert code == 1
+    assert said == "There is no stage 'staging' in .chalice/config.json, only dev, prod: STAGE=…"
+
+
+@pytest.mark.parametrize("setting", ["region", "log_retention_in_days", "HFT_TABLE_PREFIX"])
+def test_a_stage_that_lacks_a_setting(tmp_path: Path, setting: str) -> None:
+    project = copy_project(tmp_path)
+    change_stage(project, "dev", **({"environment_variables": {setting: ""}} if setting.isupper() else {setting: None}))
+
+    with pytest.raises(Refused, match=f"^The stage 'dev' has no {setting} in .chalice/config.json$"):
+        Stage.load(project, "dev")
+
+
+@pytest.mark.parametrize("command", ["apply", "outputs", "adopt"])
+def test_no_credentials(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    code, said = run(command, "dev")
+
+    assert code == 1
+    assert said == ("There are no AWS credentials: name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)")
+
+
+@pytest.mark.parametrize("problem", ["ExpiredToken", "InvalidClientTokenId"])
+def test_credentials_that_do_not_count(problem: str, answers: Callable[..., Stubber]) -> None:
+    answers("sts", "get_caller_identity", problem)
+
+    code, said = run("apply", "dev")
+
+    assert code == 1
+    assert said.startswith(f"AWS does not take these credentials ({problem}): name a profile")
+    assert "\n" not in said
+
+
+def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    code, said = run("apply", "dev")
+
+    assert (code, said) == (1, "These AWS credentials cannot be used: The config profile (nobody) could not be found")
+
+
+@pytest.mark.parametrize(
+    ("version", "refusal"), [((3, 11), "no longer takes Python 3.11"), ((3, 99), "does not know Python 3.99")]
+)
+def test_a_python_that_lambda_does_not_take(version: tuple[int, int], refusal: str) -> None:
+    with pytest.raises(Refused, match=refusal):
+        require_python(AWS, version)
+    require_python(EMULATOR, version)
+
+
+@pytest.mark.parametrize("version", [(3, 12), (3, 13)])
+def test_a_python_that_lambda_takes(version: tuple[int, int]) -> None:
+    require_python(AWS, version)
+
+
+def test_an_account_whose_gateway_may_not_log(answers: Callable[..., Stubber]) -> None:
+    answers("apigateway", "get_account", {})
+
+    with pytest.raises(Refused, match=r"^API Gateway may write no logs in account 123456789012, us-east-1\. .*cloudwatchRoleArn"):
+        require_log_role(AWS)
+
+
+def test_an_account_whose_gateway_may_log(answers: Callable[..., Stubber]) -> None:
+    answers("apigateway", "get_account", {"cloudwatchRoleArn": "arn:aws:iam::123456789012:role/logs"})
+
+    require_log_role(AWS)
+
+
+def test_no_stage_at_all() -> None:
+    done = subprocess.run(["make", "deploy"], cwd=ROOT, env=environment(STAGE=""), capture_output=True, text=True, check=False)
+
+    assert done.returncode
+    assert done.stderr.splitlines()[0] == "Which stage? For example: make deploy STAGE=dev"
+
+
+def test_packaging_that_fails_is_told_in_chalices_words(tmp_path: Path) -> None:
+    from deploy.package import package
+
+    project = copy_project(tmp_path, requirements=False)
+    (project / "app.py").write_text("raise RuntimeError('out of order')")
+
+    with pytest.raises(Refused, match=r"(?s)^chalice package failed:.*out of order"):
+        package(Stage.load(project, "dev"))
+
+
+# A table must not be lost.
+
+TABLE = "AWS::DynamoDB::Table"
+
+
+def change(action: str, replacement: str | None = None, kind: str = TABLE) -> dict[str, Any]:
+    resource = {"LogicalResourceId": "AccountsTable", "ResourceType": kind, "Action": action}
+    return {"Type": "Resource", "ResourceChange": resource | ({"Replacement": replacement} if replacement else {})}
+
+
+@pytest.mark.parametrize(
+    ("harmless", "lost"),
+    [
+        (change("Add"), []),
+        (change("Import"), []),
+        (change("Modify", "False"), []),
+        (change("Modify", "True", kind="AWS::Lambda::Function"), []),
+        (change("Remove", kind="AWS::Lambda::Permission"), []),
+        (change("Modify", "True"), ["AccountsTable"]),
+        (change("Modify", "Conditional"), ["AccountsTable"]),
+        (change("Remove"), ["AccountsTable"]),
+    ],
+)
+def test_a_change_set_is_searched_for_tables_that_it_would_cost(harmless: dict[str, Any], lost: list[str]) -> None:
+    assert lost_tables([harmless]) == lost
+
+
+@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_a_stack_that_cannot_be_changed_now(status: str, answers: Callable[..., Stubber]) -> None:
+    stack = {"StackName": "hft", "StackStatus": status, "CreationTime": "2026-01-01T00:00:00Z"}
+    answers("cloudformation", "describe_stacks", {"Stacks": [stack]})
+
+    with pytest.raises(Refused, match=f"^The stack hft is in {status}"):
+        Stack(AWS, "hft").apply("https://template", {})
+
+
+def test_a_stage_to_keep_is_not_destroyed_by_a_slip() -> None:
+    code, said = run("destroy", "prod")
+
+    assert (code, said) == (1, "prod is a stage to keep. If you mean it: make destroy STAGE=prod FORCE=1")
+
+
+# What is printed.
+
+
+def test_on_aws_the_url_is_the_stacks_own(dev: Stage) -> None:
+    found = {"EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/dev/", "RestAPIId": "abc"}
+
+    assert commands.url_of(dev, found, AWS) == "https://abc.execute-api.us-east-1.amazonaws.com/dev"
+    assert commands.url_of(dev, found, EMULATOR) == "http://127.0.0.1:4566/_aws/execute-api/abc/dev"
+
+
+# The archive.
+
+
+NEEDED = [
+    "app.py",
+    "botocore/session.py",
+    "botocore/data/endpoints.json",
+    "botocore/data/dynamodb/2012-08-10/service-2.json.gz",
+    "botocore/data/ssm/2014-11-06/service-2.json.gz",
+    "swagger_ui_bundle/__init__.py",
+    "swagger_ui_bundle/vendor/swagger-ui-5.31.0/swagger-ui.css",
+]
+NOT_NEEDED = [
+    "botocore/data/ssm-contacts/2021-05-03/service-2.json.gz",
+    "botocore/data/ec2/2016-11-15/service-2.json.gz",
+    "swagger_ui_bundle/vendor/swagger-ui-5.31.0/swagger-ui.css.map",
+    "swagger_ui_bundle/vendor/swagger-ui-5.31.0/swagger-ui-es-bundle.js",
+]
+
+
+def test_the_archive_holds_what_is_needed() -> None:
+    assert [name for name in NEEDED + NOT_NEEDED if archive.is_needed(name)] == NEEDED
+
+
+def test_the_archive_is_compiled_and_always_the_same(tmp_path: Path) -> None:
+    for name, day in (("one", (2026, 1, 1, 0, 0, 0)), ("other", (2026, 2, 2, 0, 0, 0))):
+        with zipfile.ZipFile(tmp_path / name, "w") as made:
+            made.writestr(zipfile.ZipInfo("module.py", day), "import sys\n")
+            made.writestr(zipfile.ZipInfo("botocore/data/ec2/service.json", day), "{}")
+
+    one, other = (archive.trim(tmp_path / name, tmp_path / f"{name}.zip").read_bytes() for name in ("one", "other"))
+
+    assert one == other
+    assert zipfile.ZipFile(tmp_path / "one.zip").namelist() == [
+        f"__pycache__/module.{sys.implementation.cache_tag}.pyc",
+        "module.py",
+    ]
