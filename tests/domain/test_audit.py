@@ -142,7 +142,9 @@ def test_a_place_before_the_first_is_no_place(book: Book, sequence: int) -> None
     assert movement is not None
     book.movements.insert(0, replace(book.movements[0], movement=replace(movement, sequence=sequence)))
 
-    assert difference_in(book).kind == Kind.SEQUENCE
+    difference = difference_in(book)
+
+    assert (difference.kind, str(difference)) == (Kind.SEQUENCE, f"movement {sequence} cannot be: the first is 1")
 
 
 def reworded(reply: str, **fields: Any) -> str:
@@ -174,6 +176,13 @@ def test_a_record_that_was_altered_breaks_the_chain_at_its_place(book: Book, fie
     difference = difference_in(book)
 
     assert (difference.kind, difference.sequence) == (Kind.CHAIN, 2)
+
+
+def test_a_history_is_nobody_elses(book: Book) -> None:
+    with pytest.raises(Difference) as raised:
+        replay(USER + 1, book.movements)
+
+    assert (raised.value.kind, raised.value.sequence) == (Kind.CHAIN, 1)
 
 
 def test_records_that_changed_places_break_the_chain(book: Book) -> None:
@@ -261,6 +270,21 @@ def test_a_reply_that_says_something_else_than_was_done_is_found(book: Book) -> 
         assert name in str(raised.value)
 
 
+def test_a_price_is_shown_rounded_half_up() -> None:
+    """At half a unit exactly: 10⁻⁸ USD for one, paid with what costs 2 USD."""
+    book = Book()
+    book.transfer("USD", UNITS_PER_ONE)
+    book.buy("BTC", "USD", 1, (1, 2 * UNITS_PER_ONE))
+    funding, fill = book.movements
+    assert json.loads(fill.reply)["execution_price"] == "0.00000001"
+    rounded_down = replace(fill, reply=reworded(fill.reply, execution_price="0.00000000"))
+
+    replay(USER, book.movements)
+
+    with pytest.raises(Difference, match="execution_price"):
+        replay(USER, rewritten([funding, rounded_down]))
+
+
 @pytest.mark.parametrize("reply", ["", "[]", "{", "null", "[" * 100_000])
 def test_a_reply_that_is_no_object_is_found(book: Book, reply: str) -> None:
     book.movements[1] = replace(book.movements[1], reply=reply)
@@ -333,6 +357,22 @@ def test_a_refusal_that_does_not_agree_with_itself_is_found(book: Book, change: 
         check_refusal(replace(refusal, **change))
 
     assert (raised.value.kind, raised.value.key) == (Kind.REPLY, change.get("key", "order#key-3"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (200, "Need 50000.00000000 USD but only have 40000.00000000 USD"),
+        (402, "Need 50000.00000000 ETH but only have 40000.00000000 ETH"),
+        (402, "Need 50000.00000000 USD but only have 40000.00000000 ETH"),
+        (402, "Need 50000.00000001 USD but only have 40000.00000000 USD"),
+    ],
+)
+def test_a_refusal_of_something_else_is_found(book: Book, status: int, message: str) -> None:
+    (refusal,) = book.refusals
+
+    with pytest.raises(Difference):
+        check_refusal(replace(refusal, status=status, reply=reworded(refusal.reply, status=status, message=message)))
 
 
 def test_a_refusal_of_what_the_balance_covers_is_found(book: Book) -> None:
