@@ -121,12 +121,12 @@ def execute(request: Request, caller: Caller) -> Response:
     order = read_order(_body(request), read_headers(request.to_original_event()), caller)
     here = engine()
     patience = _patience(request, here)
-    execution = here.executor.execute(order, patience)
-    record = execution.record
+    outcome = here.executor.execute(order, patience)
+    record = outcome.record
     figures = {}
     if settings.on_lambda:
         cold_start = next(_orders) == 0
-        figures = metrics.of_order(settings.table_prefix, utc_now(), execution, patience, cold_start=cold_start)
+        figures = metrics.of_order(settings.table_prefix, utc_now(), outcome, patience, cold_start=cold_start)
     log.info(
         "order",
         request_id=_request_id(request),
@@ -134,12 +134,12 @@ def execute(request: Request, caller: Caller) -> Response:
         idempotency_key=order.idempotency_key,
         order=order.fingerprint,
         status=record.status,
-        replayed=execution.replayed,
+        replayed=outcome.replayed,
         sequence=record.movement.sequence if record.movement else None,
-        attempts=execution.attempts,
+        attempts=outcome.attempts,
         **figures,
     )
-    replayed = {"Idempotent-Replayed": "true"} if execution.replayed else {}
+    replayed = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
     return _json(record.reply, record.status, replayed)
 
 

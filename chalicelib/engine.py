@@ -7,6 +7,7 @@ from chalicelib.config import Settings
 from chalicelib.execution import Executor
 from chalicelib.patience import Patience, World
 from chalicelib.queries import Queries
+from chalicelib.settlement import Settler
 from chalicelib.store.connection import Datastore
 from chalicelib.store.ledger import Ledger
 from chalicelib.store.prices import PriceBook
@@ -23,6 +24,7 @@ class Engine:
     settings: Settings
     world: World
     ledger: Ledger
+    settler: Settler
     executor: Executor
     queries: Queries
 
@@ -41,11 +43,12 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
     tables = Tables.of(settings.table_prefix)
     ledger = Ledger(datastore, tables)
     prices = PriceBook(datastore, tables, settings.price_age_ms / 1000, world.monotonic_s)
-    accounts = AccountCache(settings.cached_accounts, world.new_lock)
+    settler = Settler(ledger, AccountCache(settings.cached_accounts, world.new_lock))
     return Engine(
         settings=settings,
         world=world,
         ledger=ledger,
-        executor=Executor(ledger, prices, accounts, world),
+        settler=settler,
+        executor=Executor(settler, prices, world),
         queries=Queries(ledger, prices, world),
     )

@@ -36,6 +36,10 @@ class Detail:
     message: str
 
 
+class Undecided(Exception):
+    """It cannot be decided: nothing is stored, and the key stays unused."""
+
+
 class EngineError(Exception):
     """A refusal with a place in the contract. Its message is for the client: it holds no internals."""
 
@@ -110,6 +114,7 @@ class IdempotencyKeyReused(EngineError):
 
     def __init__(self, stored: str, received: str) -> None:
         super().__init__(f"This key was used for another order: it stands for {stored}, this is {received}")
+        self.stored = stored
         self.details = (Detail("X-Idempotency-Key", f"stands for {stored}"),)
 
 
@@ -133,7 +138,7 @@ class InsufficientFunds(EngineError):
         super().__init__(f"Need {cost} {symbol} but only have {balance} {symbol}")
 
 
-class AssetNotFound(EngineError):
+class AssetNotFound(EngineError, Undecided):
     """Nothing by that symbol is traded here."""
 
     status = 404
@@ -143,7 +148,7 @@ class AssetNotFound(EngineError):
         super().__init__(f"Unknown asset: {', '.join(symbols)}")
 
 
-class AssetHalted(EngineError):
+class AssetHalted(EngineError, Undecided):
     """An operator halted trading in the asset."""
 
     status = 409

@@ -1,98 +1,55 @@
-"""Making a transfer: decide, commit, and read from the answer what to do next, as `execution` does it for orders.
+"""Making a transfer: settled like an order, but that a refusal is not stored."""
 
-It differs in one point: a refusal is not stored. So the key is looked up before anything is refused: the debit that was made
-yesterday is done, however little the account holds today.
-"""
+from functools import partial
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
+from chalicelib.account_cache import AccountCache
 from chalicelib.domain.account import Account, Record
 from chalicelib.domain.funding import Transfer, TransferRefused, transfer
 from chalicelib.engine import Engine
-from chalicelib.errors import Contention, DatastoreUnavailable
-from chalicelib.patience import Patience, TimeUp
-from chalicelib.store.connection import Throttled, Unanswered
-from chalicelib.store.ledger import AccountMoved, Committed, Conflict, KeyTaken
+from chalicelib.errors import IdempotencyKeyReused
+from chalicelib.settlement import Decide, Outcome, Settler, require_same
 
 
-@dataclass(frozen=True, slots=True)
-class Transferred:
-    """The record of a transfer. `replayed`: it was made before, by another call."""
-
-    record: Record
-    replayed: bool
-
-
-def transfer_once(engine: Engine, wanted: Transfer) -> Transferred:  # noqa: C901  (its branches are the table in `execution`)
+def transfer_once(engine: Engine, wanted: Transfer) -> Outcome:
     """Makes the transfer, or finds out that it was made: exactly once per key, however often it is asked.
 
     Raises:
         TransferRefused: nothing happened, now or before.
         Contention, DatastoreUnavailable: asking again with the same key is safe.
     """
-    patience = engine.patience()
-    account: Account | None = None
-    sent: Record | None = None
-    unanswered: list[Record] = []  # what may have been stored, or may be yet
-    out_of_reach = False  # whether the datastore, rather than the account, is what we wait for
+
+    def decider() -> Decide:
+        return partial(_transfer_now, engine, wanted)
+
+    # A refusal that no transaction confirms must not rest on what the process remembers of the account, so this one starts afresh.
+    afresh = Settler(engine.ledger, AccountCache(1, engine.world.new_lock))
     try:
-        while True:
-            try:
-                sent = None
-                if account is None:
-                    account = engine.ledger.read_account(wanted.user_id, patience)
-                try:
-                    _, record = transfer(account, wanted, engine.world.now())
-                except TransferRefused as refusal:
-                    return _made_before(engine, wanted, patience, unanswered, otherwise=refusal)
-                sent = record
-                answer = engine.ledger.commit(record, account, patience)
-            except Throttled:
-                out_of_reach = True
-                patience.wait_throttled()
-                continue
-            except Unanswered:
-                out_of_reach = True
-                if sent is not None:
-                    unanswered.append(sent)
-                    account = None
-                patience.wait_throttled()
-                continue
-            out_of_reach = False
-            match answer:
-                case Committed():
-                    return Transferred(record, replayed=False)
-                case KeyTaken(stored):
-                    return outcome(wanted, stored, unanswered)
-                case AccountMoved(moved):
-                    account = moved
-                case Conflict():
-                    patience.wait_busy()
-    except TimeUp:
-        raise (DatastoreUnavailable if unanswered or out_of_reach else Contention) from None
+        return afresh.settle(wanted, decider, engine.patience())
+    except IdempotencyKeyReused as reused:
+        raise _refused(wanted, reused) from None
 
 
-def _made_before(
-    engine: Engine, wanted: Transfer, patience: Patience, unanswered: list[Record], otherwise: TransferRefused
-) -> Transferred:
-    """The outcome that the key has already, for a transfer that cannot be made now."""
-    stored = engine.ledger.read_record(wanted.user_id, wanted.record_key, patience)
-    if stored is not None:
-        return outcome(wanted, stored, unanswered)
-    if unanswered:
-        raise DatastoreUnavailable
-    raise otherwise
-
-
-def outcome(wanted: Transfer, stored: Record, unanswered: Sequence[Record] = ()) -> Transferred:
-    """What a stored record means for a transfer under its key. `unanswered`: this call's own attempts.
+def preview(engine: Engine, wanted: Transfer) -> Outcome:
+    """What `transfer_once` would answer now; nothing is written.
 
     Raises:
-        TransferRefused: the key stands for another transfer.
+        TransferRefused: it would refuse.
     """
-    if stored.fingerprint != wanted.fingerprint:
-        raise TransferRefused(
-            f"the key {wanted.key!r} was used: it stands for {stored.fingerprint}, not for {wanted.fingerprint}"
-        )
-    return Transferred(stored, replayed=stored not in unanswered)
+    patience = engine.patience()
+    stored = engine.ledger.read_record(wanted.user_id, wanted.record_key, patience)
+    if stored is None:
+        _, record = _transfer_now(engine, wanted, engine.ledger.read_account(wanted.user_id, patience))
+        return Outcome(record, replayed=False)
+    try:
+        require_same(wanted, stored)
+    except IdempotencyKeyReused as reused:
+        raise _refused(wanted, reused) from None
+    return Outcome(stored, replayed=True)
+
+
+def _transfer_now(engine: Engine, wanted: Transfer, account: Account) -> tuple[Account, Record]:
+    return transfer(account, wanted, engine.world.now())
+
+
+def _refused(wanted: Transfer, reused: IdempotencyKeyReused) -> TransferRefused:
+    return TransferRefused(f"the key {wanted.key!r} was used: it stands for {reused.stored}, not for {wanted.fingerprint}")

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chalicelib.execution import Execution
 from chalicelib.patience import Patience
+from chalicelib.settlement import Outcome
 
 NAMESPACE = "HFTTradingEngine"
 
@@ -32,16 +32,16 @@ _ORDER: Sequence[Directive] = (
 _REFUSAL: Sequence[Directive] = ((("Stage", "Outcome"), {"Refusals": "Count"}),)
 
 
-def of_order(stage: str, at: datetime, execution: Execution, patience: Patience, *, cold_start: bool) -> dict[str, Any]:
+def of_order(stage: str, at: datetime, outcome: Outcome, patience: Patience, *, cold_start: bool) -> dict[str, Any]:
     """The figures of an order that has an outcome. `Attempts`: transactions sent; `Conflicts`: those that met others' work."""
     return {
         **_envelope(_ORDER, at),
         "Stage": stage,
-        "Outcome": "ORDER_FILLED" if execution.record.movement else "ERR_LIQUIDITY",
+        "Outcome": "ORDER_FILLED" if outcome.record.movement else "ERR_LIQUIDITY",
         "Orders": 1,
-        "Replays": int(execution.replayed),
-        "Attempts": execution.attempts,
-        "Conflicts": execution.conflicts,
+        "Replays": int(outcome.replayed),
+        "Attempts": outcome.attempts,
+        "Conflicts": outcome.conflicts,
         "DatastoreTime": round(patience.datastore_s * 1000, 3),
         "ColdStarts": int(cold_start),
     }

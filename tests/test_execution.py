@@ -16,7 +16,7 @@ from chalicelib.errors import (
     DatastoreUnavailable,
     IdempotencyKeyReused,
 )
-from chalicelib.execution import Execution
+from chalicelib.settlement import Outcome
 from tests.support.faults import (
     WRITE,
     Fault,
@@ -39,7 +39,7 @@ class Process:
     datastore: FaultyDatastore
     time: VirtualTime
 
-    def execute(self, order: Order) -> Execution:
+    def execute(self, order: Order) -> Outcome:
         return self.engine.executor.execute(order, self.engine.patience())
 
 

@@ -10,7 +10,8 @@ from chalicelib.domain.funding import Transfer, TransferRefused
 from chalicelib.domain.money import MAX_STORED_UNITS
 from chalicelib.engine import Engine, build
 from chalicelib.errors import Contention, DatastoreUnavailable
-from chalicelib.funding import Transferred, transfer_once
+from chalicelib.funding import transfer_once
+from chalicelib.settlement import Outcome
 from tests.support.faults import (
     WRITE,
     Fault,
@@ -34,7 +35,7 @@ class Desk:
     datastore: FaultyDatastore
     user: int
 
-    def transfer(self, units: int, key: str | None = None, symbol: str = "USD") -> Transferred:
+    def transfer(self, units: int, key: str | None = None, symbol: str = "USD") -> Outcome:
         return transfer_once(self.engine, Transfer(self.user, key or new_key(), symbol, units))
 
     def balance_units(self) -> int:

@@ -7,9 +7,10 @@ from datetime import datetime
 from chalicelib.domain.account import Account, Record, move
 from chalicelib.domain.money import MAX_STORED_UNITS, text_from
 from chalicelib.domain.time import rfc3339
+from chalicelib.errors import Undecided
 
 
-class TransferRefused(Exception):
+class TransferRefused(Undecided):
     """A transfer that may not be made; the message says why. Nothing was decided, and its key stays unused."""
 
 

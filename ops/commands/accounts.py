@@ -4,7 +4,7 @@ import rich_click as click
 
 from chalicelib.domain.funding import Transfer
 from chalicelib.domain.money import text_from
-from chalicelib.funding import transfer_once
+from chalicelib.funding import preview, transfer_once
 from ops import accounts
 from ops.assets import AssetList
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
@@ -76,7 +76,7 @@ def debit(stage: Stage, user_id: int, symbol: str, units: int, key: str, *, dry_
 
 
 def _transfer(stage: Stage, wanted: Transfer, *, dry_run: bool, as_json: bool) -> None:
-    made = (accounts.preview if dry_run else transfer_once)(stage.engine, wanted)
+    made = (preview if dry_run else transfer_once)(stage.engine, wanted)
     movement = made.record.movement
     assert movement is not None, "a transfer is a movement"
     held_units = accounts.read(stage.engine, wanted.user_id).balance_units(wanted.symbol)

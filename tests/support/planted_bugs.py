@@ -4,21 +4,21 @@
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from chalicelib import engine
-from chalicelib.account_cache import Seat
 from chalicelib.config import Settings
 from chalicelib.domain.account import Account, Record, move
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
-from chalicelib.errors import AssetHalted, AssetNotFound, Contention, DatastoreUnavailable
-from chalicelib.execution import Execution, Executor
+from chalicelib.errors import Contention, DatastoreUnavailable, Undecided
+from chalicelib.execution import Executor
 from chalicelib.patience import Patience, World
 from chalicelib.queries import Queries
+from chalicelib.settlement import Decide, Outcome, Settler, Wanted
 from chalicelib.store.connection import Cancelled, Datastore, Unanswered
 from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, KeyTaken, Ledger
 from chalicelib.store.prices import PriceBook
@@ -29,6 +29,7 @@ from simulation.process import Build
 def engine_with(
     ledger: type[Ledger] = Ledger,
     prices: type[PriceBook] = PriceBook,
+    settler: type[Settler] = Settler,
     executor: type[Executor] = Executor,
 ) -> Build:
     """`chalicelib.engine.build` with another class or two."""
@@ -38,10 +39,12 @@ def engine_with(
         tables = Tables.of(settings.table_prefix)
         planted = ledger(datastore, tables)
         book = prices(datastore, tables, settings.price_age_ms / 1000, world.monotonic_s)
+        settling = settler(planted, sound.settler.accounts)
         return replace(
             sound,
             ledger=planted,
-            executor=executor(planted, book, sound.executor.accounts, world),
+            settler=settling,
+            executor=executor(settling, book, world),
             queries=Queries(planted, book, world),
         )
 
@@ -120,29 +123,28 @@ class ReplyNotPinned(Ledger):
         return super().commit(moved, answer.account, patience)
 
 
-class UnansweredMeansNothing(Executor):
+class UnansweredMeansNothing(Settler):
     """404 and 409 for the asset's sake after an attempt without an answer: the key reads as absent, so nothing happened."""
 
     def _stored_outcome(
         self,
-        order: Order,
+        wanted: Wanted,
         patience: Patience,
-        unanswered: list[Record],
-        attempts: int,
-        otherwise: AssetNotFound | AssetHalted,
-    ) -> Execution:
+        unanswered: Sequence[Record],
+        otherwise: Undecided,
+    ) -> Record:
         try:
-            return super()._stored_outcome(order, patience, unanswered, attempts, otherwise)
+            return super()._stored_outcome(wanted, patience, unanswered, otherwise)
         except DatastoreUnavailable:
             raise otherwise from None
 
 
-class UnansweredMeansBusy(Executor):
+class UnansweredMeansBusy(Settler):
     """409 at the deadline, though an attempt had no answer."""
 
-    def _execute(self, order: Order, patience: Patience, seat: Seat) -> Execution:
+    def settle(self, wanted: Wanted, decider: Callable[[], Decide], patience: Patience) -> Outcome:
         try:
-            return super()._execute(order, patience, seat)
+            return super().settle(wanted, decider, patience)
         except DatastoreUnavailable:
             raise Contention from None
 
@@ -157,26 +159,25 @@ class UnansweredMeansDone(Ledger):
             return Committed()
 
 
-class AssetBeforeKey(Executor):
+class AssetBeforeKey(Settler):
     """404 and 409 for the asset's sake before anybody looked whether the key has an outcome."""
 
     def _stored_outcome(
         self,
-        order: Order,
+        wanted: Wanted,
         patience: Patience,
-        unanswered: list[Record],
-        attempts: int,
-        otherwise: AssetNotFound | AssetHalted,
-    ) -> Execution:
+        unanswered: Sequence[Record],
+        otherwise: Undecided,
+    ) -> Record:
         if unanswered:
-            return super()._stored_outcome(order, patience, unanswered, attempts, otherwise)
+            return super()._stored_outcome(wanted, patience, unanswered, otherwise)
         raise otherwise
 
 
 class EverythingIsNew(Executor):
     """Replays are not told from first answers."""
 
-    def execute(self, order: Order, patience: Patience) -> Execution:
+    def execute(self, order: Order, patience: Patience) -> Outcome:
         return replace(super().execute(order, patience), replayed=False)
 
 
