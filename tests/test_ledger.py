@@ -1,0 +1,389 @@
+"""The ledger's requests, just as DynamoDB gets them, and what each answer to them means."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from pynamodb.exceptions import CancellationReason
+
+from chalicelib.domain.account import Account, Movement, Record
+from chalicelib.domain.pricing import Asset
+from chalicelib.patience import Patience, TimeUp
+from chalicelib.store.connection import Cancelled, Item, Throttled, Unanswered
+from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, Conflict, KeyTaken, Ledger
+from chalicelib.store.tables import Tables, account_from, asset_from, item_from_record, record_from
+from tests.support.faults import VirtualTime
+
+REFUSAL = Record(
+    user_id=7,
+    key="order#k",
+    fingerprint="BUY 1.00000000 BTC WITH USD",
+    status=402,
+    reply='{"status": 402}',
+    prices={"BTC": 5_000, "USD": 100},
+    created_at="2026-01-01T00:00:00.000000Z",
+)
+NOBODY = Account(7)
+SEEN = Account(7, {"USD": 90, "BTC": 4}, sequence=3, head=b"third")
+
+
+def moving(changes: dict[str, int], sequence: int) -> Record:
+    return replace(REFUSAL, status=200, reply="{}", movement=Movement(sequence, changes, b"next"))
+
+
+REFUSAL_ITEM: Item = {
+    "user_id": {"N": "7"},
+    "idempotency_key": {"S": "order#k"},
+    "fingerprint": {"S": "BUY 1.00000000 BTC WITH USD"},
+    "status": {"N": "402"},
+    "reply": {"S": '{"status": 402}'},
+    "prices": {"M": {"BTC": {"N": "5000"}, "USD": {"N": "100"}}},
+    "created_at": {"S": "2026-01-01T00:00:00.000000Z"},
+}
+SEEN_ITEM: Item = {
+    "user_id": {"N": "7"},
+    "balances": {"M": {"USD": {"N": "90"}, "BTC": {"N": "4"}}},
+    "sequence": {"N": "3"},
+    "head": {"B": b"third"},
+}
+
+
+@dataclass
+class Stub:
+    """A datastore that writes down what it is asked, and answers as it is told."""
+
+    answer: dict[str, Any] | Exception = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((operation, request))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def time() -> VirtualTime:
+    return VirtualTime()
+
+
+@pytest.fixture
+def patience(time: VirtualTime) -> Patience:
+    return Patience(time.world, budget_s=20, call_worst_s=3)
+
+
+@pytest.fixture
+def stub() -> Stub:
+    return Stub()
+
+
+@pytest.fixture
+def ledger(stub: Stub) -> Ledger:
+    return Ledger(stub, Tables.of("hft-x"))
+
+
+def test_a_stage_has_three_tables_named_after_it() -> None:
+    assert Tables.of("hft-x") == Tables(assets="hft-x-assets", accounts="hft-x-accounts", idempotency="hft-x-idempotency")
+
+
+# The one transaction.
+
+
+@pytest.fixture
+def actions_of(ledger: Ledger, stub: Stub, patience: Patience) -> Callable[[Record, Account], list[dict[str, Any]]]:
+    """What DynamoDB is asked to do, both or neither, where a record is committed on an account as seen."""
+
+    def actions_of(record: Record, seen: Account) -> list[dict[str, Any]]:
+        assert ledger.commit(record, seen, patience) == Committed()
+        ((operation, request),) = stub.asked
+        assert (operation, list(request)) == ("TransactWriteItems", ["TransactItems"])
+        actions: list[dict[str, Any]] = request["TransactItems"]
+        return actions
+
+    return actions_of
+
+
+ActionsOf = Callable[[Record, Account], list[dict[str, Any]]]
+
+
+def put(item: Item) -> dict[str, Any]:
+    return {
+        "Put": {
+            "TableName": "hft-x-idempotency",
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(idempotency_key)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def put_moving(changes: dict[str, str], sequence: str) -> dict[str, Any]:
+    moved: Item = {
+        "status": {"N": "200"},
+        "reply": {"S": "{}"},
+        "sequence": {"N": sequence},
+        "changes": {"M": {symbol: {"N": units} for symbol, units in changes.items()}},
+        "head": {"B": b"next"},
+    }
+    return put(REFUSAL_ITEM | moved)
+
+
+def test_a_fill_credits_what_was_bought_and_debits_what_was_paid_if_nothing_else_happened(actions_of: ActionsOf) -> None:
+    assert actions_of(moving({"ETH": 2, "USD": -60}, sequence=4), SEEN) == [
+        put_moving({"ETH": "2", "USD": "-60"}, "4"),
+        {
+            "Update": {
+                "TableName": "hft-x-accounts",
+                "Key": {"user_id": {"N": "7"}},
+                "ConditionExpression": "#head = :seen AND #balances.#s1 >= :a1",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, "
+                "#balances.#s0 = if_not_exists(#balances.#s0, :zero) + :a0, #balances.#s1 = #balances.#s1 - :a1",
+                "ExpressionAttributeNames": {
+                    "#head": "head",
+                    "#sequence": "sequence",
+                    "#balances": "balances",
+                    "#s0": "ETH",
+                    "#s1": "USD",
+                },
+                "ExpressionAttributeValues": {
+                    ":seen": {"B": b"third"},
+                    ":head": {"B": b"next"},
+                    ":sequence": {"N": "4"},
+                    ":zero": {"N": "0"},
+                    ":a0": {"N": "2"},
+                    ":a1": {"N": "60"},
+                },
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+    ]
+
+
+def test_a_refusal_is_stored_if_the_account_is_still_the_one_that_was_too_poor(actions_of: ActionsOf) -> None:
+    assert actions_of(REFUSAL, SEEN) == [
+        put(REFUSAL_ITEM),
+        {
+            "ConditionCheck": {
+                "TableName": "hft-x-accounts",
+                "Key": {"user_id": {"N": "7"}},
+                "ConditionExpression": "#head = :seen",
+                "ExpressionAttributeNames": {"#head": "head"},
+                "ExpressionAttributeValues": {":seen": {"B": b"third"}},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+    ]
+
+
+def test_a_refusal_of_somebody_nobody_funded_is_stored_if_nobody_has_yet(actions_of: ActionsOf) -> None:
+    """Without values: DynamoDB refuses a request whose values are there and empty."""
+    assert actions_of(REFUSAL, NOBODY) == [
+        put(REFUSAL_ITEM),
+        {
+            "ConditionCheck": {
+                "TableName": "hft-x-accounts",
+                "Key": {"user_id": {"N": "7"}},
+                "ConditionExpression": "attribute_not_exists(#head)",
+                "ExpressionAttributeNames": {"#head": "head"},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+    ]
+
+
+def test_the_first_funding_opens_the_account_if_there_is_none(actions_of: ActionsOf) -> None:
+    assert actions_of(moving({"USD": 100}, sequence=1), NOBODY) == [
+        put_moving({"USD": "100"}, "1"),
+        {
+            "Update": {
+                "TableName": "hft-x-accounts",
+                "Key": {"user_id": {"N": "7"}},
+                "ConditionExpression": "attribute_not_exists(#head)",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances = :balances",
+                "ExpressionAttributeNames": {"#head": "head", "#sequence": "sequence", "#balances": "balances"},
+                "ExpressionAttributeValues": {
+                    ":head": {"B": b"next"},
+                    ":sequence": {"N": "1"},
+                    ":balances": {"M": {"USD": {"N": "100"}}},
+                },
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+    ]
+
+
+def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
+    assert actions_of(moving({"USD": -90}, sequence=4), SEEN) == [
+        put_moving({"USD": "-90"}, "4"),
+        {
+            "Update": {
+                "TableName": "hft-x-accounts",
+                "Key": {"user_id": {"N": "7"}},
+                "ConditionExpression": "#head = :seen AND #balances.#s0 >= :a0",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = #balances.#s0 - :a0",
+                "ExpressionAttributeNames": {
+                    "#head": "head",
+                    "#sequence": "sequence",
+                    "#balances": "balances",
+                    "#s0": "USD",
+                },
+                "ExpressionAttributeValues": {
+                    ":seen": {"B": b"third"},
+                    ":head": {"B": b"next"},
+                    ":sequence": {"N": "4"},
+                    ":a0": {"N": "90"},
+                },
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+    ]
+
+
+# What a cancelled transaction says: every two reasons that can stand at once.
+
+STORED = moving({"USD": -1}, sequence=2)
+HERE = Account(7, {"USD": 30}, sequence=5, head=b"fifth")
+HERE_ITEM: Item = {
+    "user_id": {"N": "7"},
+    "balances": {"M": {"USD": {"N": "30"}}},
+    "sequence": {"N": "5"},
+    "head": {"B": b"fifth"},
+}
+OF_KEY = {
+    "held": None,
+    "failed": CancellationReason("ConditionalCheckFailed", raw_item=item_from_record(STORED)),
+    "conflict": CancellationReason("TransactionConflict"),
+    "throttled": CancellationReason("ThrottlingError"),
+    "other": CancellationReason("ValidationError"),
+}
+OF_ACCOUNT = {
+    "held": None,
+    "moved": CancellationReason("ConditionalCheckFailed", raw_item=HERE_ITEM),
+    "gone": CancellationReason("ConditionalCheckFailed"),
+    "conflict": CancellationReason("TransactionConflict"),
+    "throttled": CancellationReason("ProvisionedThroughputExceeded"),
+    "other": CancellationReason("ItemCollectionSizeLimitExceeded"),
+}
+TAKEN, TAKEN_MOVED, TAKEN_GONE = (KeyTaken(STORED, account) for account in (None, HERE, NOBODY))
+MOVED, GONE, MET = AccountMoved(HERE), AccountMoved(NOBODY), Conflict()
+
+# fmt: off
+PRECEDENCE: dict[str, list[CommitResult | type[Exception]]] = {
+    # of the account: held       moved        gone        conflict  throttled  other
+    "held":          [Cancelled, MOVED,       GONE,       MET,      Throttled, Cancelled],
+    "failed":        [TAKEN,     TAKEN_MOVED, TAKEN_GONE, TAKEN,    TAKEN,     TAKEN],
+    "conflict":      [MET,       MOVED,       GONE,       MET,      MET,       MET],
+    "throttled":     [Throttled, MOVED,       GONE,       MET,      Throttled, Throttled],
+    "other":         [Cancelled, MOVED,       GONE,       MET,      Throttled, Cancelled],
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        pytest.param([OF_KEY[key], reason], expected, id=f"key {key}, account {account}")
+        for key, row in PRECEDENCE.items()
+        for (account, reason), expected in zip(OF_ACCOUNT.items(), row, strict=True)
+    ],
+)
+def test_the_reasons_of_a_cancelled_transaction_are_read_in_their_order(
+    ledger: Ledger,
+    stub: Stub,
+    patience: Patience,
+    reasons: list[CancellationReason | None],
+    expected: CommitResult | type[Exception],
+) -> None:
+    """The key's outcome first, then the account as it is, then that two met, then that it was too much; all else is a bug."""
+    stub.answer = Cancelled(reasons)
+
+    if isinstance(expected, type):
+        with pytest.raises(expected):
+            ledger.commit(REFUSAL, SEEN, patience)
+    else:
+        assert ledger.commit(REFUSAL, SEEN, patience) == expected
+
+
+def test_a_throttled_transaction_names_its_reasons(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    stub.answer = Cancelled([OF_KEY["throttled"], OF_ACCOUNT["throttled"]])
+
+    with pytest.raises(Throttled, match=r"^ProvisionedThroughputExceeded, ThrottlingError$"):
+        ledger.commit(REFUSAL, SEEN, patience)
+
+
+@pytest.mark.parametrize("fault", [Throttled("too much"), Unanswered("silence"), LookupError("no such table")])
+def test_what_is_no_answer_of_the_transactions_is_passed_on(
+    ledger: Ledger, stub: Stub, patience: Patience, fault: Exception
+) -> None:
+    stub.answer = fault
+
+    with pytest.raises(type(fault)) as raised:
+        ledger.commit(REFUSAL, SEEN, patience)
+
+    assert raised.value is fault
+
+
+# The two reads.
+
+
+def test_an_account_is_read_as_it_is_now(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    stub.answer = {"Item": SEEN_ITEM}
+
+    assert ledger.read_account(7, patience) == SEEN
+    assert stub.asked == [("GetItem", {"TableName": "hft-x-accounts", "Key": {"user_id": {"N": "7"}}, "ConsistentRead": True})]
+
+
+def test_an_account_that_is_not_there_is_one_that_nobody_funded(ledger: Ledger, patience: Patience) -> None:
+    assert ledger.read_account(7, patience) == NOBODY
+
+
+def test_a_record_is_read_as_it_is_now(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    stub.answer = {"Item": REFUSAL_ITEM}
+
+    assert ledger.read_record(7, "order#k", patience) == REFUSAL
+    key = {"user_id": {"N": "7"}, "idempotency_key": {"S": "order#k"}}
+    assert stub.asked == [("GetItem", {"TableName": "hft-x-idempotency", "Key": key, "ConsistentRead": True})]
+
+
+def test_a_key_that_is_not_there_has_no_outcome(ledger: Ledger, patience: Patience) -> None:
+    assert ledger.read_record(7, "order#k", patience) is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ledger, patience: ledger.read_account(7, patience),
+        lambda ledger, patience: ledger.read_record(7, "order#k", patience),
+        lambda ledger, patience: ledger.commit(REFUSAL, SEEN, patience),
+    ],
+)
+def test_nothing_is_sent_that_might_outlast_the_request(
+    ledger: Ledger, stub: Stub, patience: Patience, time: VirtualTime, ask: Callable[[Ledger, Patience], object]
+) -> None:
+    time.elapsed_s = 17.5
+
+    with pytest.raises(TimeUp):
+        ask(ledger, patience)
+
+    assert stub.asked == []
+
+
+# Items.
+
+
+@pytest.mark.parametrize("record", [REFUSAL, moving({"ETH": 10**38 - 1, "USD": -(10**38 - 1)}, sequence=10**20)])
+def test_a_record_comes_back_as_it_was_stored(record: Record) -> None:
+    assert record_from(item_from_record(record)) == record
+
+
+def test_an_account_is_what_its_item_says() -> None:
+    assert account_from(SEEN_ITEM) == SEEN
+
+
+def test_an_asset_is_traded_unless_it_was_halted() -> None:
+    item: Item = {"symbol": {"S": "BTC"}, "price": {"N": "5000"}}
+
+    assert asset_from(item) == Asset("BTC", 5_000, halted=False)
+    assert asset_from(item | {"halted": {"BOOL": False}}) == Asset("BTC", 5_000, halted=False)
+    assert asset_from(item | {"halted": {"BOOL": True}}) == Asset("BTC", 5_000, halted=True)
