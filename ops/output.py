@@ -41,12 +41,12 @@ def show_json(value: Any) -> None:
 
 def say(line: str) -> None:
     """A result, for people."""
-    _console().print(line)
+    print(line, flush=True)  # noqa: T201
 
 
 def note(line: str) -> None:
-    """Something beside the result: what was changed, what went wrong."""
-    _console(stderr=True).print(line)
+    """What is beside the result: what went wrong."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Any
 import rich_click as click
 
 from chalicelib import fields
-from chalicelib.domain.money import DECIMALS, MAX_STORED_UNITS, text_from
+from chalicelib.domain.funding import MAX_FUNDED_UNITS
+from chalicelib.domain.money import DECIMALS, text_from
 from chalicelib.domain.pricing import MAX_PRICE_UNITS, MIN_PRICE_UNITS
 from chalicelib.fields import Refused
 
@@ -51,7 +52,7 @@ def read_price(value: Any) -> int:
 
 
 def _read_amount(value: Any) -> int:
-    return _read_units(value, 1, MAX_STORED_UNITS)
+    return _read_units(value, 1, MAX_FUNDED_UNITS)
 
 
 def _read_units(value: Any, least: int, most: int) -> int:

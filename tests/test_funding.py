@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from chalicelib.domain.account import Account
 from chalicelib.domain.audit import compare, replay
-from chalicelib.domain.funding import Transfer, TransferRefused
-from chalicelib.domain.money import MAX_STORED_UNITS
+from chalicelib.domain.funding import MAX_FUNDED_UNITS, Transfer, TransferRefused, transfer
 from chalicelib.engine import Engine, build
 from chalicelib.errors import Contention, DatastoreUnavailable
 from chalicelib.funding import transfer_once
@@ -108,14 +108,22 @@ def test_a_debit_never_overdraws_and_leaves_its_key_unused(desk: Desk, held: int
     assert desk.balance_units() == held + 100
 
 
-def test_a_balance_never_outgrows_what_the_datastore_holds_exactly(desk: Desk) -> None:
-    desk.transfer(MAX_STORED_UNITS - 1)
+def test_fundings_end_before_the_datastore_can_no_longer_hold_the_balance_exactly(desk: Desk) -> None:
+    desk.transfer(MAX_FUNDED_UNITS - 1)
     desk.transfer(1)
 
-    with pytest.raises(TransferRefused, match="the most that can be held"):
+    with pytest.raises(TransferRefused, match="fundings end at"):
         desk.transfer(1)
 
-    assert desk.balance_units() == MAX_STORED_UNITS
+    assert desk.balance_units() == MAX_FUNDED_UNITS
+
+
+def test_what_fills_have_added_beyond_that_can_be_debited(desk: Desk) -> None:
+    account = Account(desk.user, {"USD": MAX_FUNDED_UNITS + 2}, 1, b"head")
+
+    after, _ = transfer(account, Transfer(desk.user, "k", "USD", -1), desk.engine.world.now())
+
+    assert after.balance_units("USD") == MAX_FUNDED_UNITS + 1
 
 
 def test_an_account_that_moves_meanwhile_is_decided_anew(desk: Desk) -> None:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.account import Account, Record, move
-from chalicelib.domain.money import MAX_STORED_UNITS, text_from
+from chalicelib.domain.money import text_from
 from chalicelib.domain.time import rfc3339
 from chalicelib.errors import Undecided
+
+MAX_FUNDED_UNITS = 10**37
+"""Where fundings end: at a tenth of what the datastore holds exactly. A fill adds 10²³ units at most: there is room for them."""
 
 
 class TransferRefused(Undecided):
@@ -41,16 +44,16 @@ def transfer(account: Account, wanted: Transfer, at: datetime) -> tuple[Account,
     """Credits or debits the account. Returns the account after it, and the record to be stored with it.
 
     Raises:
-        TransferRefused: the account would hold less than nothing, or more than the datastore holds exactly.
+        TransferRefused: the account would hold less than nothing, or come near to more than the datastore holds exactly.
     """
     assert wanted.units != 0, "a transfer moves money"
     held = account.balance_units(wanted.symbol)
     after = held + wanted.units
     if after < 0:
         raise TransferRefused(f"a debit of {text_from(-wanted.units)} {wanted.symbol} overdraws the balance of {text_from(held)}")
-    if after > MAX_STORED_UNITS:
-        most = text_from(MAX_STORED_UNITS)
-        raise TransferRefused(f"the balance would be {text_from(after)} {wanted.symbol}; the most that can be held is {most}")
+    if after > MAX_FUNDED_UNITS and wanted.units > 0:
+        most = text_from(MAX_FUNDED_UNITS)
+        raise TransferRefused(f"the balance would be {text_from(after)} {wanted.symbol}; fundings end at {most}")
     reply = {
         "status": "ACCOUNT_FUNDED" if wanted.units > 0 else "ACCOUNT_DEBITED",
         "symbol": wanted.symbol,

@@ -2,10 +2,10 @@
 
 import rich_click as click
 
+from chalicelib.domain.account import Account
 from chalicelib.domain.funding import Transfer
 from chalicelib.domain.money import text_from
 from chalicelib.funding import preview, transfer_once
-from ops import accounts
 from ops.assets import AssetList
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
 from ops.failure import Failure
@@ -34,7 +34,7 @@ def group() -> None:
 @on_stage
 def show_account(stage: Stage, user_id: int, *, as_json: bool) -> None:
     """Shows an account's balances, and how many movements made them."""
-    account = accounts.read(stage.engine, user_id)
+    account = _account(stage, user_id)
     balances = {symbol: text_from(units) for symbol, units in sorted(account.balances.items())}
     if as_json:
         show_json({"user_id": user_id, "balances": balances, "sequence": account.sequence, "head": account.head.hex()})
@@ -75,11 +75,15 @@ def debit(stage: Stage, user_id: int, symbol: str, units: int, key: str, *, dry_
     _transfer(stage, Transfer(user_id, key, symbol, -units), dry_run=dry_run, as_json=as_json)
 
 
+def _account(stage: Stage, user_id: int) -> Account:
+    return stage.engine.ledger.read_account(user_id, stage.engine.patience())
+
+
 def _transfer(stage: Stage, wanted: Transfer, *, dry_run: bool, as_json: bool) -> None:
     made = (preview if dry_run else transfer_once)(stage.engine, wanted)
     movement = made.record.movement
     assert movement is not None, "a transfer is a movement"
-    held_units = accounts.read(stage.engine, wanted.user_id).balance_units(wanted.symbol)
+    held_units = _account(stage, wanted.user_id).balance_units(wanted.symbol)
     if dry_run and not made.replayed:
         held_units += wanted.units
         result = "would be done"
