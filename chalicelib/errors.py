@@ -119,13 +119,13 @@ class IdempotencyKeyReused(EngineError):
 
 
 class TooLarge(EngineError):
-    """The body is larger than any order."""
+    """The request is larger than any order."""
 
     status = 413
     code = "ERR_TOO_LARGE"
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body is larger than {limit_bytes} bytes")
+    def __init__(self, limit_bytes: int, what: str = "The body") -> None:
+        super().__init__(f"{what} is larger than {limit_bytes} bytes")
 
 
 class InsufficientFunds(EngineError):

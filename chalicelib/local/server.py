@@ -157,7 +157,7 @@ class Handler(ChaliceRequestHandler):
         if code == HTTPStatus.NOT_IMPLEMENTED:
             answer = Answer(MethodNotAllowed())
         elif code in (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
-            answer = Answer(TooLarge(64 * 1024))
+            answer = Answer(TooLarge(64 * 1024, "The request line, or a header,"))
         else:
             answer = Answer(ValidationFailed(Detail("request", reason)))
         self._send_error_response(answer)
