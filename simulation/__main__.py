@@ -12,8 +12,10 @@ from contextlib import ExitStack
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from chalicelib import engine
 from simulation.checks import Violation, judge
 from simulation.journal import timeline
+from simulation.process import Build
 from simulation.run import run
 from simulation.shrink import shrink
 from simulation.workload import plan
@@ -82,14 +84,14 @@ def verdict(seed: int) -> Violation | None:
         raise
 
 
-def tell(seed: int) -> int:
+def tell(seed: int, build: Build = engine.build) -> int:
     """Prints what happens under a seed: if a rule is broken, the shortest history that shows it. Returns the exit status."""
     told = plan(seed)
-    history = run(told)
+    history = run(told, build)
     violation = judge(history)
     if violation is not None:
         print(f"seed {seed} breaks a rule; looking for the shortest history that shows it …", file=sys.stderr)
-        history = run(shrink(told, violation.rule))
+        history = run(shrink(told, violation.rule, build), build)
         violation = judge(history)
     print("\n".join(timeline(history.journal)))
     if violation is None:

@@ -4,6 +4,7 @@ Every request draws its fate from a stream of its own, named by its place in the
 leaves the fate of all others as it was. That is what lets a failing run be cut down.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -48,6 +49,9 @@ CALL_FAULTS = (
     Fault.STALLED,
     Fault.CRASHED,
 )
+LATE_FAULTS = (Fault.REQUEST_SLOW, Fault.REQUEST_LATE, Fault.DWELLS)
+"""Those after which something may yet happen that its sender has given up."""
+
 SEND_FAULTS = (Fault.ORDER_LOST, Fault.ORDER_SLOW, Fault.ORDER_TWICE, Fault.ANSWER_LOST)
 
 
@@ -74,9 +78,12 @@ class Weather:
         for fault in Fault:
             if random.random() < 0.5:
                 rates[fault] = MAX_RATE * random.random() ** 2 / (RARER if fault is Fault.CRASHED else 1)
-        if random.random() < 0.4:
-            rates[random.choice(list(Fault))] = 0.3 * random.random()
-        return cls(rates)
+        weather = cls(rates)
+        return weather.with_much(random, list(Fault)) if random.random() < 0.4 else weather
+
+    def with_much(self, random: Random, of: Sequence[Fault]) -> "Weather":
+        """The same with one of these faults in plenty."""
+        return Weather({**self.rates, random.choice(of): 0.4 * random.random()})
 
 
 class Faults:

@@ -12,7 +12,7 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent, greenlet
 
 US_PER_S = 1_000_000
-MAX_EVENTS = 200_000
+MAX_EVENTS = 20_000
 """A run takes some hundreds to a few thousand: this many mean that something in it goes round in circles."""
 
 

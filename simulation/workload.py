@@ -12,7 +12,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.funding import Transfer
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Order
-from simulation.faults import Weather
+from simulation.faults import LATE_FAULTS, Weather
 from simulation.scheduler import US_PER_S
 
 SYMBOLS = ("USD", "BTC", "ETH")
@@ -115,20 +115,24 @@ class _Drawing:
 
     def plan(self) -> Plan:
         random = self.random
-        if random.random() < 0.1:
+        weather = Weather.drawn(random) if random.random() < 0.9 else Weather()
+        theme = random.random()
+        if theme < 0.8:
+            self.market()
+        elif theme < 0.9:
             self.restored_market()
         else:
-            self.market()
+            self.troubled_market()
+            weather = weather.with_much(random, LATE_FAULTS)
         processes = random.randint(1, 4)
         if random.random() < 0.2:
             self.actions.append(Crash(self.id(), self.time(), random.randrange(processes)))
         settings = Settings(
             table_prefix=PREFIX,
             price_age_ms=random.choice((1, 100, 1_000, 1_000)),
-            request_budget_ms=random.choice((3_500, 6_000, 20_000)),
+            request_budget_ms=random.choice((3_500, 8_000, 20_000)),
             cached_accounts=random.choice((1, 2, 10_000)),
         )
-        weather = Weather.drawn(random) if random.random() < 0.9 else Weather()
         return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions))
 
     def market(self) -> None:
@@ -139,21 +143,40 @@ class _Drawing:
                 self.orders(user_id, f"k{number}")
             for _ in range(random.randint(0, 2)):
                 self.actions.append(Look(self.id(), self.time(), user_id))
-        for _ in range(random.choice((0, 0, 1, 2, 4))):
+        for _ in range(random.choice((0, 1, 2, 4))):
             self.assets()
 
     def restored_market(self) -> None:
         """Some fills, of which some are lost, and some more: who remembers what was lost, and does the account look familiar?"""
         random = self.random
-        self.actions.append(Ask(self.id(), 0, Transfer(1, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))
+        self.opened(1)
         to_us = self.span_us + random.randrange(self.span_us)
         at_us = to_us + random.randrange(self.span_us)
         self.actions.append(Restore(self.id(), at_us, to_us))
         for name, from_us in (("kept", 0), ("lost", to_us), ("after", at_us)):
             for number in range(random.randint(1, 4)):
-                units = self.units_worth("BTC", random.randint(1, 150) * UNITS_PER_ONE)
-                order = Order(1, f"{name}-{number}", "BTC", "USD", units, text_from(units))
-                self.actions.append(Ask(self.id(), from_us + random.randrange(self.span_us), order, sends=2, insists=False))
+                self.small_order(f"{name}-{number}", from_us + random.randrange(self.span_us))
+
+    def troubled_market(self) -> None:
+        """Orders whose answers are long in coming, and which can no longer be decided by then."""
+        random = self.random
+        self.opened(1)
+        for number in range(random.randint(1, 3)):
+            at_us = number * 2 * LONG_US + random.randrange(LONG_US)
+            self.small_order(f"k{number}", at_us)
+            trouble_us = at_us + random.randrange(3 * US_PER_S)
+            price = random.choice((None, self.opening["BTC"]))
+            self.actions.append(ListAsset(self.id(), trouble_us, "BTC", price, halted=True))
+            self.actions.append(ListAsset(self.id(), trouble_us + LONG_US, "BTC", self.opening["BTC"], halted=False))
+
+    def opened(self, user_id: int) -> None:
+        self.actions.append(Ask(self.id(), 0, Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))
+
+    def small_order(self, key: str, at_us: int) -> None:
+        """One that the account covers several times."""
+        units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
+        order = Order(1, key, "BTC", "USD", units, text_from(units))
+        self.actions.append(Ask(self.id(), at_us, order, sends=2, insists=False))
 
     def id(self) -> int:
         return len(self.actions) + 1
@@ -175,8 +198,7 @@ class _Drawing:
     def transfers(self, user_id: int) -> None:
         random = self.random
         if random.random() < 0.9:
-            opening = Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE)
-            self.actions.append(Ask(self.id(), 0, opening, sends=6, insists=False))
+            self.opened(user_id)
         for number in range(random.choice((0, 0, 1, 2))):
             symbol = random.choice(SYMBOLS)
             units = self.units_worth(symbol, random.randint(1, 500) * UNITS_PER_ONE)
@@ -210,16 +232,19 @@ class _Drawing:
         return Order(user_id, key, symbol, pay_with, units, text_from(units))
 
     def assets(self) -> None:
-        """The market moves; now and then an asset is halted or taken off the list, as a rule not for good."""
+        """The market moves; now and then an asset is halted or taken off the list, as a rule not for good.
+
+        It does so beside a request, or while that waits for an answer.
+        """
         random = self.random
         symbol = random.choice(SYMBOLS[1:])
-        at_us = self.time() + random.choice((0, random.randrange(LONG_US)))
+        at_us = random.choice(self.actions).at_us + random.choice((random.randrange(20_000), random.randrange(LONG_US)))
         opening = self.opening[symbol]
         price = random.choice((opening, max(1, opening // 2), opening * 3, self.price()))
         trouble = random.random()
-        if trouble < 0.2:
+        if trouble < 0.3:
             self.actions.append(ListAsset(self.id(), at_us, symbol, None, halted=False))
-        elif trouble < 0.4:
+        elif trouble < 0.6:
             self.actions.append(ListAsset(self.id(), at_us, symbol, price, halted=True))
         if trouble > 0.1:
             self.actions.append(ListAsset(self.id(), at_us + random.randrange(LONG_US), symbol, price, halted=False))

@@ -181,6 +181,35 @@ class EverythingIsNew(Executor):
         return replace(super().execute(order, patience), replayed=False)
 
 
+class EmptyAccountPinned(Ledger):
+    """An account that nobody funded is pinned like any other: to its head, which it has not."""
+
+    def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
+        action = super()._account_action(record, seen)
+        ((_, body),) = action.items()
+        if seen.sequence == 0:
+            body["ConditionExpression"] = "#head = :seen"
+            body.setdefault("ExpressionAttributeValues", {})[":seen"] = {"B": seen.head}
+        return action
+
+
+class ReasonsMistaken(Ledger):
+    """The account's reason is taken for the record's, and the other way round."""
+
+    def _why(self, cancelled: Cancelled, user_id: int) -> CommitResult:
+        return super()._why(Cancelled(cancelled.reasons[::-1]), user_id)
+
+
+class TriesForEver(Ledger):
+    """The same is sent until it goes through, which it never does once the account has moved on."""
+
+    def commit(self, record: Record, seen: Account, _: Patience) -> CommitResult:
+        for_ever = Patience(World(monotonic_s=lambda: 0), 0, 0)
+        while isinstance(answer := super().commit(record, seen, for_ever), AccountMoved):
+            pass
+        return answer
+
+
 class PricesForever(PriceBook):
     """What was read once is taken to be so for ever."""
 

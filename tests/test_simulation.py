@@ -1,0 +1,202 @@
+"""The simulator: what it finds in the engine (nothing), and that it would find it."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from unittest.mock import ANY
+
+import pytest
+
+from simulation.__main__ import main, tell
+from simulation.checks import Rule, Violation, judge
+from simulation.faults import Fault
+from simulation.history import History
+from simulation.journal import timeline
+from simulation.process import Build
+from simulation.run import run
+from simulation.shrink import shrink
+from simulation.workload import plan
+from tests.support import planted_bugs
+from tests.support.planted_bugs import engine_with
+from tests.support.processes import ROOT
+
+SEEDS = 2_000
+
+
+@dataclass
+class Summary:
+    """What many runs had in them."""
+
+    broken: dict[int, Violation] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    faults: Counter[Fault] = field(default_factory=Counter)
+    restored: int = 0
+
+    def add(self, seed: int, history: History) -> None:
+        violation = judge(history)
+        if violation is not None:
+            self.broken[seed] = violation
+        for told in history.told:
+            answer = told.answer
+            self.answers[f"{answer.status}{' again' if answer.replayed else ''}" if answer.decided else answer.body] += 1
+        self.faults.update(history.struck.values())
+        self.restored += bool(history.undone)
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    summary = Summary()
+    for seed in range(SEEDS):
+        summary.add(seed, run(plan(seed)))
+    return summary
+
+
+def test_no_seed_breaks_a_rule(summary: Summary) -> None:
+    """`python -m simulation --seed N` tells what happens under a seed that does."""
+    assert summary.broken == {}
+
+
+def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> None:
+    """Rules that nothing puts to the test are easily kept."""
+    assert summary.answers.keys() == {
+        "200",
+        "200 again",
+        "402",
+        "402 again",
+        "ERR_ASSET_NOT_FOUND",
+        "ERR_ASSET_HALTED",
+        "ERR_IDEMPOTENCY_KEY_REUSED",
+        "ERR_CONTENTION",
+        "ERR_DATASTORE_UNAVAILABLE",
+        "transfer refused",
+    }
+    assert min(summary.answers.values()) > SEEDS / 20
+    assert summary.faults.keys() == set(Fault)
+    assert min(summary.faults.values()) > SEEDS / 20
+    assert summary.restored > SEEDS / 50
+
+
+def test_the_same_seed_is_the_same_run_in_every_process() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-m", "simulation", "--seed", "7"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+
+    assert len(told) == 1
+
+
+def test_the_same_seed_is_the_same_run_whatever_ran_before() -> None:
+    told = timeline(run(plan(7)).journal)
+    run(plan(8))
+
+    assert timeline(run(plan(7)).journal) == told
+
+
+# Planted bugs.
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A bug, the rules by one of which it may show first, and how many seeds it may take until it does."""
+
+    build: Build
+    rules: set[Rule]
+    seeds: int = 100
+
+
+PLANTED = {
+    "no condition on the key": Planted(engine_with(planted_bugs.NoConditionOnKey), {Rule.ONE_OUTCOME}),
+    "no condition on the head": Planted(engine_with(planted_bugs.NoConditionOnHead), {Rule.HISTORY, Rule.LINEARIZABLE}),
+    "no condition on the account": Planted(
+        engine_with(planted_bugs.NoConditionOnAccount), {Rule.HISTORY, Rule.NO_DEBT, Rule.NO_BUG, Rule.LINEARIZABLE}
+    ),
+    "the sequence in place of the head": Planted(engine_with(planted_bugs.SequenceForHead), {Rule.HISTORY}, 500),
+    "the account's reason before the key's": Planted(engine_with(planted_bugs.AccountReasonFirst), {Rule.STORED_WINS}, 300),
+    "the two reasons mistaken": Planted(engine_with(planted_bugs.ReasonsMistaken), {Rule.NO_BUG}),
+    "404 after an attempt without an answer": Planted(
+        engine_with(settler=planted_bugs.UnansweredMeansNothing), {Rule.NOTHING_DECIDED}, 500
+    ),
+    "409 after an attempt without an answer": Planted(
+        engine_with(settler=planted_bugs.UnansweredMeansBusy), {Rule.NOTHING_DECIDED}
+    ),
+    "200 after an attempt without an answer": Planted(engine_with(planted_bugs.UnansweredMeansDone), {Rule.SAME_REPLY}),
+    "404 before the key's outcome": Planted(engine_with(settler=planted_bugs.AssetBeforeKey), {Rule.STORED_WINS}),
+    "a refusal that is not stored": Planted(engine_with(planted_bugs.RefusalNotStored), {Rule.SAME_REPLY}),
+    "a reply that is not pinned": Planted(engine_with(planted_bugs.ReplyNotPinned), {Rule.HISTORY}),
+    "a replay that does not say so": Planted(engine_with(executor=planted_bugs.EverythingIsNew), {Rule.REPLAYED}),
+    "prices for ever": Planted(engine_with(prices=planted_bugs.PricesForever), {Rule.MARKET}),
+    "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), {Rule.LINEARIZABLE}),
+    "an empty account pinned": Planted(engine_with(planted_bugs.EmptyAccountPinned), {Rule.RESOLVED}),
+    "trying for ever": Planted(engine_with(planted_bugs.TriesForEver), {Rule.ENDS}),
+}
+
+
+@cache
+def caught(name: str) -> tuple[int, Violation]:
+    """The first seed under which a planted bug shows, and how it does."""
+    planted = PLANTED[name]
+    for seed in range(planted.seeds):
+        violation = judge(run(plan(seed), planted.build))
+        if violation is not None:
+            return seed, violation
+    pytest.fail(f"not caught in {planted.seeds} seeds")
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_caught(name: str, record_testsuite_property: Callable[[str, object], None]) -> None:
+    seed, violation = caught(name)
+
+    record_testsuite_property(f"seeds until '{name}' was caught", seed + 1)
+    assert violation.rule in PLANTED[name].rules
+
+
+def test_every_rule_can_be_broken() -> None:
+    rules = {rule for planted in PLANTED.values() for rule in planted.rules}
+
+    assert rules == set(Rule)
+
+
+# What is shown of a seed that breaks a rule.
+
+
+def test_a_run_that_breaks_a_rule_is_cut_down_to_what_it_takes() -> None:
+    """An order whose answer is long in coming, an asset that can no longer be traded by then, and next to nothing else."""
+    name = "404 after an attempt without an answer"
+    build, (seed, violation) = PLANTED[name].build, caught(name)
+
+    shortest = shrink(plan(seed), violation.rule, build)
+
+    history = run(shortest, build)
+    assert judge(history) == Violation(violation.rule, what=ANY)
+    assert len(shortest.actions) <= 3
+    assert len(history.struck) == 1
+    for action in shortest.actions:
+        fewer = replace(shortest, actions=tuple(other for other in shortest.actions if other is not action))
+        assert judge(run(fewer, build)) is None
+
+
+def test_a_seed_that_breaks_a_rule_is_told_in_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "no condition on the key"
+    seed, violation = caught(name)
+
+    assert tell(seed, PLANTED[name].build) == 1
+
+    told = capsys.readouterr().out
+    assert violation.rule in told
+    assert f"python -m simulation --seed {seed}" in told
+    assert len(told.splitlines()) < 40
+
+
+def test_the_command_runs_as_many_seeds_as_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--first", "100", "--seeds", "60", "--jobs", "2"]) == 0
+    assert "60 seeds, from 100 on: no rule broken" in capsys.readouterr().out
