@@ -20,7 +20,7 @@ from ops import stage as ops_stage
 from ops.assets import CONFLICT_ATTEMPTS, AssetList, Listing, remove, set_halted, set_price
 from ops.cli import cli
 from ops.failure import Failure, explain
-from ops.stage import reach
+from ops.stage import Stage, reach
 from tests.support.market import Market, new_key, new_user_id
 from tests.support.processes import ROOT, environment
 from tests.support.tables import buy, with_tables_of_its_own
@@ -64,7 +64,10 @@ class Operator:
 
 
 @pytest.fixture
-def operator(market: Market) -> Operator:
+def operator(market: Market, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    # Each command of a process of its own makes its clients anew, which takes longer than the rest of it: here they are shared.
+    monkeypatch.setattr(Stage, "dynamodb", market.dynamodb)
+    monkeypatch.setattr(ops_stage, "DynamoDB", lambda _: market.datastore)
     return Operator(market)
 
 
@@ -418,7 +421,6 @@ def test_a_load_reports_what_failed_and_does_the_rest(
 
     def all_but_then_changed(self: AssetList) -> dict[str, Listing]:
         listed = all_at_first(self)
-        monkeypatch.undo()
         operator.json("assets", "halt", symbol)
         return listed
 
