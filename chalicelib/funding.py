@@ -21,7 +21,7 @@ def transfer_once(engine: Engine, wanted: Transfer) -> Outcome:
     def decider() -> Decide:
         return partial(_transfer_now, engine, wanted)
 
-    # A refusal that no transaction confirms must not rest on what the process remembers of the account, so this one starts afresh.
+    # A refusal that no transaction confirms must not rest on what the process remembers of the account, so it starts afresh.
     afresh = Settler(engine.ledger, AccountCache(1, engine.world.new_lock))
     try:
         return afresh.settle(wanted, decider, engine.patience())

@@ -90,7 +90,7 @@ class Settler:
         except NoTurn:
             raise Contention from None
 
-    def _settle(  # noqa: C901  (its branches are the table above, row by row)
+    def _settle(  # noqa: C901, PLR0912  (its branches are the table above, row by row)
         self, wanted: Wanted, decider: Callable[[], Decide], patience: Patience, seat: Seat
     ) -> Outcome:
         attempts = conflicts = 0
