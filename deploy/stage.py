@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from chalice.config import Config
 
 from deploy import Refused
 
@@ -17,32 +18,41 @@ class Stage:
     app_name: str
     region: str
     log_retention_days: int
-    environment: dict[str, str]
+    table_prefix: str
+    token_jwks_url: str
+    token_secret_arn: str
+    """Whose tokens count, as the authorizer is told; both empty for a secret that the stack makes."""
 
     @classmethod
     def load(cls, project: Path, name: str) -> "Stage":
         """Reads a stage's settings.
 
         Raises:
-            Refused: there is no such stage, or it does not say where it is.
+            Refused: there is no such stage, or it does not say what it must.
         """
-        config: dict[str, Any] = json.loads((project / ".chalice" / "config.json").read_text())
-        stages = config["stages"]
+        content = json.loads((project / ".chalice" / "config.json").read_text())
+        stages = content["stages"]
         if name not in stages:
             raise Refused(f"There is no stage {name!r} in .chalice/config.json, only {', '.join(sorted(stages))}: STAGE=…")
-        settings = stages[name]
-        environment = settings.get("environment_variables", {})
-        needed = ("region", "log_retention_in_days", "HFT_TABLE_PREFIX")
-        missing = [key for key in needed if not (settings | environment).get(key)]
+        # Chalice itself says which value counts where several do: a function's, a stage's, everybody's.
+        engine, authorizer = (Config(name, function, config_from_disk=content) for function in ("api_handler", "authorizer"))
+        needed = {
+            "region": stages[name].get("region"),
+            "log_retention_in_days": engine.log_retention_in_days,
+            "HFT_TABLE_PREFIX": engine.environment_variables.get("HFT_TABLE_PREFIX"),
+        }
+        missing = [setting for setting, value in needed.items() if not value]
         if missing:
             raise Refused(f"The stage {name!r} has no {' and no '.join(missing)} in .chalice/config.json")
         return cls(
             project=project,
             name=name,
-            app_name=config["app_name"],
-            region=settings["region"],
-            log_retention_days=settings["log_retention_in_days"],
-            environment=environment,
+            app_name=engine.app_name,
+            region=needed["region"],
+            log_retention_days=needed["log_retention_in_days"],
+            table_prefix=needed["HFT_TABLE_PREFIX"],
+            token_jwks_url=authorizer.environment_variables.get("HFT_TOKEN_JWKS_URL", ""),
+            token_secret_arn=authorizer.environment_variables.get("HFT_TOKEN_SECRET_ARN", ""),
         )
 
     @property
@@ -60,19 +70,13 @@ class Stage:
         """Where it is packaged."""
         return self.project / "build" / self.name
 
-    @property
-    def table_prefix(self) -> str:
-        """What its tables' names begin with."""
-        return self.environment["HFT_TABLE_PREFIX"]
-
     def parameters(self) -> dict[str, str]:
         """The template's parameters that follow from the settings of Chalice's. The others have their values in the overlay."""
-        secret = self.environment.get("HFT_TOKEN_SECRET_ARN", "")
         return {
             "ApiName": self.app_name,
             "TablePrefix": self.table_prefix,
             "LogRetentionDays": str(self.log_retention_days),
-            "TokenJwksUrl": self.environment.get("HFT_TOKEN_JWKS_URL", ""),
-            "TokenSecretArn": secret,
-            "TokenSecretAction": "ssm:GetParameter" if ":ssm:" in secret else "secretsmanager:GetSecretValue",
+            "TokenJwksUrl": self.token_jwks_url,
+            "TokenSecretArn": self.token_secret_arn,
+            "TokenSecretAction": "ssm:GetParameter" if ":ssm:" in self.token_secret_arn else "secretsmanager:GetSecretValue",
         }

@@ -130,7 +130,7 @@ def test_the_authorizer_reads_its_secret_by_the_action_that_the_stage_grants(kin
 
     monkeypatch.setattr("botocore.session.get_session", Session)
     arn = f"arn:aws:{kind}"
-    stage = replace(Stage.load(ROOT, "dev"), environment={"HFT_TABLE_PREFIX": "hft", "HFT_TOKEN_SECRET_ARN": arn})
+    stage = replace(Stage.load(ROOT, "dev"), token_secret_arn=arn)
 
     tokens.shared_secret(TokenSettings("issuer", "audience", secret_arn=arn))
 

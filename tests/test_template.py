@@ -5,7 +5,6 @@ What an emulator of AWS does not imitate (gateway responses, throttling, alarms)
 
 import copy
 import json
-import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
-from chalicelib import errors, log
+from chalicelib import errors, metrics
 from chalicelib.config import Settings
+from chalicelib.patience import utc_now
 from deploy import Refused
 from deploy.checks import require_valid
 from deploy.package import Package, package
@@ -181,9 +181,13 @@ def test_reserved_concurrency_is_a_setting_away(tmp_path: Path) -> None:
         ("arn:aws:ssm:eu-west-1:123456789012:parameter/tokens", "ssm:GetParameter"),
     ],
 )
-def test_a_secret_of_ones_own_can_lie_in_either_place(tmp_path: Path, arn: str, action: str) -> None:
+@pytest.mark.parametrize("only_the_authorizers", [False, True])
+def test_a_secret_of_ones_own_can_lie_in_either_place(
+    tmp_path: Path, arn: str, action: str, *, only_the_authorizers: bool
+) -> None:
     project = copy_project(tmp_path, requirements=False)
-    change_stage(project, "prod", environment_variables={"HFT_TOKEN_SECRET_ARN": arn})
+    variables: dict[str, Any] = {"environment_variables": {"HFT_TOKEN_SECRET_ARN": arn}}
+    change_stage(project, "prod", **({"lambda_functions": {"authorizer": variables}} if only_the_authorizers else variables))
 
     parameters = Stage.load(project, "prod").parameters()
 
@@ -225,13 +229,13 @@ THE_GATEWAY_ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": errors.RouteNotFound(),
     "DEFAULT_4XX": errors.RouteNotFound(),
     "REQUEST_TOO_LARGE": errors.TooLarge(16 * 1024),
+    "THROTTLED": errors.TooManyRequests(),
     "DEFAULT_5XX": errors.InternalError(),
 }
-"""Where the engine itself has an answer, it is the same one."""
+"""Where the engine has an answer, or describes one, it is the same."""
 
 ONLY_THE_GATEWAY_ANSWERS = {
     "WAF_FILTERED": (403, "ERR_FORBIDDEN", None),
-    "THROTTLED": (429, "ERR_THROTTLED", "'1'"),
     "INTEGRATION_TIMEOUT": (504, "ERR_DATASTORE_UNAVAILABLE", "'1'"),
 }
 
@@ -289,7 +293,7 @@ def test_there_is_an_alarm_for_each_thing_that_goes_wrong_and_somebody_hears_it(
         "AssetsThrottling": "ReadThrottleEvents",
         "AccountsThrottling": "WriteThrottleEvents",
         "IdempotencyThrottling": "WriteThrottleEvents",
-        "Contention": "Contention",
+        "Contention": "Refusals",
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
@@ -297,17 +301,18 @@ def test_there_is_an_alarm_for_each_thing_that_goes_wrong_and_somebody_hears_it(
         assert "docs/operations.md" in alarm["AlarmDescription"]
 
 
-def test_contention_is_counted_from_the_line_that_the_engine_logs(template: Template) -> None:
-    """The filter's pattern and the engine's line must not drift apart: an alarm that cannot ring looks like a quiet night."""
-    contention = template["Resources"]["ContentionMetric"]["Properties"]
-    assert contention["LogGroupName"] == {"Ref": "ApiHandlerLogGroup"}
-    pattern = re.fullmatch(r'\{ \$\.(\w+) = "(\w+)" \}', contention["FilterPattern"])
-    assert pattern is not None
+def test_contention_is_counted_from_what_the_engine_tells(stage: Stage, template: Template) -> None:
+    """The alarm's metric and the engine's must not drift apart: an alarm that cannot ring looks like a quiet night."""
+    alarm = template["Resources"]["ContentionAlarm"]["Properties"]
 
-    record = logging.makeLogRecord({"msg": "refused", "fields": {"error_code": errors.Contention.code}})
-    line = json.loads(log.JsonLines().format(record))
+    told = metrics.of_refusal(stage.table_prefix, utc_now(), errors.Contention.code)
 
-    assert line[pattern[1]] == pattern[2]
+    (directive,) = told["_aws"]["CloudWatchMetrics"]
+    assert alarm["Namespace"] == directive["Namespace"]
+    assert [alarm["MetricName"]] == [metric["Name"] for metric in directive["Metrics"]]
+    watched = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+    assert watched == {name: told[name] for name in directive["Dimensions"][0]} | {"Stage": {"Ref": "TablePrefix"}}
+    assert stage.parameters()["TablePrefix"] == told["Stage"]
 
 
 def test_the_dashboard_shows_the_stages_own_metrics(template: Template) -> None:
@@ -316,6 +321,6 @@ def test_the_dashboard_shows_the_stages_own_metrics(template: Template) -> None:
     shown = {widget["properties"]["title"] for widget in json.loads(text)["widgets"]}
     assert len(shown) == 6
     assert set(re.findall(r"\$\{([\w:.]+)\}", text)) <= {
-        *("AWS::Region", "AWS::StackName", "ApiName", "RestAPI.Stage", "APIHandler", "Authorizer"),
+        *("AWS::Region", "AWS::StackName", "ApiName", "RestAPI.Stage", "TablePrefix", "APIHandler", "Authorizer"),
         *tables(template),
     }

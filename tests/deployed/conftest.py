@@ -1,0 +1,67 @@
+"""The stage `dev`, deployed to an emulator of AWS as `make deploy STAGE=dev` deploys it, once for all suites here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.engine import build
+from chalicelib.local.seed import seed
+from chalicelib.store.connection import DynamoDB
+from tests.deployed.market import DeployedMarket
+from tests.deployed.rehearsal import Rehearsal
+from tests.support.issuer import SECRET
+from tests.support.processes import ministack
+from tests.support.project import change_stage, copy_project
+
+
+@pytest.fixture(scope="session")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """Nothing is deployed yet."""
+    directory = tmp_path_factory.mktemp("rehearsal")
+    with ministack(directory / "log", services="") as url:
+        yield Rehearsal(copy_project(directory / "project"), url)
+
+
+@pytest.fixture(scope="session")
+def dev(rehearsal: Rehearsal) -> Rehearsal:
+    """Deployed, seeded, and its tokens signed with a secret that the tests know."""
+    change_stage(rehearsal.project, "dev", environment_variables={"HFT_PRICE_AGE_MS": "1"})
+    refused = rehearsal.deploy("apply", "dev")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("API Gateway may write no logs")
+    rehearsal.let_the_gateway_log()
+
+    deployed = rehearsal.deploy("apply", "dev")
+
+    assert deployed.returncode == 0, deployed.stderr
+    assert deployed.stdout.rstrip().endswith(f"curl -s {rehearsal.url('dev')}/health")
+    settings = rehearsal.settings("dev")
+    seed(build(settings, DynamoDB(settings)), rehearsal.client("dynamodb"))
+    rehearsal.client("secretsmanager").put_secret_value(SecretId=rehearsal.outputs("dev")["TokenSecretArn"], SecretString=SECRET)
+    rehearsal.apply_gateway_responses("dev")
+    return rehearsal
+
+
+@pytest.fixture(scope="session")
+def market(dev: Rehearsal) -> DeployedMarket:
+    return DeployedMarket([dev.url("dev")], dev.settings("dev"))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+NOT_HERE = {
+    "test_another_method_is_not_allowed": "API Gateway knows no wrong method, only no such route: see test_lambda.py",
+    "test_a_key_header_that_comes_twice_must_say_the_same[other-422]": "the emulator hands on the last value of a header alone",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out what another engine's tests ask for and this one does not have."""
+    for item in items:
+        for name, reason in NOT_HERE.items():
+            if item.name.startswith(name) and "deployed" in item.path.parts:
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,45 @@
+"""A deployed engine under test: every request brings the token of the account that it asks for."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from chalicelib.fields import Refused, user_id_from_text
+from tests.support.market import TIMEOUT_S, Market
+from tests.test_identity_http import token
+
+ANYBODY = 1
+
+
+def authorization(account: Any) -> dict[str, str]:
+    """The token for an account, or for somebody's where it cannot be one: it is for the engine to say so."""
+    try:
+        user_id = user_id_from_text(str(account))
+    except Refused:
+        user_id = ANYBODY
+    return {"Authorization": f"Bearer {token(user_id)}"}
+
+
+def account_in(body: Any) -> Any:
+    """What a body names as its account."""
+    try:
+        return (json.loads(body) if isinstance(body, bytes) else body)["user_id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+class DeployedMarket(Market):
+    """A `Market` behind API Gateway and its authorizer."""
+
+    def post(
+        self, body: Any, key: str | None = None, process: int = 0, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        return super().post(body, key, process, {**authorization(account_in(body)), **(headers or {})})
+
+    def raw(self, method: str, path: str, headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> tuple[int, Any]:
+        return super().raw(method, path, [*authorization(account_in(body)).items(), *(headers or [])], body)
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.urls[0] + path, headers=authorization(path.rpartition("/")[2]), timeout=TIMEOUT_S)

@@ -1,0 +1,77 @@
+"""A copy of the project and an emulator of AWS, so that deploying can be tried for real."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from chalicelib.config import Settings
+from deploy.stack import Stack
+from deploy.stage import Stage
+from deploy.target import Target
+from tests.support.processes import environment
+
+DEPLOY_TIMEOUT_S = 600
+LOG_ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"
+
+
+@dataclass
+class Rehearsal:
+    """The project to deploy, and the URL of the emulator that plays AWS."""
+
+    project: Path
+    emulator: str
+
+    def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``python -m deploy …``: all that `make deploy` and the others do once there is a virtual environment."""
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy", *arguments],
+            cwd=self.project,
+            env=environment(AWS_ENDPOINT_URL=self.emulator),
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_TIMEOUT_S,
+            check=False,
+        )
+        print(*arguments, done.stdout, done.stderr, sep="\n")  # noqa: T201  (pytest shows it where a test fails)
+        return done
+
+    def client(self, service: str) -> Any:
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return boto3.client(service, region_name="us-east-1", endpoint_url=self.emulator, **keys)
+
+    def let_the_gateway_log(self) -> None:
+        """What an account needs once, and no stack can give it."""
+        role = {"op": "replace", "path": "/cloudwatchRoleArn", "value": LOG_ROLE}
+        self.client("apigateway").update_account(patchOperations=[role])
+
+    def stage(self, name: str) -> Stage:
+        return Stage.load(self.project, name)
+
+    def outputs(self, name: str) -> dict[str, str]:
+        os.environ["AWS_ENDPOINT_URL"] = self.emulator
+        try:
+            return Stack(Target.of(self.stage(name)), self.stage(name).stack_name).outputs()
+        finally:
+            del os.environ["AWS_ENDPOINT_URL"]
+
+    def url(self, name: str) -> str:
+        return f"{self.emulator}/_aws/execute-api/{self.outputs(name)['RestAPIId']}/{name}"
+
+    def settings(self, name: str) -> Settings:
+        """What reaches a stage's tables from here."""
+        return Settings(table_prefix=self.stage(name).table_prefix, datastore_endpoint=self.emulator)
+
+    def apply_gateway_responses(self, name: str) -> None:
+        """Puts the gateway responses in place: AWS takes them from the API's definition, the emulator leaves them out."""
+        gateway, api = self.client("apigateway"), self.outputs(name)["RestAPIId"]
+        template = self.client("cloudformation").get_template(StackName=self.stage(name).stack_name, TemplateStage="Processed")
+        definition = template["TemplateBody"]["Resources"]["RestAPI"]["Properties"]["Body"]
+        for kind, response in definition["x-amazon-apigateway-gateway-responses"].items():
+            as_text = {**response, "statusCode": str(response["statusCode"])}
+            gateway.put_gateway_response(restApiId=api, responseType=kind, **as_text)
+        gateway.create_deployment(restApiId=api, stageName=name)

@@ -1,0 +1,65 @@
+"""What only a deployed stage has: a path of its own, several processes of one function, a gateway that answers by itself."""
+
+from collections import Counter
+from decimal import Decimal
+from urllib.parse import urljoin
+
+import pytest
+import requests
+
+from chalicelib.domain import audit
+from tests.deployed.market import DeployedMarket
+from tests.support.market import new_key, order
+
+AT_ONCE = 6
+"""Each request at the same moment is a process of its own here: more would measure this machine's cores."""
+
+
+def test_processes_of_one_function_meet_at_one_account(market: DeployedMarket) -> None:
+    user = market.new_user(USD="100000")
+    competing = [(order(user, quantity="0.5"), new_key()) for _ in range(AT_ONCE)]
+
+    replies = market.post_all(competing)
+    again = market.post_all(competing)
+
+    assert Counter(reply.status_code for reply in replies) == {200: 4, 402: 2}
+    assert [reply.json() for reply in again] == [reply.json() for reply in replies]
+    assert {reply.headers["Idempotent-Replayed"] for reply in again} == {"true"}
+    assert market.holdings(user) == {"BTC": Decimal(2), "USD": Decimal(0)}
+    movements = sorted(
+        (record for record in market.records(user) if record.movement),
+        key=lambda record: record.movement.sequence if record.movement else 0,
+    )
+    audit.compare(audit.replay(user, movements), market.account(user))
+
+
+def test_duplicates_at_the_same_moment_fill_once_and_all_get_that_reply(market: DeployedMarket) -> None:
+    user, key = market.new_user(USD="100000"), new_key()
+
+    replies = market.post_all([(order(user), key)] * AT_ONCE)
+
+    assert len({reply.text for reply in replies}) == 1
+    assert Counter(reply.headers.get("Idempotent-Replayed") for reply in replies) == {None: 1, "true": AT_ONCE - 1}
+    assert market.holdings(user) == {"BTC": Decimal(1), "USD": Decimal(50_000)}
+
+
+def test_the_documentation_finds_everything_behind_the_stages_path(market: DeployedMarket) -> None:
+    docs = f"{market.urls[0]}/docs"
+    page = requests.get(docs, timeout=30).text
+
+    for asset in ("docs/swagger-ui.css", "docs/swagger-ui-bundle.js", "docs/start.js"):
+        assert f'"{asset}"' in page
+        assert requests.get(urljoin(docs, asset), timeout=30).status_code == 200
+    described = requests.get(urljoin(urljoin(docs, "docs/start.js"), "../openapi.json"), timeout=30).json()
+    assert "/api/v1/trading/execute" in described["paths"]
+
+
+@pytest.mark.parametrize("target", ["DELETE /api/v1/trading/assets", "GET /api/v1/trading/execute", "GET /nope"])
+def test_what_the_gateway_does_not_know_is_not_found(market: DeployedMarket, target: str) -> None:
+    """A method that a route does not take is no route to it: where `chalice local` says 405, a deployed stage says 404."""
+    method, path = target.split()
+
+    response = requests.request(method, market.urls[0] + path, timeout=30)
+
+    assert (response.status_code, response.json()["error_code"]) == (404, "ERR_NOT_FOUND")
+    assert response.headers["X-Request-Id"]

@@ -1,0 +1,182 @@
+"""A stage's life, with money in its tables: updated, spared, destroyed, adopted. The tests are steps, in this order.
+
+Runs after the suites of the stage `dev`, which it changes and takes down.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.deployed.market import DeployedMarket
+from tests.deployed.rehearsal import Rehearsal
+from tests.support.market import Market, new_key, order
+from tests.support.processes import ROOT, environment
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def function(rehearsal: Rehearsal, stage: str) -> dict[str, Any]:
+    name = rehearsal.outputs(stage)["APIHandlerName"]
+    configuration: dict[str, Any] = rehearsal.client("lambda").get_function_configuration(FunctionName=name)
+    return configuration
+
+
+def tables(rehearsal: Rehearsal, prefix: str) -> set[str]:
+    names = rehearsal.client("dynamodb").list_tables()["TableNames"]
+    return {name for name in names if name.startswith(f"{prefix}-")}
+
+
+@pytest.fixture(scope="module")
+def filled(market: DeployedMarket) -> tuple[int, str, dict[str, Any]]:
+    """A user, the key of an order that was filled before anything changed, and its reply."""
+    user, key = market.new_user(USD="100000"), new_key()
+    reply = market.post(order(user), key)
+    assert reply.status_code == 200
+    return user, key, reply.json()
+
+
+def assert_nothing_is_lost(market: DeployedMarket, filled: tuple[int, str, dict[str, Any]]) -> None:
+    user, key, reply = filled
+    again = market.post(order(user), key)
+    assert (again.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (200, reply, "true")
+    assert market.portfolio(user)["holdings"] == {"BTC": "1.00000000", "USD": "50000.00000000"}
+
+
+def test_deploying_what_is_there_changes_nothing(dev: Rehearsal) -> None:
+    again = dev.deploy("apply", "dev")
+
+    assert again.returncode == 0, again.stderr
+    assert "Nothing to change" in again.stdout
+
+
+def test_an_update_of_code_and_settings_keeps_what_is_in_the_tables(
+    dev: Rehearsal, market: DeployedMarket, filled: tuple[int, str, dict[str, Any]]
+) -> None:
+    url = dev.url("dev")
+    edit(dev.project / "chalicelib" / "__init__.py", '__version__ = "', '__version__ = "9.')
+    config = dev.project / ".chalice" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"lambda_memory_size": 1536}))
+    overlay = dev.project / ".chalice" / "stages" / "dev.json"
+    overlay.write_text(json.dumps(json.loads(overlay.read_text()) | {"Parameters": {"RequestsPerSecond": {"Default": 77}}}))
+
+    updated = dev.deploy("apply", "dev")
+
+    assert updated.returncode == 0, updated.stderr
+    assert dev.url("dev") == url, "clients keep their URL"
+    assert "HFT Trading Engine v9." in requests.get(f"{url}/health", timeout=60).json()["engine"]
+    assert function(dev, "dev")["MemorySize"] == 1536
+    (gateway,) = dev.client("apigateway").get_stages(restApiId=dev.outputs("dev")["RestAPIId"])["item"]
+    assert gateway["methodSettings"]["*/*"]["throttlingRateLimit"] == 77
+    assert_nothing_is_lost(market, filled)
+
+
+def test_a_change_that_would_cost_a_table_is_refused_and_nothing_changes(
+    dev: Rehearsal, market: DeployedMarket, filled: tuple[int, str, dict[str, Any]]
+) -> None:
+    resources = dev.project / ".chalice" / "resources.json"
+    before = resources.read_text()
+    edit(resources, "${TablePrefix}-accounts", "${TablePrefix}-customers")
+
+    refused = dev.deploy("apply", "dev")
+
+    resources.write_text(before)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("This would replace or remove AccountsTable,")
+    assert function(dev, "dev")["MemorySize"] == 1536
+    assert_nothing_is_lost(market, filled)
+
+
+def test_dev_is_destroyed_with_all_that_is_in_it(dev: Rehearsal) -> None:
+    destroyed = dev.deploy("destroy", "dev")
+
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert tables(dev, "hft-dev") == set()
+    assert "tables" not in destroyed.stdout
+    assert "Left, for stages to come: the packages in s3://hft-trading-engine-000000000000-us-east-1" in destroyed.stdout
+    gone = dev.deploy("outputs", "dev")
+    assert (gone.returncode, gone.stderr.strip()) == (1, "There is no stack hft-trading-engine-dev here: deploy the stage first")
+
+
+def test_the_packages_lie_in_a_closed_bucket(dev: Rehearsal) -> None:
+    s3, bucket = dev.client("s3"), "hft-trading-engine-000000000000-us-east-1"
+
+    assert set(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+# Production.
+
+
+def portfolio_with_a_minted_token(rehearsal: Rehearsal) -> Any:
+    """User 1's portfolio, asked for with a token of `make token`, signed with the secret that the stack made."""
+    minted = subprocess.run(
+        [sys.executable, "-m", "ops", "token", "1"],
+        cwd=ROOT,
+        env=environment(
+            AWS_ENDPOINT_URL=rehearsal.emulator,
+            AWS_ACCESS_KEY_ID="local",
+            AWS_SECRET_ACCESS_KEY="local",
+            HFT_TOKEN_SECRET_ARN=rehearsal.outputs("prod")["TokenSecretArn"],
+        ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    url = f"{rehearsal.url('prod')}/api/v1/trading/portfolio/1"
+    response = requests.get(url, headers={"Authorization": f"Bearer {minted.stdout.strip()}"}, timeout=60)
+    assert response.status_code == 200, response.text
+    return response.json()["holdings"]
+
+
+@pytest.fixture(scope="module")
+def prod(rehearsal: Rehearsal) -> Rehearsal:
+    """Deployed, with user 1 holding 100000 USD."""
+    rehearsal.let_the_gateway_log()
+    deployed = rehearsal.deploy("apply", "prod")
+    assert deployed.returncode == 0, deployed.stderr
+    Market([rehearsal.url("prod")], rehearsal.settings("prod")).fund(1, "USD", "100000")
+    return rehearsal
+
+
+def test_production_lets_in_whoever_has_a_token_of_its_own_secret(prod: Rehearsal) -> None:
+    assert portfolio_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+
+
+def test_production_is_destroyed_only_on_insistence_and_its_tables_stay(prod: Rehearsal) -> None:
+    refused = prod.deploy("destroy", "prod")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert portfolio_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+
+    destroyed = prod.deploy("destroy", "prod", "--force")
+
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert tables(prod, "hft-prod") == {"hft-prod-assets", "hft-prod-accounts", "hft-prod-idempotency"}
+    assert "the tables hft-prod-assets, hft-prod-accounts, hft-prod-idempotency" in destroyed.stdout
+    assert "make adopt STAGE=prod, then make deploy STAGE=prod" in destroyed.stdout
+
+
+def test_what_was_left_is_adopted_and_deployed_onto_with_all_that_is_in_it(prod: Rehearsal) -> None:
+    refused = prod.deploy("apply", "prod")
+    assert refused.returncode == 1
+    assert refused.stderr.strip().endswith("To deploy onto them: make adopt STAGE=prod, then this again")
+
+    for command in ("adopt", "apply"):
+        done = prod.deploy(command, "prod")
+        assert done.returncode == 0, done.stderr
+
+    assert portfolio_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+    again = prod.deploy("adopt", "prod")
+    assert (again.returncode, again.stderr.strip()) == (
+        1,
+        "The stack hft-trading-engine-prod exists: there is nothing to adopt",
+    )
