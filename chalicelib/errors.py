@@ -14,6 +14,7 @@ EngineError
 │   ├── RouteNotFound            404 ERR_NOT_FOUND
 │   └── MethodNotAllowed         405 ERR_METHOD_NOT_ALLOWED
 └── retryable: the same request, with the same key, is safe and may succeed
+    ├── TooManyRequests          429 ERR_THROTTLED                API Gateway's own: never reached the engine
     ├── Contention               409 ERR_CONTENTION               decided nothing
     ├── DatastoreUnavailable     503 ERR_DATASTORE_UNAVAILABLE    the outcome may be unknown
     └── InternalError            500 ERR_INTERNAL                 a bug; the outcome may be unknown
@@ -176,6 +177,17 @@ class MethodNotAllowed(EngineError):
 
     def __init__(self) -> None:
         super().__init__("This route does not take that method")
+
+
+class TooManyRequests(EngineError):
+    """The gateway let no more through. It answers this by itself; the engine's part is to say so in its description."""
+
+    status = 429
+    code = "ERR_THROTTLED"
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests at once; nothing was decided. Send the same request again, with the same key")
 
 
 class Contention(EngineError):

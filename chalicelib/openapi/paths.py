@@ -63,7 +63,7 @@ def paths() -> Json:
 
 def otherwise() -> Json:
     """What any path may answer, whether this document knows it or not."""
-    return refusal(errors.RouteNotFound(), errors.MethodNotAllowed())
+    return refusal(errors.RouteNotFound(), errors.MethodNotAllowed(), errors.TooManyRequests())
 
 
 def _execute() -> Json:
