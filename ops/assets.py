@@ -14,7 +14,7 @@ from chalicelib.store.connection import CONFLICT_CODES, Item
 from chalicelib.store.tables import asset_key, number
 from ops.failure import Failure
 
-CONFLICT_ATTEMPTS = 20
+ATTEMPTS = 20
 CONFLICT_WAIT_S = 0.1
 """A write that meets a transaction is answered with a conflict, and did nothing: it waits up to this long and is sent again."""
 
@@ -52,6 +52,15 @@ class Change:
                 return "halted" if after.halted else "resumed"
             case _:
                 return "unchanged"
+
+
+class ChangedMeanwhile(Failure):
+    """The asset is no longer as it was read, but as it is `now`. Nothing was written."""
+
+    def __init__(self, change: Change, now: Listing | None) -> None:
+        was, is_now = _shown(change.before), _shown(now)
+        super().__init__(f"{change.symbol} was changed by somebody else: it was {was}, it is {is_now}. Nothing was written")
+        self.now = now
 
 
 def set_price(before: Listing | None, symbol: str, price_units: int, at: datetime) -> Change:
@@ -98,14 +107,14 @@ class AssetList:
         found = self._dynamodb.get_item(TableName=self._table, Key=asset_key(symbol), ConsistentRead=True)
         return _listing(found["Item"]) if "Item" in found else None
 
-    def apply(self, change: Change) -> None:
-        """Makes the change, if the asset is still as it was `before`.
+    def apply(self, change: Change) -> Change:
+        """Makes the change, if the asset is still as it was `before`. Returns it.
 
         Raises:
-            Failure: it is not; nothing was written.
+            ChangedMeanwhile: it is not.
         """
         if change.before == change.after:
-            return
+            return change
         write, request = self._request(change)
         try:
             self._until_no_conflict(write, request)
@@ -115,10 +124,26 @@ class AssetList:
             now = self.find(change.symbol)
             # The SDK sends again what had no answer: then it is our own first attempt that stands in the way of the second.
             if now != change.after:
-                raise Failure(
-                    f"{change.symbol} was changed by somebody else: it was {_shown(change.before)}, it is {_shown(now)}. "
-                    "Nothing was written"
-                ) from None
+                raise ChangedMeanwhile(change, now) from None
+        return change
+
+    def apply_halt(self, change: Change) -> Change:
+        """Halts or resumes, whatever the price has become meanwhile: no feed of prices may keep an asset from being halted.
+
+        Returns the change as it was made.
+
+        Raises:
+            ChangedMeanwhile: the asset is no longer listed, or never stood still.
+        """
+        assert change.after is not None, "what is halted stays listed"
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self.apply(change)
+            except ChangedMeanwhile as meanwhile:
+                if meanwhile.now is None:
+                    raise
+                change = set_halted(meanwhile.now, self._world.now(), halted=change.after.halted)
+        return self.apply(change)
 
     def _request(self, change: Change) -> tuple[Callable[..., Any], dict[str, Any]]:
         request: dict[str, Any] = {"TableName": self._table, "Key": asset_key(change.symbol)}
@@ -143,7 +168,7 @@ class AssetList:
         return self._dynamodb.update_item, request | {"ExpressionAttributeValues": values}
 
     def _until_no_conflict(self, write: Callable[..., Any], request: dict[str, Any]) -> None:
-        for _ in range(CONFLICT_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 write(**request)
             except ClientError as error:

@@ -17,7 +17,7 @@ from chalicelib.errors import AssetHalted
 from chalicelib.patience import World, utc_now
 from chalicelib.store.tables import account_key, asset_key, number
 from ops import stage as ops_stage
-from ops.assets import CONFLICT_ATTEMPTS, AssetList, Listing, remove, set_halted, set_price
+from ops.assets import ATTEMPTS, AssetList, ChangedMeanwhile, Listing, remove, set_halted, set_price
 from ops.cli import cli
 from ops.failure import Failure, explain
 from ops.stage import Stage, reach
@@ -187,15 +187,44 @@ def test_an_asset_is_removed(operator: Operator, symbol: str) -> None:
     assert operator.item(symbol) is None
 
 
-@pytest.mark.parametrize("command", ["halt", "resume", "remove"])
-def test_an_unknown_asset_is_named(operator: Operator, command: str) -> None:
-    assert operator.refused("assets", command, "nope") == "error: Unknown asset: NOPE\n"
+def test_several_assets_are_halted_and_resumed_at_once(operator: Operator, symbol: str) -> None:
+    rows = operator.json("assets", "halt", symbol, "eth", symbol)
+    assert [(row["symbol"], row["change"]) for row in rows] == [(symbol, "halted"), ("ETH", "halted")]
+
+    rows = operator.json("assets", "resume", symbol, "ETH")
+    assert [(row["symbol"], row["change"]) for row in rows] == [(symbol, "resumed"), ("ETH", "resumed")]
+
+
+def test_halting_all_says_which_were_halted_before(moto_market: Market) -> None:
+    operator = Operator(with_tables_of_its_own(moto_market))
+    operator.json("assets", "halt", "ETH")
+
+    rows = operator.json("assets", "halt", "--all")
+
+    changes = {row["symbol"]: row["change"] for row in rows}
+    assert changes == {"BTC": "halted", "ETH": "unchanged", "SOL": "halted", "USD": "halted"}
+    assert all(row["halted"] for row in operator.json("assets", "list"))
+
+
+@pytest.mark.parametrize("arguments", [("halt",), ("halt", "BTC", "--all"), ("resume",), ("resume", "--all")])
+def test_halting_must_say_what_and_resuming_names_each(operator: Operator, arguments: tuple[str, ...]) -> None:
+    assert operator.run("assets", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [("halt", "nope"), ("resume", "nope"), ("remove", "nope")])
+def test_an_unknown_asset_is_named(operator: Operator, command: tuple[str, ...]) -> None:
+    assert "Unknown asset: NOPE" in operator.refused("assets", *command)
+
+
+def test_where_one_of_several_is_unknown_none_is_halted(operator: Operator, symbol: str) -> None:
+    assert "Unknown assets: NOPE, NADA" in operator.refused("assets", "halt", symbol, "nope", "nada")
+    assert operator.item(symbol)["version"] == {"N": "1"}
 
 
 def test_a_change_can_be_tied_to_the_version_that_was_looked_at(operator: Operator, symbol: str) -> None:
     operator.json("assets", "set", symbol, "101", "--at-version", "1")
 
-    for command in (("set", symbol, "102"), ("halt", symbol), ("resume", symbol), ("remove", symbol)):
+    for command in (("set", symbol, "102"), ("remove", symbol)):
         assert "is not at version 1" in operator.refused("assets", *command, "--at-version", "1")
 
     assert operator.item(symbol)["price"] == {"N": str(101 * UNITS_PER_ONE)}
@@ -218,7 +247,7 @@ def test_a_dry_run_shows_and_writes_nothing(operator: Operator, symbol: str, com
 # Two operators at one asset.
 
 
-@pytest.mark.parametrize("change", ["set_price", "set_halted", "remove"])
+@pytest.mark.parametrize("change", ["set_price", "remove"])
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(operator: Operator, symbol: str, change: str) -> None:
     asset_list = operator.asset_list()
     seen = asset_list.find(symbol)
@@ -226,7 +255,6 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten(operator: Opera
     operator.json("assets", "set", symbol, "200")
     ours = {
         "set_price": lambda: set_price(seen, symbol, 1, utc_now()),
-        "set_halted": lambda: set_halted(seen, utc_now(), halted=True),
         "remove": lambda: remove(seen),
     }[change]()
 
@@ -234,6 +262,30 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten(operator: Opera
         asset_list.apply(ours)
 
     assert operator.item(symbol)["price"] == {"N": str(200 * UNITS_PER_ONE)}
+
+
+def test_no_feed_of_prices_keeps_an_asset_from_being_halted(operator: Operator, symbol: str) -> None:
+    asset_list = operator.asset_list()
+    seen = asset_list.find(symbol)
+    assert seen is not None
+    operator.json("assets", "set", symbol, "200")
+
+    made = asset_list.apply_halt(set_halted(seen, utc_now(), halted=True))
+
+    assert made.after == asset_list.find(symbol)
+    item = operator.item(symbol)
+    assert (item["price"], item["halted"], item["version"]) == ({"N": "20000000000"}, {"BOOL": True}, {"N": "3"})
+
+
+def test_halting_does_not_bring_back_what_somebody_removed(operator: Operator, symbol: str) -> None:
+    seen = operator.asset_list().find(symbol)
+    assert seen is not None
+    operator.json("assets", "remove", symbol)
+
+    with pytest.raises(ChangedMeanwhile):
+        operator.asset_list().apply_halt(set_halted(seen, utc_now(), halted=True))
+
+    assert operator.item(symbol) is None
 
 
 def test_what_somebody_else_listed_meanwhile_is_not_overwritten(operator: Operator, symbol: str) -> None:
@@ -308,7 +360,7 @@ def test_a_write_that_only_meets_transactions_is_given_up(operator: Operator, sy
     with pytest.raises(Failure, match="Nothing was written"):
         asset_list.apply(set_price(asset_list.find(symbol), symbol, 5, utc_now()))
 
-    assert len(calls) == CONFLICT_ATTEMPTS
+    assert len(calls) == ATTEMPTS
 
 
 def test_attributes_that_this_tool_does_not_know_stay(operator: Operator, symbol: str) -> None:
@@ -421,7 +473,7 @@ def test_a_load_reports_what_failed_and_does_the_rest(
 
     def all_but_then_changed(self: AssetList) -> dict[str, Listing]:
         listed = all_at_first(self)
-        operator.json("assets", "halt", symbol)
+        operator.json("assets", "set", symbol, "2")
         return listed
 
     monkeypatch.setattr(AssetList, "all", all_but_then_changed)

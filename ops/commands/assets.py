@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol
 from ops.failure import EXPLAINED, Failure
 from ops.output import note, progress, say, show, show_json
 from ops.stage import Stage
-from ops.values import PRICE
+from ops.values import PRICE, SYMBOL
 
 FAILED = "failed"
 ASSET_COLUMNS = ("symbol", "price", "halted", "version", "updated_at")
@@ -24,6 +25,7 @@ CHANGE_COLUMNS = ("symbol", "change", "before", "after", "version", "result")
 new_option = click.option(
     "--new", is_flag=True, help="List what is not listed yet, too: otherwise a slip of the pen is an error."
 )
+symbols_argument = click.argument("symbols", metavar="SYMBOL…", type=SYMBOL, nargs=-1)
 at_version_option = click.option(
     "--at-version", type=click.IntRange(min=1), help="Only if the asset is still at this version, as `assets list` showed it."
 )
@@ -61,7 +63,7 @@ def set_price(
     """Sets a price: what one costs in USD, as decimal text."""
     before = _asset_list(stage).find(symbol)
     if before is None and not new:
-        raise Failure(f"Unknown asset: {symbol}. --new lists it")
+        raise Failure(f"{_unknown([symbol])}. --new lists it")
     _make(stage, assets.set_price(before, symbol, price_units, utc_now()), at_version, dry_run=dry_run, as_json=as_json)
 
 
@@ -83,9 +85,9 @@ def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: 
     listed = asset_list.all()
     unknown = [symbol for symbol in prices if symbol not in listed]
     if unknown and not new:
-        raise Failure(f"Unknown assets: {', '.join(unknown)}. --new lists them; nothing was written")
+        raise Failure(f"{_unknown(unknown)}. --new lists them; nothing was written")
     changes = [assets.set_price(listed.get(symbol), symbol, price_units, utc_now()) for symbol, price_units in prices.items()]
-    rows, failed = _load(asset_list, changes, dry_run=dry_run)
+    rows, failed = _make_all(changes, asset_list.apply, dry_run=dry_run)
     if as_json:
         show_json(rows)
     else:
@@ -98,25 +100,31 @@ def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: 
 
 
 @group.command("halt")
-@symbol_argument
-@at_version_option
+@symbols_argument
+@click.option("--all", "everything", is_flag=True, help="Every asset that is listed.")
 @dry_run_option
 @as_json_option
 @on_stage
-def halt(stage: Stage, symbol: str, at_version: int | None, *, dry_run: bool, as_json: bool) -> None:
-    """Stops trading in an asset: orders that buy it or pay with it are refused, and decide nothing."""
-    _make(stage, assets.set_halted(_listed(stage, symbol), utc_now(), halted=True), at_version, dry_run=dry_run, as_json=as_json)
+def halt(stage: Stage, symbols: tuple[str, ...], *, everything: bool, dry_run: bool, as_json: bool) -> None:
+    """Stops trading in assets: orders that buy them or pay with them are refused, and decide nothing.
+
+    Keep what it shows, if it was --all: which assets it halted, and which were halted before. `resume` wants to be told.
+    """
+    if bool(symbols) == everything:
+        raise click.UsageError("Name assets, or --all.")
+    _set_halted(stage, symbols, halted=True, dry_run=dry_run, as_json=as_json)
 
 
 @group.command("resume")
-@symbol_argument
-@at_version_option
+@symbols_argument
 @dry_run_option
 @as_json_option
 @on_stage
-def resume(stage: Stage, symbol: str, at_version: int | None, *, dry_run: bool, as_json: bool) -> None:
-    """Opens trading in an asset again."""
-    _make(stage, assets.set_halted(_listed(stage, symbol), utc_now(), halted=False), at_version, dry_run=dry_run, as_json=as_json)
+def resume(stage: Stage, symbols: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
+    """Opens trading in assets again."""
+    if not symbols:
+        raise click.UsageError("Name assets.")
+    _set_halted(stage, symbols, halted=False, dry_run=dry_run, as_json=as_json)
 
 
 @group.command("remove")
@@ -137,8 +145,12 @@ def _asset_list(stage: Stage) -> AssetList:
 def _listed(stage: Stage, symbol: str) -> Listing:
     listing = _asset_list(stage).find(symbol)
     if listing is None:
-        raise Failure(f"Unknown asset: {symbol}")
+        raise Failure(_unknown([symbol]))
     return listing
+
+
+def _unknown(symbols: list[str]) -> str:
+    return f"Unknown {'asset' if len(symbols) == 1 else 'assets'}: {', '.join(symbols)}"
 
 
 def _asset_row(listing: Listing) -> dict[str, Any]:
@@ -161,23 +173,36 @@ def _make(stage: Stage, change: Change, at_version: int | None, *, dry_run: bool
     show([_change_row(change, _result(change, dry_run=dry_run))], CHANGE_COLUMNS, as_json=as_json)
 
 
-def _load(asset_list: AssetList, changes: list[Change], *, dry_run: bool) -> tuple[list[dict[str, Any]], bool]:
+def _set_halted(stage: Stage, symbols: tuple[str, ...], *, halted: bool, dry_run: bool, as_json: bool) -> None:
+    """Halts or resumes assets: these, or all where none is named."""
+    asset_list = _asset_list(stage)
+    listed = asset_list.all()
+    unknown = [symbol for symbol in symbols if symbol not in listed]
+    if unknown:
+        raise Failure(f"{_unknown(unknown)}. Nothing was written")
+    changes = [assets.set_halted(listed[symbol], utc_now(), halted=halted) for symbol in dict.fromkeys(symbols or listed)]
+    rows, failed = _make_all(changes, asset_list.apply_halt, dry_run=dry_run)
+    show(rows, CHANGE_COLUMNS, as_json=as_json)
+    if failed:
+        sys.exit(1)
+
+
+def _make_all(changes: list[Change], make: Callable[[Change], Change], *, dry_run: bool) -> tuple[list[dict[str, Any]], bool]:
     """Makes changes one after the other; what somebody else got in the way of is reported, and does not stop the rest."""
     rows: list[dict[str, Any]] = []
     failed = False
-    with progress("loading", len(changes)) as advance:
-        for change in changes:
-            result = _result(change, dry_run=dry_run)
+    with progress("writing", len(changes)) as advance:
+        for planned in changes:
             try:
-                if not dry_run:
-                    asset_list.apply(change)
+                made = planned if dry_run else make(planned)
+                rows.append(_change_row(made, _result(made, dry_run=dry_run)))
             except Failure as failure:
                 note(f"error: {failure}")
-                result, failed = FAILED, True
+                rows.append(_change_row(planned, FAILED))
+                failed = True
             except EXPLAINED:
                 note(f"broken off after {len(rows)} of {len(changes)}: the same command does the rest")
                 raise
-            rows.append(_change_row(change, result))
             advance(1)
     return rows, failed
 
