@@ -45,7 +45,7 @@ pins: setup
 	$(UV_COMPILE) --constraints requirements-dev.txt --output-file requirements.txt pyproject.toml
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .chalice/deployments
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .chalice/deployments build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:

@@ -1,6 +1,7 @@
 """What can be done with a stage: deploy it, adopt its tables, look at it, destroy it."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from deploy import Refused
 from deploy.artifacts import Artifacts
@@ -47,17 +48,16 @@ def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
     """
     target = target or Target.of(stage)
     found = Stack(target, stage.stack_name, say).outputs()
-    url = url_of(stage, found, target)
+    url = url_of(found, target)
     for name, value in sorted({**found, "EndpointURL": url}.items()):
         say(f"  {name:<16} {value}")
     say(f"  Try it           curl -s {url}/health")
 
 
-def url_of(stage: Stage, found: dict[str, str], target: Target) -> str:
+def url_of(found: dict[str, str], target: Target) -> str:
     """Where a deployed stage answers. `found`: its stack's outputs."""
-    if target.emulator:
-        return f"{target.emulator}/_aws/execute-api/{found['RestAPIId']}/{stage.name}"
-    return found["EndpointURL"].rstrip("/")
+    url = urlsplit(found["EndpointURL"].rstrip("/"))
+    return f"{target.emulator}/_aws/execute-api/{found['RestAPIId']}{url.path}" if target.emulator else url.geturl()
 
 
 def adopt(stage: Stage, say: Say) -> None:
@@ -99,8 +99,8 @@ def destroy(stage: Stage, say: Say, *, force: bool) -> None:
     if keeps and not force:
         raise Refused(f"{stage.name} is a stage to keep. If you mean it: make destroy STAGE={stage.name} FORCE=1")
     target = Target.of(stage)
-    Stack(target, stage.stack_name, say).delete()
-    say(f"Destroyed {stage.stack_name} in {_place(stage, target)}")
+    deleted = Stack(target, stage.stack_name, say).delete()
+    say(f"{'Destroyed' if deleted else 'There is no stack'} {stage.stack_name} in {_place(stage, target)}")
     left = _existing_tables(stage, target)
     if left:
         say(f"Left, with all that is in them: the tables {', '.join(left.values())}")

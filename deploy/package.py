@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ def package(stage: Stage) -> Package:
         Refused: Chalice could not.
     """
     directory = stage.build_directory
-    directory.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     resources = directory / "resources.json"
     resources.write_text(json.dumps(compose(stage), indent=2))
     _chalice_package(stage, resources)

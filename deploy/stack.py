@@ -65,17 +65,19 @@ class Stack:
             raise Refused(f"The stack {self.name} exists: there is nothing to adopt")
         self._change("IMPORT", TemplateURL=template_url, Parameters=_as_list(parameters), ResourcesToImport=resources)
 
-    def delete(self) -> None:
-        """Deletes the stack, and waits for it.
+    def delete(self) -> bool:
+        """Deletes the stack, and waits for it. Returns whether there was one.
 
         Raises:
             Refused: it failed.
         """
         found = self._describe(self.name)
-        if found is not None:
-            token = uuid.uuid4().hex
-            self._cloudformation.delete_stack(StackName=found["StackId"], ClientRequestToken=token)
-            self._follow(found["StackId"], token)
+        if found is None:
+            return False
+        token = uuid.uuid4().hex
+        self._cloudformation.delete_stack(StackName=found["StackId"], ClientRequestToken=token)
+        self._follow(found["StackId"], token)
+        return True
 
     def _made(self) -> bool:
         """Whether there is a stack that can be changed. What is left of a failed first attempt is cleared away."""

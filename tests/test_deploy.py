@@ -26,11 +26,6 @@ EMULATOR = Target(boto3.Session(region_name="us-east-1"), "000000000000", "http:
 
 
 @pytest.fixture
-def dev() -> Stage:
-    return Stage.load(ROOT, "dev")
-
-
-@pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Any], Stubber]:
     """Has a service of AWS's answer: `answers("sts", "get_caller_identity", {...})`."""
 
@@ -193,11 +188,11 @@ def test_a_stage_to_keep_is_not_destroyed_by_a_slip() -> None:
 # What is printed.
 
 
-def test_on_aws_the_url_is_the_stacks_own(dev: Stage) -> None:
+def test_on_aws_the_url_is_the_stacks_own() -> None:
     found = {"EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/dev/", "RestAPIId": "abc"}
 
-    assert commands.url_of(dev, found, AWS) == "https://abc.execute-api.us-east-1.amazonaws.com/dev"
-    assert commands.url_of(dev, found, EMULATOR) == "http://127.0.0.1:4566/_aws/execute-api/abc/dev"
+    assert commands.url_of(found, AWS) == "https://abc.execute-api.us-east-1.amazonaws.com/dev"
+    assert commands.url_of(found, EMULATOR) == "http://127.0.0.1:4566/_aws/execute-api/abc/dev"
 
 
 # The archive.

@@ -1,31 +1,37 @@
 """What only a deployed stage has: a path of its own, several processes of one function, a gateway that answers by itself."""
 
+import re
+import sys
+import zipfile
 from collections import Counter
 from decimal import Decimal
 from urllib.parse import urljoin
 
 import pytest
 import requests
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from chalicelib.domain import audit
 from tests.deployed.market import DeployedMarket
+from tests.deployed.rehearsal import Rehearsal
 from tests.support.market import new_key, order
 
-AT_ONCE = 6
+AT_ONCE = 4
 """Each request at the same moment is a process of its own here: more would measure this machine's cores."""
 
 
 def test_processes_of_one_function_meet_at_one_account(market: DeployedMarket) -> None:
     user = market.new_user(USD="100000")
-    competing = [(order(user, quantity="0.5"), new_key()) for _ in range(AT_ONCE)]
+    competing = [(order(user, quantity="0.6"), new_key()) for _ in range(AT_ONCE)]
 
     replies = market.post_all(competing)
     again = market.post_all(competing)
 
-    assert Counter(reply.status_code for reply in replies) == {200: 4, 402: 2}
+    assert Counter(reply.status_code for reply in replies) == {200: 3, 402: 1}
     assert [reply.json() for reply in again] == [reply.json() for reply in replies]
     assert {reply.headers["Idempotent-Replayed"] for reply in again} == {"true"}
-    assert market.holdings(user) == {"BTC": Decimal(2), "USD": Decimal(0)}
+    assert market.holdings(user) == {"BTC": Decimal("1.8"), "USD": Decimal(10_000)}
     movements = sorted(
         (record for record in market.records(user) if record.movement),
         key=lambda record: record.movement.sequence if record.movement else 0,
@@ -52,6 +58,25 @@ def test_the_documentation_finds_everything_behind_the_stages_path(market: Deplo
         assert requests.get(urljoin(docs, asset), timeout=30).status_code == 200
     described = requests.get(urljoin(urljoin(docs, "docs/start.js"), "../openapi.json"), timeout=30).json()
     assert "/api/v1/trading/execute" in described["paths"]
+
+
+def test_the_package_holds_the_requirements_and_nothing_else(dev: Rehearsal) -> None:
+    (package,) = dev.stage("dev").build_directory.glob(f"{'?' * 64}.zip")
+    held = zipfile.ZipFile(package).namelist()
+    lines = [line for line in (dev.project / "requirements.txt").read_text().splitlines() if "==" in line]
+    wanted = [Requirement(line) for line in lines]
+
+    packed = {found[1] for name in held if (found := re.match(r"([\w.]+?)-[\w.]+\.dist-info/", name))}
+    assert {canonicalize_name(name) for name in packed} == {
+        canonicalize_name(requirement.name)
+        for requirement in wanted
+        if requirement.marker is None or requirement.marker.evaluate()
+    }
+    assert package.stat().st_size < 15_000_000
+    compiled = f".{sys.implementation.cache_tag}.pyc"
+    for name in ("app", "chalicelib/execution", "botocore/session"):
+        folder, _, module = name.rpartition("/")
+        assert {f"{name}.py", f"{folder}/__pycache__/{module}{compiled}".removeprefix("/")} <= set(held)
 
 
 @pytest.mark.parametrize("target", ["DELETE /api/v1/trading/assets", "GET /api/v1/trading/execute", "GET /nope"])
