@@ -14,6 +14,7 @@ from samtranslator.translator.transform import transform
 
 from chalicelib import errors, metrics
 from chalicelib.config import Settings
+from chalicelib.http import MAX_BODY_BYTES
 from chalicelib.patience import utc_now
 from deploy import Refused
 from deploy.checks import require_valid
@@ -228,7 +229,8 @@ THE_GATEWAY_ANSWERS = {
     "ACCESS_DENIED": errors.Unauthenticated(),
     "MISSING_AUTHENTICATION_TOKEN": errors.RouteNotFound(),
     "DEFAULT_4XX": errors.RouteNotFound(),
-    "REQUEST_TOO_LARGE": errors.TooLarge(16 * 1024),
+    "REQUEST_TOO_LARGE": errors.TooLarge(MAX_BODY_BYTES),
+    "THROTTLED": errors.TooManyRequests(),
     "THROTTLED": errors.TooManyRequests(),
     "DEFAULT_5XX": errors.InternalError(),
 }
