@@ -83,6 +83,11 @@ class Evidence:
     def __init__(self, history: History) -> None:
         self.history = history
         self.told = [told for told in history.told if told.sent_us >= history.restored_us]
+        self.first_told_us: dict[tuple[int, str], int] = {}
+        """When somebody first heard of each record's outcome, by user and key."""
+        for told in self.told:  # they come in the order in which they were told
+            if told.answer.decided:
+                self.first_told_us.setdefault((told.wanted.user_id, told.wanted.record_key), told.told_us)
         tables = Tables.of(history.plan.settings.table_prefix)
         self.versions: dict[int, list[Version]] = {}
         self.stored: dict[tuple[int, str], list[Stored]] = {}
@@ -225,18 +230,17 @@ def _linearizable(evidence: Evidence) -> Found:
     yield from _movements_in_time(evidence)
     yield from _refusals_in_time(evidence)
     for seen in evidence.history.seen:
-        if seen.sent_us < evidence.history.restored_us:
-            continue
-        versions = evidence.of_account(seen.account.user_id)
-        if not any(account == seen.account and _meet(span, (seen.sent_us, seen.told_us)) for span, account in versions):
-            yield Violation(Rule.LINEARIZABLE, f"account {seen.account.user_id} was never like what was shown: {seen.account}")
+        if isinstance(seen.what, Account) and seen.sent_us >= evidence.history.restored_us:
+            versions = evidence.of_account(seen.what.user_id)
+            if not any(account == seen.what and _meet(span, (seen.sent_us, seen.told_us)) for span, account in versions):
+                yield Violation(Rule.LINEARIZABLE, f"account {seen.what.user_id} was never like this meanwhile: {seen.what}")
 
 
 def _movements_in_time(evidence: Evidence) -> Found:
     first_sent_us = evidence.history.first_sent_us
     for (user_id, key), several in evidence.stored.items():
-        told_us = [told.told_us for told in evidence.told if told.answer.decided and _about(told, user_id, key)]
-        if not _meet(evidence.effect(several[0]), (first_sent_us[user_id, key], min(told_us, default=FOREVER_US))):
+        first_told_us = evidence.first_told_us.get((user_id, key), FOREVER_US)
+        if not _meet(evidence.effect(several[0]), (first_sent_us[user_id, key], first_told_us)):
             yield Violation(Rule.LINEARIZABLE, f"record {user_id}/{key} did not happen between question and answer")
 
 
@@ -273,12 +277,19 @@ def _short_of(evidence: Evidence, wanted: Order | Transfer, units: int, span: Sp
     return any(version.account.balance_units(symbol) < units and _meet(version.span, span) for version in versions)
 
 
-def _about(told: Told, user_id: int, key: str) -> bool:
-    return told.wanted.user_id == user_id and told.wanted.record_key == key
-
-
 def _market(evidence: Evidence) -> Found:
     """Prices may be as old as the plan's settings say, and as old as it took to get and use them."""
+    yield from _trades_at_prices(evidence)
+    yield from _refusals_with_reasons(evidence)
+    for seen in evidence.history.seen:
+        if isinstance(seen.what, list):
+            shown = {asset.symbol: asset for asset in seen.what}
+            for symbol in evidence.history.listed:
+                if not _was(evidence, symbol, partial(eq, shown.get(symbol)), (seen.sent_us, seen.told_us), seen.request):
+                    yield Violation(Rule.MARKET, f"request {seen.request} was shown {symbol} as {shown.get(symbol)}")
+
+
+def _trades_at_prices(evidence: Evidence) -> Found:
     for several in evidence.stored.values():
         for _, sender, record in several:
             decided_us = (datetime.fromisoformat(record.created_at) - MIDNIGHT) // timedelta(microseconds=1)
@@ -288,6 +299,9 @@ def _market(evidence: Evidence) -> Found:
                     yield Violation(
                         Rule.MARKET, f"request {sender} traded {symbol} at {price_units} units, which was not its price"
                     )
+
+
+def _refusals_with_reasons(evidence: Evidence) -> Found:
     for told in evidence.told:
         reason = _REASONS.get(told.answer.body)
         if reason is not None and isinstance(told.wanted, Order):

@@ -31,6 +31,9 @@ Key = tuple[str, ...]
 Reply = dict[str, Any] | Exception
 """What DynamoDB answers, or the error that the engine's connection makes of it."""
 
+Receive = Callable[[Reply], None]
+"""Whoever waits for an answer."""
+
 HOP_US = 300
 """From one item to the next."""
 
@@ -124,7 +127,7 @@ class Database:
         self._snapshot_due: Callable[[Snapshot], None] | None = None
         self._restores = 0
 
-    def receive(self, call: Call, reply: Callable[[Reply], None]) -> None:
+    def receive(self, call: Call, reply: Receive) -> None:
         """Takes a call as it arrives; `reply` is called when it is answered, which may be never."""
         self._scheduler.follow(self._serve(call, reply))
 
@@ -151,7 +154,7 @@ class Database:
         self._committing = 0
         self._restores += 1
 
-    def _serve(self, call: Call, reply: Callable[[Reply], None]) -> Generator[int, None, None]:
+    def _serve(self, call: Call, reply: Receive) -> Generator[int, None, None]:
         restores = self._restores
         steps = self._steps(call)
         while True:

@@ -11,7 +11,10 @@ from random import Random
 from typing import NamedTuple
 
 MAX_RATE = 0.15
-"""The most of all calls that one fault befalls."""
+"""The most of all calls that one fault befalls …"""
+
+MAX_RATE_IN_PLENTY = 0.4
+"""… but for the one that comes in plenty."""
 
 RARER = 10
 """Processes die that much less often than calls fail."""
@@ -83,7 +86,7 @@ class Weather:
 
     def with_much(self, random: Random, of: Sequence[Fault]) -> "Weather":
         """The same with one of these faults in plenty."""
-        return Weather({**self.rates, random.choice(of): 0.4 * random.random()})
+        return Weather({**self.rates, random.choice(of): MAX_RATE_IN_PLENTY * random.random()})
 
 
 class Faults:

@@ -8,11 +8,12 @@ from chalicelib.domain.funding import Transfer
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.errors import Contention
-from chalicelib.store.connection import Item
-from simulation.database import Key, Write
+from simulation.database import Write
 from simulation.faults import Fault
 from simulation.journal import Entry
 from simulation.workload import Plan
+
+_DECIDED = frozenset({HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED})
 
 REFUSED = "transfer refused"
 """In place of an error's code where an operator's transfer is refused."""
@@ -38,7 +39,7 @@ class Answer:
     @property
     def decided(self) -> bool:
         """Whether it states the key's outcome."""
-        return self.status in (HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED)
+        return self.status in _DECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An account as its client was shown it."""
+    """What a client was shown: an account, or the list of assets."""
 
-    account: Account
+    what: Account | list[Asset]
+    request: str
     sent_us: int
     told_us: int
 
@@ -84,7 +86,6 @@ class History:
     restored_us: int = 0
     """What was sent before is void."""
 
-    tables: dict[str, dict[Key, Item]] = field(default_factory=dict)
     struck: dict[str, Fault] = field(default_factory=dict)
     endless: bool = False
     journal: list[Entry] = field(default_factory=list)

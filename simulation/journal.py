@@ -37,11 +37,14 @@ def timeline(entries: Iterable[Entry]) -> list[str]:
     return [f"{at_us / US_PER_S:11.6f}  {who:18}  {what(*arguments)}" for at_us, who, what, arguments in entries]
 
 
-def send_text(wanted: Order | Transfer | int, fault: Fault | None) -> str:
+def send_text(wanted: Any, fault: Fault | None) -> str:
     """What is asked for, and what goes wrong with it."""
-    if isinstance(wanted, int):
-        return f"asks for the portfolio of user {wanted}{_trouble(fault)}"
-    return f"asks for user {wanted.user_id}, {wanted.record_key}: {wanted.fingerprint}{_trouble(fault)}"
+    match wanted:
+        case Order() | Transfer():
+            what = f"for user {wanted.user_id}, {wanted.record_key}: {wanted.fingerprint}"
+        case _:
+            what = "for the list of assets" if wanted.user_id is None else f"for the portfolio of user {wanted.user_id}"
+    return f"asks {what}{_trouble(fault)}"
 
 
 def answer_text(answer: Any) -> str:
@@ -51,6 +54,10 @@ def answer_text(answer: Any) -> str:
             return "has no answer"
         case Account():
             return f"is shown {_balances(answer.balances)} after movement {answer.sequence}"
+        case list():
+            return (
+                f"is shown {', '.join(f'{asset.symbol} at {text_from(asset.price_units)} USD' for asset in answer) or 'nothing'}"
+            )
         case _:
             return f"is told {answer.status} {_short(answer.body)}{' (replayed)' if answer.replayed else ''}"
 

@@ -11,17 +11,22 @@ from chalicelib.config import Settings
 from chalicelib.domain.account import Account
 from chalicelib.domain.funding import Transfer, TransferRefused
 from chalicelib.domain.order import Order
+from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
 from chalicelib.errors import EngineError
 from chalicelib.funding import transfer_once
 from chalicelib.patience import World
 from chalicelib.store.connection import Cancelled, Datastore, Unanswered
 from chalicelib.store.tables import Tables
-from simulation.database import Call, Database, Reply
+from simulation.database import Call, Database, Receive, Reply
 from simulation.faults import Fate, Fault, Faults
 from simulation.history import REFUSED, Answer
 from simulation.journal import Journal, call_text, reply_text
 from simulation.scheduler import US_PER_S, Scheduler, Task, Turn, Wait
+from simulation.workload import View, Wanted
+
+Shown = Answer | Account | list[Asset]
+"""What a process gives back: a view as the engine's own type."""
 
 Build = Callable[[Settings, Datastore, World], Engine]
 """`chalicelib.engine.build`, or what a test puts in its place."""
@@ -42,7 +47,7 @@ class Request:
 
     __slots__ = ("_jitter", "_seed", "calls", "fates", "knows", "name", "reply")
 
-    def __init__(self, name: str, seed: int, reply: Callable[[Answer | Account | None], None]) -> None:
+    def __init__(self, name: str, seed: int, reply: Callable[[Shown | None], None]) -> None:
         self.name = name
         self.reply = reply
         self.calls = 0
@@ -100,8 +105,8 @@ class Process:
         assert self._scheduler.current is not None, "requests are served by tasks"
         return self._serving[self._scheduler.current]
 
-    def serve(self, request: Request, wanted: Order | Transfer | int) -> None:
-        """Executes an order, makes a transfer, or shows the account of the user with that number."""
+    def serve(self, request: Request, wanted: Wanted) -> None:
+        """Executes an order, makes a transfer, or shows what there is to see."""
         if self.dead:
             request.reply(None)
             return
@@ -125,24 +130,28 @@ class Process:
             for request in serving.values():
                 request.reply(None)
 
-    def _answer(self, request: Request, wanted: Order | Transfer | int) -> Answer | Account:
-        engine = self._engine
+    def _answer(self, request: Request, wanted: Wanted) -> Shown:
         try:
             match wanted:
+                case View(user_id):
+                    return self._view(user_id)
                 case Order():
-                    execution = engine.executor.execute(wanted, engine.patience())
-                    return Answer(execution.record.status, execution.record.reply, execution.replayed, request.knows)
+                    outcome = self._engine.executor.execute(wanted, self._engine.patience())
                 case Transfer():
-                    transferred = transfer_once(engine, wanted)
-                    return Answer(transferred.record.status, transferred.record.reply, transferred.replayed, request.knows)
-                case int():
-                    return engine.queries.portfolio(wanted, engine.patience()).account
+                    outcome = transfer_once(self._engine, wanted)
+            return Answer(outcome.record.status, outcome.record.reply, outcome.replayed, request.knows)
         except EngineError as error:
             return Answer(error.status, error.code, knew=request.knows)
         except TransferRefused:
             return Answer(HTTPStatus.CONFLICT, REFUSED, knew=request.knows)
         except Exception as error:  # noqa: BLE001  (the boundary, as in the app)
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}", knew=request.knows)
+
+    def _view(self, user_id: int | None) -> Account | list[Asset]:
+        patience = self._engine.patience()
+        if user_id is None:
+            return self._engine.queries.assets(patience)
+        return self._engine.queries.portfolio(user_id, patience).account
 
     def call(self, operation: str, api_request: dict[str, Any]) -> dict[str, Any]:
         """`Datastore.call`: one attempt, as the engine's own connection makes it."""
@@ -171,7 +180,7 @@ class Process:
         broken = partial(wait.end, Unanswered("the connection broke"))
         after(self._settings.read_timeout_ms * 1000, wait.end, Unanswered("no answer in time"))
 
-        def send(there_us: int, back: Callable[[Reply], None]) -> None:
+        def send(there_us: int, back: Receive) -> None:
             after(there_us, self._database.receive, call, back)
 
         def back(reply: Reply) -> None:

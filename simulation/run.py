@@ -5,17 +5,15 @@ from random import Random
 
 from chalicelib import engine
 from chalicelib.domain.account import Account
-from chalicelib.domain.funding import Transfer
-from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.store.tables import Tables, asset_key, number
 from simulation.database import Database, Snapshot
 from simulation.faults import Fate, Fault, Faults
 from simulation.history import Answer, History, Seen, Told
 from simulation.journal import Journal, answer_text, asset_text, send_text
-from simulation.process import Build, Process, Request
+from simulation.process import Build, Process, Request, Shown
 from simulation.scheduler import US_PER_S, Endless, Scheduler, Wait
-from simulation.workload import Action, Ask, Crash, ListAsset, Look, Plan, Restore
+from simulation.workload import Action, Ask, Crash, ListAsset, Look, Plan, Restore, View, Wanted
 
 PATIENCE_US = 29 * US_PER_S
 """How long a client waits: API Gateway hangs up then."""
@@ -70,7 +68,6 @@ class _Run:
             past.endless = True
         past.writes = self.database.log
         past.undone = self.database.undone
-        past.tables = self.database.tables
         past.struck = self.faults.struck
         past.journal = self.journal.entries
         return past
@@ -80,12 +77,12 @@ class _Run:
             case Ask():
                 self.scheduler.start(partial(self.ask, action), action.at_us)
             case Look():
-                self.scheduler.start(partial(self.look, action.user_id, action.id), action.at_us)
+                self.scheduler.start(partial(self.look, action), action.at_us)
             case ListAsset(_, at_us, symbol, price_units, halted):
                 asset = None if price_units is None else Asset(symbol, price_units, halted)
                 self.scheduler.after(at_us, self.list_asset, symbol, asset)
             case Crash(_, at_us, process):
-                self.scheduler.after(at_us, self.processes[process].crash)
+                self.scheduler.after(at_us, self.crash, process)
             case Restore(_, at_us, to_us):
                 self.scheduler.after(to_us, self.database.snapshot, partial(self.restore_at, at_us))
 
@@ -98,8 +95,12 @@ class _Run:
                 return
             self.scheduler.sleep(int(random.random() ** 3 * PAUSE_US))
 
-    def look(self, user_id: int, name: int) -> None:
-        self.send(user_id, f"{name}.1", self.stream(name, 1))
+    def look(self, action: Look) -> None:
+        """A client looks, once: nothing hangs on it."""
+        self.send(action.view, f"{action.id}.1", self.stream(action.id, 1))
+
+    def crash(self, process: int) -> None:
+        self.processes[process].crash()
 
     def clear_up(self) -> None:
         """The weather turns fine. When nothing else is going on, every key must tell what became of it."""
@@ -109,15 +110,15 @@ class _Run:
 
     def ask_once_more(self) -> None:
         asked = {action.wanted: None for action in self.plan.actions if isinstance(action, Ask)}
-        users = {wanted.user_id: None for wanted in asked}
-        for place, wanted in enumerate([*asked, *users], 1):
+        views = {View(wanted.user_id): None for wanted in asked}
+        for place, wanted in enumerate([*asked, *views, View(None)], 1):
             self.send(wanted, f"0.{place}", self.stream(0, place))
 
-    def send(self, wanted: Order | Transfer | int, name: str, random: Random) -> Answer | Account | None:
+    def send(self, wanted: Wanted, name: str, random: Random) -> Shown | None:
         """Sends one request, waits for its answer, and remembers what was said."""
         scheduler, past = self.scheduler, self.past
         sent_us = scheduler.now_us
-        if not isinstance(wanted, int):
+        if not isinstance(wanted, View):
             past.first_sent_us.setdefault((wanted.user_id, wanted.record_key), sent_us)
         fate = self.faults.of_send(random, name)
         self.journal(f"client {name}", send_text, wanted, fate.fault)
@@ -128,22 +129,22 @@ class _Run:
             process = int(random.random() * len(self.processes))
             scheduler.after(there_us, self.deliver, process, request, wanted)
         request_name: str
-        answer: Answer | Account | None
+        answer: Shown | None
         request_name, answer = wait.result()
         self.journal(f"client {name}", answer_text, answer)
-        if isinstance(answer, Account):
-            past.seen.append(Seen(answer, sent_us, scheduler.now_us))
-        elif isinstance(answer, Answer) and not isinstance(wanted, int):
+        if isinstance(answer, Account | list):
+            past.seen.append(Seen(answer, request_name, sent_us, scheduler.now_us))
+        elif answer is not None and not isinstance(wanted, View):
             past.told.append(Told(wanted, request_name, sent_us, scheduler.now_us, answer, last=self.faults.over))
         return answer
 
-    def deliver(self, process: int, request: Request, wanted: Order | Transfer | int) -> None:
+    def deliver(self, process: int, request: Request, wanted: Wanted) -> None:
         """A request arrives; where its process has died meanwhile, a new one has taken its place."""
         if self.processes[process].dead:
             self.processes[process] = self.process(self.processes[process].name)
         self.processes[process].serve(request, wanted)
 
-    def reply(self, wait: Wait, fate: Fate, name: str, answer: Answer | Account | None) -> None:
+    def reply(self, wait: Wait, fate: Fate, name: str, answer: Shown | None) -> None:
         if fate.fault is not Fault.ANSWER_LOST:
             self.scheduler.after(fate.back_us, wait.end, (name, answer))
 

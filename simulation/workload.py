@@ -52,10 +52,21 @@ class Ask(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Action):
-    """A client asks for a portfolio."""
+class View:
+    """A user's portfolio; or the list of assets, where there is no user."""
 
-    user_id: int
+    user_id: int | None
+
+
+Wanted = Order | Transfer | View
+"""What can be asked of a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Action):
+    """A client asks for a view, once."""
+
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +153,11 @@ class _Drawing:
             for number in range(random.randint(1, 5)):
                 self.orders(user_id, f"k{number}")
             for _ in range(random.randint(0, 2)):
-                self.actions.append(Look(self.id(), self.time(), user_id))
+                self.actions.append(Look(self.id(), self.time(), View(user_id)))
         for _ in range(random.choice((0, 1, 2, 4))):
             self.assets()
+        for _ in range(random.choice((0, 0, 1))):
+            self.actions.append(Look(self.id(), self.time(), View(None)))
 
     def restored_market(self) -> None:
         """Some fills, of which some are lost, and some more: who remembers what was lost, and does the account look familiar?"""
