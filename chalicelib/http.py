@@ -15,6 +15,9 @@ from chalicelib.queries import Portfolio
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_SHOWN = 40
+MAX_UNKNOWN_FIELDS_NAMED = 8
+"""More are only counted: a body has room for thousands, and an answer that named each would be ten times its size."""
+
 KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
 
 Headers = Mapping[str, list[str]]
@@ -77,7 +80,10 @@ def _read_fields(given: Mapping[str, Json], caller: Caller) -> dict[str, Any]:
         caller.require(fields["user_id"])
     known = {field.name for field in ORDER_FIELDS}
     # A client that sends {"side": "SELL"} must not find that it bought.
-    wrong.extend(Detail(_shown(name), "is not a field of an order") for name in given if name not in known)
+    unknown = [name for name in given if name not in known]
+    wrong.extend(Detail(_shown(name), "is not a field of an order") for name in unknown[:MAX_UNKNOWN_FIELDS_NAMED])
+    if len(unknown) > MAX_UNKNOWN_FIELDS_NAMED:
+        wrong.append(Detail("body", f"has {len(unknown)} fields that are none of an order's"))
     if not wrong and fields["symbol"] == fields["pay_with"]:
         wrong.append(Detail("pay_with", "must be another asset than symbol"))
     if wrong:

@@ -136,9 +136,8 @@ def test_a_fill_credits_what_was_bought_and_debits_what_was_paid_if_nothing_else
             "Update": {
                 "TableName": "hft-x-accounts",
                 "Key": {"user_id": {"N": "7"}},
-                "ConditionExpression": "#head = :seen AND #balances.#s1 >= :a1",
-                "UpdateExpression": "SET #head = :head, #sequence = :sequence, "
-                "#balances.#s0 = if_not_exists(#balances.#s0, :zero) + :a0, #balances.#s1 = #balances.#s1 - :a1",
+                "ConditionExpression": "#head = :seen AND #balances.#s1 >= :d1",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0, #balances.#s1 = :b1",
                 "ExpressionAttributeNames": {
                     "#head": "head",
                     "#sequence": "sequence",
@@ -150,14 +149,21 @@ def test_a_fill_credits_what_was_bought_and_debits_what_was_paid_if_nothing_else
                     ":seen": {"B": b"third"},
                     ":head": {"B": b"next"},
                     ":sequence": {"N": "4"},
-                    ":zero": {"N": "0"},
-                    ":a0": {"N": "2"},
-                    ":a1": {"N": "60"},
+                    ":b0": {"N": "2"},
+                    ":b1": {"N": "30"},
+                    ":d1": {"N": "60"},
                 },
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         },
     ]
+
+
+def test_what_is_bought_is_added_to_what_is_held(actions_of: ActionsOf) -> None:
+    _, account = actions_of(moving({"BTC": 2, "USD": -60}, sequence=4), SEEN)
+
+    values = account["Update"]["ExpressionAttributeValues"]
+    assert (values[":b0"], values[":b1"]) == ({"N": "6"}, {"N": "30"})
 
 
 def test_a_refusal_is_stored_if_the_account_is_still_the_one_that_was_too_poor(actions_of: ActionsOf) -> None:
@@ -220,8 +226,8 @@ def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
             "Update": {
                 "TableName": "hft-x-accounts",
                 "Key": {"user_id": {"N": "7"}},
-                "ConditionExpression": "#head = :seen AND #balances.#s0 >= :a0",
-                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = #balances.#s0 - :a0",
+                "ConditionExpression": "#head = :seen AND #balances.#s0 >= :d0",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0",
                 "ExpressionAttributeNames": {
                     "#head": "head",
                     "#sequence": "sequence",
@@ -232,7 +238,8 @@ def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
                     ":seen": {"B": b"third"},
                     ":head": {"B": b"next"},
                     ":sequence": {"N": "4"},
-                    ":a0": {"N": "90"},
+                    ":b0": {"N": "0"},
+                    ":d0": {"N": "90"},
                 },
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }

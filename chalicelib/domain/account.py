@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from chalicelib.domain.money import MAX_STORED_UNITS
+
 EMPTY_HEAD = b""
 
 
@@ -63,7 +65,7 @@ def move(account: Account, record: Record, changes: Mapping[str, int]) -> tuple[
     balances = dict(account.balances)
     for symbol, units in changes.items():
         balances[symbol] = balances.get(symbol, 0) + units
-        assert balances[symbol] >= 0, "a movement may not overdraw the account"
+        assert 0 <= balances[symbol] <= MAX_STORED_UNITS, "a balance is neither overdrawn nor more than can be stored exactly"
     sequence = account.sequence + 1
     head = next_head(account.head, record, sequence, changes)
     return (

@@ -149,14 +149,16 @@ class Handler(ChaliceRequestHandler):
         return go_on
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """What http.server itself refuses: requests that are not HTTP, lines that are too long, methods nobody knows."""
+        """What http.server itself refuses: requests that are not HTTP, lines that are too long, methods it has no name for."""
         self.close_connection = True
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # the gateway tells which methods the route does take
+            self._generic_handle()
+            self.wfile.flush()
+            return
         self.command = getattr(self, "command", None) or "GET"
         self.request_version = self.protocol_version
         reason = message or HTTPStatus(code).phrase
-        if code == HTTPStatus.NOT_IMPLEMENTED:
-            answer = Answer(MethodNotAllowed())
-        elif code in (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
+        if code in (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
             answer = Answer(TooLarge(64 * 1024, "The request line, or a header,"))
         else:
             answer = Answer(ValidationFailed(Detail("request", reason)))

@@ -5,12 +5,14 @@ answer is missing, and the idempotency key makes every repeat safe. A second ret
 happened: an error after the SDK's own retry leaves open whether the first attempt committed.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
+from zlib import crc32
 
 from botocore.config import Config
+from botocore.exceptions import ChecksumError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NotConnected
-from botocore.exceptions import HTTPClientError, IncompleteReadError
 from botocore.parsers import ResponseParserError
 from pynamodb.connection import Connection
 from pynamodb.exceptions import CancellationReason, VerboseClientError
@@ -31,7 +33,7 @@ THROTTLED_CODES = frozenset(
         "ThrottlingException",
     }
 )
-_NO_ANSWER = (HTTPClientError, NotConnected, IncompleteReadError, ResponseParserError)
+_NO_ANSWER = (HTTPClientError, NotConnected, IncompleteReadError, ResponseParserError, ChecksumError)
 CONFLICT_CODES = frozenset({"TransactionConflict", "TransactionConflictException"})
 
 
@@ -82,6 +84,7 @@ class DynamoDB:
         self._connection.session.set_default_client_config(
             Config(user_agent="hft-trading-engine", disable_request_compression=True, account_id_endpoint_mode="disabled")
         )
+        self._connection.session.register("before-parse.dynamodb", _check_whole)
         # Made here, before there are threads: making one is not thread-safe, and in Lambda the init phase has the time for it.
         _ = self._connection.client
 
@@ -93,6 +96,16 @@ class DynamoDB:
             raise Unanswered(f"{operation}: {type(error).__name__}") from error
         except VerboseClientError as error:
             raise _meaning(error, operation) from error
+
+
+def _check_whole(response_dict: Mapping[str, Any], **_: Any) -> None:
+    """Holds a reply against the checksum that DynamoDB sends along.
+
+    The SDK compares the two only to try again. Where it may not it takes what came, and half a reply reads as one without items.
+    """
+    stated, body = response_dict["headers"].get("x-amz-crc32"), response_dict["body"]
+    if stated is not None and int(stated) != crc32(body):
+        raise ChecksumError(checksum_type="crc32", expected_checksum=stated, actual_checksum=crc32(body))
 
 
 def _meaning(error: VerboseClientError, operation: str) -> Exception:

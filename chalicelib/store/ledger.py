@@ -140,15 +140,14 @@ class Ledger:
                 values[":balances"] = number_map(movement.changes)
             else:
                 for index, (symbol, units) in enumerate(movement.changes.items()):
-                    balance, amount = f"#balances.#s{index}", f":a{index}"
+                    balance, after, debit = f"#balances.#s{index}", f":b{index}", f":d{index}"
                     names[f"#s{index}"] = symbol
-                    values[amount] = number(abs(units))
+                    # The new balance itself, which the head makes exact: not every engine adds with all of its 38 digits.
+                    values[after] = number(seen.balance_units(symbol) + units)
+                    updates.append(f"{balance} = {after}")
                     if units < 0:
-                        conditions.append(f"{balance} >= {amount}")
-                        updates.append(f"{balance} = {balance} - {amount}")
-                    else:
-                        values[":zero"] = number(0)
-                        updates.append(f"{balance} = if_not_exists({balance}, :zero) + {amount}")
+                        values[debit] = number(-units)
+                        conditions.append(f"{balance} >= {debit}")
             action["UpdateExpression"] = "SET " + ", ".join(updates)
         action["ConditionExpression"] = " AND ".join(conditions)
         if values:

@@ -137,6 +137,19 @@ def test_amounts_are_exact_at_the_largest_sizes(market: Market) -> None:
     assert market.holdings(user) == {"HUGE": Decimal("0.99999000"), "TINY": Decimal("999999999999999.99999999")}
 
 
+def test_balances_are_exact_to_the_last_of_37_digits(market: Market) -> None:
+    held = "99999999999999999999999999999.99999999"
+    user = market.new_user(USD=held, ETH=held[1:])
+
+    market.post(order(user, "ETH", "USD", "0.00000001"), new_key())
+
+    # 0.00000001 × 3000 = 0.00003
+    assert market.holdings(user) == {
+        "USD": Decimal("99999999999999999999999999999.99996999"),
+        "ETH": Decimal("10000000000000000000000000000.00000000"),
+    }
+
+
 def test_a_cost_beyond_what_the_datastore_can_hold_is_simply_not_covered(market: Market) -> None:
     market.list_asset("HUGE", "1000000000000")
     market.list_asset("TINY", "0.00000001")

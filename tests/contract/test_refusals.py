@@ -71,6 +71,16 @@ def test_every_field_that_is_wrong_is_named(market: Market) -> None:
     assert fields == ["user_id", "symbol", "pay_with", "quantity", "limit"]
 
 
+def test_of_very_many_unknown_fields_the_first_few_are_named(market: Market) -> None:
+    """An answer is no larger than it has to be to help: a body of 16 KiB has room for thousands of names."""
+    response = market.post({**GOOD, **{f"f{number}": 1 for number in range(1_000)}}, new_key())
+
+    *named, summed_up = response.json()["details"]
+    assert [detail["field"] for detail in named] == [f"f{number}" for number in range(8)]
+    assert summed_up == {"field": "body", "message": "has 1000 fields that are none of an order's"}
+    assert len(response.content) < 2_000
+
+
 @pytest.mark.parametrize("headers", [[], [("X-Idempotency-Key", "")], [("X-Idempotency-Key", " \t ")], [("Idempotency-Key", "")]])
 def test_an_order_without_a_key_is_refused(market: Market, headers: list[tuple[str, str]]) -> None:
     status, error = market.raw("POST", EXECUTE, headers, json.dumps(order(new_user_id())).encode())
