@@ -1,0 +1,55 @@
+"""Engine processes to be killed: the real application on `chalice local`'s own server, quick to start again.
+
+They are forked from a process that has done the imports. Like that a start takes a fraction of a second, most of it the engine's
+own: connecting, tables, seed.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.processes import ROOT, free_port
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["pytest", "boto3", "chalice.cli.factory", "chalice.local", "chalicelib.engine", "chalicelib.local.server", __name__]
+)
+
+
+def _serve(port: int, log: Path, env: Mapping[str, str]) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.clear()
+    os.environ.update(env, AWS_CHALICE_CLI_MODE="true")
+
+    import chalice.local
+    from chalice.cli.factory import CLIFactory
+
+    import app  # reads the environment, and makes the server its own
+
+    config = CLIFactory(str(ROOT)).create_config_obj()
+    chalice.local.create_local_server(app.app, config, "127.0.0.1", port).serve_forever()
+
+
+class EngineProcess:
+    """One that is started, killed and started again, always on the same port."""
+
+    def __init__(self, log: Path, env: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.log = log
+        self._env = dict(env)
+        self.start()
+
+    def start(self) -> None:
+        """Returns at once: it listens a little later."""
+        self._process = _FORKS.Process(target=_serve, args=(self.port, self.log, self._env), daemon=True)
+        self._process.start()
+
+    def kill(self) -> None:
+        """Ends it between two instructions, wherever it is."""
+        self._process.kill()
+        self._process.join()
+        assert self._process.exitcode == -signal.SIGKILL, f"it had ended by itself:\n{self.log.read_text()}"
