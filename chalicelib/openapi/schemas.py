@@ -101,7 +101,7 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
                     "details": {
                         "type": "array",
                         "minItems": 1,
-                        "description": "Everything that is wrong, not only the first thing; of very many unknown fields, the first few.",
+                        "description": "All that is wrong, not only the first thing; of many unknown fields the first few.",
                         "items": _object(
                             {
                                 "field": {
