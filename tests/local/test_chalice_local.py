@@ -117,6 +117,16 @@ def test_what_is_hardly_http_is_refused_in_the_same_shape(
     assert json.loads(body)["error_code"] == code
 
 
+@pytest.mark.parametrize("method", ["PUT", "TRACE", "QUERY", "BREW"])
+def test_a_method_that_a_route_does_not_take_is_told_which_it_does(moto_market: Market, method: str) -> None:
+    connection = HTTPConnection(urlsplit(moto_market.urls[0]).netloc, timeout=30)
+    connection.request(method, "/health")
+    response = connection.getresponse()
+    connection.close()
+
+    assert (response.status, response.headers["Allow"]) == (405, "GET")
+
+
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on_at_once(moto_market: Market) -> None:
     url = urlsplit(moto_market.urls[0])
     assert url.hostname
