@@ -68,10 +68,19 @@ class NoConditionOnHead(Ledger):
 
 
 class NoConditionOnAccount(Ledger):
-    """Neither the head nor the balance is checked."""
+    """Amounts are added and taken, whatever the account has become since it was read and whatever it holds."""
 
     def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
-        return _without_conditions(super()._account_action(record, seen), "head", "balances")
+        action = super()._account_action(record, seen)
+        movement = record.movement
+        if movement is not None and seen.sequence > 0:
+            updates = ["#head = :head", "#sequence = :sequence"]
+            values = action["Update"]["ExpressionAttributeValues"]
+            for index, units in enumerate(movement.changes.values()):
+                updates.append(f"#balances.#s{index} = if_not_exists(#balances.#s{index}, :zero) + :a{index}")
+                values |= {":zero": number(0), f":a{index}": number(units)}
+            action["Update"]["UpdateExpression"] = "SET " + ", ".join(updates)
+        return _without_conditions(action, "head", "balances")
 
 
 class SequenceForHead(Ledger):
