@@ -1,10 +1,12 @@
 """The commands, on machines of every kind. The interpreters here only pretend: nothing is ever installed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from socket import create_server
@@ -238,6 +240,32 @@ def test_run_hands_host_and_port_to_chalice(ready: Machine, arguments: list[str]
     write_script(ready.checkout / ".venv" / "bin" / "chalice", '#!/bin/sh\necho "$@"\n')
     host, port = address.split()
     assert ready.make("run", *arguments, **env).stdout == f"local --no-autoreload --host {host} --port {port}\n"
+
+
+def pinned(name: str) -> dict[str, str]:
+    """The packages of a requirements file: name → version."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def asked_for_by_pyproject(name: str) -> set[str]:
+    """The packages that a requirements file says it holds because pyproject.toml names them."""
+    packages = re.split(r"^(?=[a-z])", (ROOT / name).read_text(), flags=re.MULTILINE)
+    return {package.partition("==")[0] for package in packages if "(pyproject.toml" in package}
+
+
+def test_the_pins_were_compiled_from_pyproject_as_it_is() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    def names(dependencies: list[str]) -> set[str]:
+        return {re.split(r"[^a-z0-9-]", dependency)[0] for dependency in dependencies}
+
+    packed = names(pyproject["project"]["dependencies"])
+    assert asked_for_by_pyproject("requirements.txt") == packed
+    assert asked_for_by_pyproject("requirements-dev.txt") == packed | names(pyproject["dependency-groups"]["dev"])
+
+
+def test_what_is_packed_for_lambda_is_what_was_tested() -> None:
+    assert pinned("requirements.txt").items() <= pinned("requirements-dev.txt").items()
 
 
 def chalice_local(*arguments: str) -> list[str]:
