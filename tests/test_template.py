@@ -231,7 +231,6 @@ THE_GATEWAY_ANSWERS = {
     "DEFAULT_4XX": errors.RouteNotFound(),
     "REQUEST_TOO_LARGE": errors.TooLarge(MAX_BODY_BYTES),
     "THROTTLED": errors.TooManyRequests(),
-    "THROTTLED": errors.TooManyRequests(),
     "DEFAULT_5XX": errors.InternalError(),
 }
 """Where the engine has an answer, or describes one, it is the same."""
