@@ -1,13 +1,12 @@
-"""Making a transfer: settled like an order, but that a refusal is not stored."""
+"""Making a transfer: settled like an order, but that a refusal is confirmed rather than stored."""
 
 from functools import partial
 
-from chalicelib.account_cache import AccountCache
 from chalicelib.domain.account import Account, Record
 from chalicelib.domain.funding import Transfer, TransferRefused, transfer
 from chalicelib.engine import Engine
 from chalicelib.errors import IdempotencyKeyReused
-from chalicelib.settlement import Decide, Outcome, Settler, require_same
+from chalicelib.settlement import Decide, Outcome, require_same
 
 
 def transfer_once(engine: Engine, wanted: Transfer) -> Outcome:
@@ -21,10 +20,8 @@ def transfer_once(engine: Engine, wanted: Transfer) -> Outcome:
     def decider() -> Decide:
         return partial(_transfer_now, engine, wanted)
 
-    # A refusal that no transaction confirms must not rest on what the process remembers of the account, so it starts afresh.
-    afresh = Settler(engine.ledger, AccountCache(1, engine.world.new_lock))
     try:
-        return afresh.settle(wanted, decider, engine.patience())
+        return engine.settler.settle(wanted, decider, engine.patience())
     except IdempotencyKeyReused as reused:
         raise _refused(wanted, reused) from None
 

@@ -16,6 +16,9 @@ After an attempt without an answer, only what is stored under the key is an answ
     DynamoDB:            ╰─ delayed on the way ───────────────────────────────────── filled
 
 A new attempt under the same key settles it, since only one of the two can ever be stored.
+
+What an account refuses without a record (a transfer that it does not cover) is confirmed by a transaction of the same shape that
+stores nothing, so that the refusal, too, is about one moment.
 """
 
 from collections.abc import Callable, Sequence
@@ -90,7 +93,7 @@ class Settler:
         except NoTurn:
             raise Contention from None
 
-    def _settle(  # noqa: C901, PLR0912  (its branches are the table above, row by row)
+    def _settle(  # noqa: C901, PLR0912, PLR0915  (its branches are the table above, row by row)
         self, wanted: Wanted, decider: Callable[[], Decide], patience: Patience, seat: Seat
     ) -> Outcome:
         attempts = conflicts = 0
@@ -99,18 +102,24 @@ class Settler:
         try:
             while True:
                 sent: Record | None = None
+                refusal: Undecided | None = None
                 try:
                     try:
                         decide = decider()
-                        if seat.account is None:
-                            seat.account = self.ledger.read_account(wanted.user_id, patience)
-                        after, record = decide(seat.account)
-                    except Undecided as refusal:
-                        stored = self._stored_outcome(wanted, patience, unanswered, otherwise=refusal)
+                    except Undecided as not_now:
+                        stored = self._stored_outcome(wanted, patience, unanswered, otherwise=not_now)
                         return _outcome(wanted, stored, unanswered, attempts, conflicts)
+                    if seat.account is None:
+                        seat.account = self.ledger.read_account(wanted.user_id, patience)
                     attempts += 1
-                    sent = record
-                    answer = self.ledger.commit(record, seat.account, patience)
+                    try:
+                        after, record = decide(seat.account)
+                    except Undecided as not_on_this_account:
+                        refusal = not_on_this_account
+                        answer = self.ledger.confirm_unused(wanted.record_key, seat.account, patience)
+                    else:
+                        sent = record
+                        answer = self.ledger.commit(record, seat.account, patience)
                 except Throttled:
                     out_of_reach = True
                     patience.wait_throttled()
@@ -124,6 +133,8 @@ class Settler:
                     continue
                 out_of_reach = False
                 match answer:
+                    case Committed() if refusal is not None:
+                        raise DatastoreUnavailable if unanswered else refusal
                     case Committed():
                         seat.account = after
                         return Outcome(record, replayed=False, attempts=attempts, conflicts=conflicts)

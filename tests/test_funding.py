@@ -19,6 +19,7 @@ from tests.support.faults import (
     VirtualTime,
     before,
     conflict,
+    none,
     reply_lost,
     request_lost,
     throttled,
@@ -45,6 +46,11 @@ class Desk:
         movements.sort(key=lambda record: record.movement.sequence if record.movement else 0)
         compare(replay(self.user, movements), account)
         return account.balance_units("USD")
+
+
+def hidden(_: Callable[[], dict[str, object]]) -> dict[str, object]:
+    """A read that comes too early."""
+    return {}
 
 
 @pytest.fixture
@@ -144,6 +150,35 @@ def test_a_debit_whose_money_somebody_else_took_is_refused(desk: Desk) -> None:
         desk.transfer(-100)
 
     assert desk.balance_units() == 99
+
+
+def test_a_debit_that_money_comes_in_for_meanwhile_is_not_refused(desk: Desk) -> None:
+    desk.transfer(99)
+    desk.datastore.fail(WRITE, before(lambda: desk.market.fund(desk.user, "USD", "1")))
+
+    assert desk.transfer(-100).replayed is False
+
+    assert desk.balance_units() == 99 + 100_000_000 - 100
+
+
+def test_a_debit_is_not_refused_for_what_its_own_duplicate_took(desk: Desk) -> None:
+    """The duplicate's debit shows already, its record not yet: DynamoDB writes the items of a transaction one after the other."""
+    desk.transfer(100)
+    twin = Transfer(desk.user, "twin", "USD", -100)
+    made = transfer_once(desk.market.engine, twin)
+    desk.datastore.fail(WRITE, conflict)  # for as long as the duplicate's transaction is under way
+    desk.datastore.fail("GetItem", none, hidden)
+
+    assert transfer_once(desk.engine, twin) == Outcome(made.record, replayed=True, attempts=2, conflicts=1)
+
+
+@pytest.mark.parametrize("fault", [request_lost, reply_lost, throttled, conflict])
+def test_a_refusal_survives_a_fault(desk: Desk, fault: Fault) -> None:
+    desk.transfer(99)
+    desk.datastore.fail(WRITE, fault)
+
+    with pytest.raises(TransferRefused, match="overdraws"):
+        desk.transfer(-100)
 
 
 @pytest.mark.parametrize("fault", [request_lost, reply_lost, throttled, conflict])

@@ -182,6 +182,32 @@ def test_a_refusal_is_stored_if_the_account_is_still_the_one_that_was_too_poor(a
     ]
 
 
+def test_a_key_is_confirmed_to_be_unused_while_its_account_is_as_seen(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    assert ledger.confirm_unused("funding#k", SEEN, patience) == Committed()
+
+    ((_, request),) = stub.asked
+    assert request["TransactItems"] == [
+        {
+            "ConditionCheck": {
+                "TableName": "hft-x-idempotency",
+                "Key": {"user_id": {"N": "7"}, "idempotency_key": {"S": "funding#k"}},
+                "ConditionExpression": "attribute_not_exists(idempotency_key)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+        {
+            "ConditionCheck": {
+                "TableName": "hft-x-accounts",
+                "Key": {"user_id": {"N": "7"}},
+                "ConditionExpression": "#head = :seen",
+                "ExpressionAttributeNames": {"#head": "head"},
+                "ExpressionAttributeValues": {":seen": {"B": b"third"}},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        },
+    ]
+
+
 def test_a_refusal_of_somebody_nobody_funded_is_stored_if_nobody_has_yet(actions_of: ActionsOf) -> None:
     """Without values: DynamoDB refuses a request whose values are there and empty."""
     assert actions_of(REFUSAL, NOBODY) == [

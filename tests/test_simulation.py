@@ -131,6 +131,7 @@ PLANTED = {
     "404 before the key's outcome": Planted(engine_with(settler=planted_bugs.AssetBeforeKey), Rule.STORED_WINS),
     "a refusal that is not stored": Planted(engine_with(planted_bugs.RefusalNotStored), Rule.SAME_REPLY),
     "a reply that is not pinned": Planted(engine_with(planted_bugs.ReplyNotPinned), Rule.HISTORY),
+    "a refusal from two reads": Planted(engine_with(planted_bugs.RefusalFromTwoReads), Rule.LINEARIZABLE),
     "a replay that does not say so": Planted(engine_with(executor=planted_bugs.EverythingIsNew), Rule.REPLAYED),
     "prices for ever": Planted(engine_with(prices=planted_bugs.PricesForever), Rule.MARKET),
     "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), Rule.LINEARIZABLE),

@@ -16,7 +16,7 @@ have, a balance never goes below zero.
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.domain.account import Account, Record
+from chalicelib.domain.account import Account, Movement, Record
 from chalicelib.patience import Patience
 from chalicelib.store.connection import CONFLICT_CODES, THROTTLED_CODES, Cancelled, Datastore, Item, Throttled
 from chalicelib.store.tables import (
@@ -55,6 +55,11 @@ class AccountMoved:
 class Conflict:
     """Nothing happened: another transaction was at one of the two items at the same moment."""
 
+
+_IF_UNUSED = {
+    "ConditionExpression": "attribute_not_exists(idempotency_key)",
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
 
 CommitResult = Committed | KeyTaken | AccountMoved | Conflict
 
@@ -98,12 +103,32 @@ class Ledger:
             Unanswered: it may have happened, or may happen yet.
             TimeUp: nothing was sent.
         """
-        actions = [self._put(record), self._account_action(record, seen)]
+        return self._transact([self._put(record), self._account_action(record.movement, seen)], seen.user_id, patience)
+
+    def confirm_unused(self, key: str, seen: Account, patience: Patience) -> CommitResult:
+        """Makes sure that a key is unused and its account as `seen`, at one moment; `Committed` says so. Nothing is stored.
+
+        Two reads would not do: DynamoDB shows what a transaction writes one item after the other, and so the account after a
+        debit, and then the key from before it.
+
+        Raises:
+            Throttled, Unanswered: as `Datastore.call`. TimeUp: nothing was asked.
+        """
+        unused = {
+            "ConditionCheck": {
+                "TableName": self._tables.idempotency,
+                "Key": record_key(seen.user_id, key),
+                **_IF_UNUSED,
+            }
+        }
+        return self._transact([unused, self._account_action(None, seen)], seen.user_id, patience)
+
+    def _transact(self, actions: list[dict[str, Any]], user_id: int, patience: Patience) -> CommitResult:
         try:
             with patience.call():
                 self._datastore.call("TransactWriteItems", {"TransactItems": actions})
         except Cancelled as cancelled:
-            return self._why(cancelled, seen.user_id)
+            return self._why(cancelled, user_id)
         return Committed()
 
     def _put(self, record: Record) -> dict[str, Any]:
@@ -111,12 +136,11 @@ class Ledger:
             "Put": {
                 "TableName": self._tables.idempotency,
                 "Item": item_from_record(record),
-                "ConditionExpression": "attribute_not_exists(idempotency_key)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **_IF_UNUSED,
             }
         }
 
-    def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
+    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
         names = {"#head": "head"}
         values: Item = {}
         if seen.sequence == 0:
@@ -130,7 +154,6 @@ class Ledger:
             "ExpressionAttributeNames": names,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        movement = record.movement
         if movement is not None:
             names |= {"#sequence": "sequence", "#balances": "balances"}
             values |= {":head": {"B": movement.head}, ":sequence": number(movement.sequence)}
@@ -161,7 +184,7 @@ class Ledger:
         if of_account is not None and of_account.code == "ConditionalCheckFailed":
             account = account_from(of_account.raw_item) if of_account.raw_item else Account(user_id)
         if of_record is not None and of_record.code == "ConditionalCheckFailed":
-            assert of_record.raw_item is not None, "a failed put returns the item that was there"
+            assert of_record.raw_item is not None, "the failed condition returns the item that was there"
             return KeyTaken(record_from(of_record.raw_item), account)
         if account is not None:
             return AccountMoved(account)

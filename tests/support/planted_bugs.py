@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib import engine
 from chalicelib.config import Settings
-from chalicelib.domain.account import Account, Record, move
+from chalicelib.domain.account import Account, Movement, Record, move
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
@@ -63,16 +63,15 @@ class NoConditionOnKey(Ledger):
 class NoConditionOnHead(Ledger):
     """The account is changed whatever it has become since it was read; only an overdraft is ruled out."""
 
-    def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
-        return _without_conditions(super()._account_action(record, seen), "head")
+    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
+        return _without_conditions(super()._account_action(movement, seen), "head")
 
 
 class NoConditionOnAccount(Ledger):
     """Amounts are added and taken, whatever the account has become since it was read and whatever it holds."""
 
-    def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
-        action = super()._account_action(record, seen)
-        movement = record.movement
+    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
+        action = super()._account_action(movement, seen)
         if movement is not None and seen.sequence > 0:
             updates = ["#head = :head", "#sequence = :sequence"]
             values = action["Update"]["ExpressionAttributeValues"]
@@ -86,14 +85,14 @@ class NoConditionOnAccount(Ledger):
 class SequenceForHead(Ledger):
     """The account's sequence is taken for its version. It is, until the table is restored."""
 
-    def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
-        action = super()._account_action(record, seen)
+    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
+        action = super()._account_action(movement, seen)
         ((_, body),) = action.items()
         if seen.sequence > 0:
             body["ConditionExpression"] = body["ConditionExpression"].replace("#head = :seen", "#sequence = :seen")
             body["ExpressionAttributeNames"]["#sequence"] = "sequence"
             body["ExpressionAttributeValues"][":seen"] = number(seen.sequence)
-            if record.movement is None:
+            if movement is None:
                 del body["ExpressionAttributeNames"]["#head"]
         return action
 
@@ -193,8 +192,8 @@ class EverythingIsNew(Executor):
 class EmptyAccountPinned(Ledger):
     """An account that nobody funded is pinned like any other: to its head, which it has not."""
 
-    def _account_action(self, record: Record, seen: Account) -> dict[str, Any]:
-        action = super()._account_action(record, seen)
+    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
+        action = super()._account_action(movement, seen)
         ((_, body),) = action.items()
         if seen.sequence == 0:
             body["ConditionExpression"] = "#head = :seen"
@@ -217,6 +216,14 @@ class TriesForEver(Ledger):
         while isinstance(answer := super().commit(record, seen, for_ever), AccountMoved):
             pass
         return answer
+
+
+class RefusalFromTwoReads(Ledger):
+    """A transfer is refused by an account that was read, and a key that was read after it."""
+
+    def confirm_unused(self, key: str, seen: Account, patience: Patience) -> CommitResult:
+        stored = self.read_record(seen.user_id, key, patience)
+        return Committed() if stored is None else KeyTaken(stored, None)
 
 
 class PricesForever(PriceBook):
