@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -41,7 +40,7 @@ class Artifacts:
             return
         place = {} if self._region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
         self._s3.create_bucket(Bucket=self.bucket, **place)
-        self._s3.get_waiter("bucket_exists").wait(Bucket=self.bucket)
+        self._s3.get_waiter("bucket_exists").wait(Bucket=self.bucket, **self._owner)
         self._s3.put_public_access_block(
             Bucket=self.bucket,
             PublicAccessBlockConfiguration=dict.fromkeys(
@@ -66,8 +65,7 @@ class Artifacts:
         """Uploads a template, and returns its URL: it is too large to be sent along."""
         key = f"{self._prefix}/template.json"
         self._put(key, json.dumps(template).encode())
-        url: str = self._s3.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": key})
-        return url.partition("?")[0]
+        return f"{self._s3.meta.endpoint_url}/{self.bucket}/{key}"
 
-    def _put(self, key: str, content: Any) -> None:
+    def _put(self, key: str, content: bytes) -> None:
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, **self._owner)

@@ -3,17 +3,19 @@
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from click.testing import CliRunner
 
 from deploy import Refused, archive, commands
 from deploy.__main__ import cli
+from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python
 from deploy.stack import Stack, lost_tables
 from deploy.stage import Stage
@@ -183,6 +185,65 @@ def test_a_stage_to_keep_is_not_destroyed_by_a_slip() -> None:
     code, said = run("destroy", "prod")
 
     assert (code, said) == (1, "prod is a stage to keep. If you mean it: make destroy STAGE=prod FORCE=1")
+
+
+# The bucket.
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    client = boto3.client("s3", region_name="eu-central-1")
+    monkeypatch.setattr(boto3.Session, "client", lambda *_, **__: client)
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+BUCKET = {"Bucket": "hft-trading-engine-123456789012-eu-central-1"}
+OURS = {**BUCKET, "ExpectedBucketOwner": "123456789012"}
+
+
+@pytest.fixture
+def artifacts(s3: Stubber) -> Artifacts:
+    del s3  # in place of S3 from here on
+    return Artifacts(AWS, replace(Stage.load(ROOT, "prod"), region="eu-central-1"))
+
+
+def test_a_missing_bucket_is_made_in_the_stages_region_closed_and_encrypted(s3: Stubber, artifacts: Artifacts) -> None:
+    s3.add_client_error("head_bucket", service_error_code="404", http_status_code=404, expected_params=OURS)
+    s3.add_response("create_bucket", {}, {**BUCKET, "CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}})
+    s3.add_response("head_bucket", {"ResponseMetadata": {"HTTPStatusCode": 200}}, OURS)
+    s3.add_response("put_public_access_block", {}, {**BUCKET, "PublicAccessBlockConfiguration": ANY})
+    s3.add_response("put_bucket_encryption", {}, {**BUCKET, "ServerSideEncryptionConfiguration": ANY})
+
+    artifacts.prepare()
+
+
+def test_a_bucket_of_that_name_that_is_another_accounts_gets_no_code_of_ours(s3: Stubber, artifacts: Artifacts) -> None:
+    s3.add_client_error("head_bucket", service_error_code="403", http_status_code=403, expected_params=OURS)
+
+    with pytest.raises(Refused, match=r"^The bucket hft-trading-engine-123456789012-eu-central-1 cannot be used"):
+        artifacts.prepare()
+
+
+def test_an_archive_that_is_there_is_not_uploaded_again(s3: Stubber, artifacts: Artifacts, tmp_path: Path) -> None:
+    (tmp_path / "digest.zip").write_bytes(b"code")
+    key = "hft-trading-engine/prod/digest.zip"
+    s3.add_client_error("head_object", service_error_code="404", http_status_code=404)
+    s3.add_response("put_object", {}, {**OURS, "Key": key, "Body": b"code"})
+    s3.add_response("head_object", {}, {**OURS, "Key": key})
+
+    assert artifacts.upload_archive(tmp_path / "digest.zip") == key
+    assert artifacts.upload_archive(tmp_path / "digest.zip") == key
+
+
+def test_a_template_is_where_cloudformation_finds_it(s3: Stubber, artifacts: Artifacts) -> None:
+    s3.add_response("put_object", {}, {**OURS, "Key": "hft-trading-engine/prod/template.json", "Body": b"{}"})
+
+    url = artifacts.upload_template({})
+
+    bucket = BUCKET["Bucket"]
+    assert url == f"https://s3.eu-central-1.amazonaws.com/{bucket}/hft-trading-engine/prod/template.json"
 
 
 # What is printed.
