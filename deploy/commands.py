@@ -25,7 +25,7 @@ def apply(stage: Stage, say: Say) -> None:
     require_python(target)
     require_log_role(target)
     stack = Stack(target, stage.stack_name, say)
-    if stack.status() is None:
+    if not stack.exists():
         _require_no_tables(stage, target)
     say(f"Packaging {stage.name}")
     packaged = package(stage)

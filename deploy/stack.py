@@ -13,8 +13,8 @@ from deploy.template import TABLE
 
 POLL_S = 2
 DONE = frozenset({"CREATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE"})
-NEVER_MADE = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
-"""A stack without resources: its first change set was not carried out, or failed."""
+NEVER_MADE = frozenset({None, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
+"""No stack, or one without resources: its first change set was not carried out, or failed."""
 
 CAN_CHANGE = DONE | {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
 
@@ -30,10 +30,9 @@ class Stack:
         self._poll_s = poll_s
         self.name = name
 
-    def status(self) -> str | None:
-        """The stack's status; `None` where there is no stack."""
-        found = self._describe(self.name)
-        return found["StackStatus"] if found else None
+    def exists(self) -> bool:
+        """Whether there is a stack with anything in it."""
+        return self._status() not in NEVER_MADE
 
     def outputs(self) -> dict[str, str]:
         """What the template says should be known of the stack.
@@ -52,8 +51,11 @@ class Stack:
         Raises:
             Refused: it would cost a table; or it failed.
         """
-        kind = "UPDATE" if self._made() else "CREATE"
-        return self._change(kind, TemplateURL=template_url, Parameters=_as_list(parameters))
+        self._require_changeable()
+        if self.exists():
+            return self._change("UPDATE", TemplateURL=template_url, Parameters=_as_list(parameters))
+        self.delete()  # what a failed first attempt left
+        return self._change("CREATE", TemplateURL=template_url, Parameters=_as_list(parameters))
 
     def adopt(self, template_url: str, parameters: dict[str, str], resources: list[dict[str, Any]]) -> None:
         """Makes a stack out of resources that are there already, and changes none of them.
@@ -61,8 +63,9 @@ class Stack:
         Raises:
             Refused: there is a stack; or it failed.
         """
-        if self._made():
+        if self.exists():
             raise Refused(f"The stack {self.name} exists: there is nothing to adopt")
+        self.delete()  # what a failed first attempt left
         self._change("IMPORT", TemplateURL=template_url, Parameters=_as_list(parameters), ResourcesToImport=resources)
 
     def delete(self) -> bool:
@@ -79,15 +82,10 @@ class Stack:
         self._follow(found["StackId"], token)
         return True
 
-    def _made(self) -> bool:
-        """Whether there is a stack that can be changed. What is left of a failed first attempt is cleared away."""
-        status = self.status()
-        if status in NEVER_MADE:
-            self.delete()
-            return False
-        if status is not None and status not in CAN_CHANGE:
+    def _require_changeable(self) -> None:
+        status = self._status()
+        if status not in CAN_CHANGE | NEVER_MADE:
             raise Refused(f"The stack {self.name} is in {status}: it can be changed when that is over, or mended")
-        return status is not None
 
     def _change(self, kind: str, **request: Any) -> bool:
         token = uuid.uuid4().hex
@@ -166,6 +164,10 @@ class Stack:
         finally:
             seen.update(event["EventId"] for event in new)
         return new
+
+    def _status(self) -> str | None:
+        found = self._describe(self.name)
+        return found["StackStatus"] if found else None
 
     def _describe(self, name: str) -> dict[str, Any] | None:
         try:

@@ -24,6 +24,7 @@ from tests.support.processes import ROOT, environment
 from tests.support.project import change_stage, copy_project
 
 AWS = Target(boto3.Session(region_name="us-east-1"), "123456789012", None)
+NEW_YEAR = "2026-01-01T00:00:00Z"
 EMULATOR = Target(boto3.Session(region_name="us-east-1"), "000000000000", "http://127.0.0.1:4566")
 
 
@@ -174,11 +175,24 @@ def test_a_change_set_is_searched_for_tables_that_it_would_cost(harmless: dict[s
 
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"])
 def test_a_stack_that_cannot_be_changed_now(status: str, answers: Callable[..., Stubber]) -> None:
-    stack = {"StackName": "hft", "StackStatus": status, "CreationTime": "2026-01-01T00:00:00Z"}
-    answers("cloudformation", "describe_stacks", {"Stacks": [stack]})
+    answers(
+        "cloudformation", "describe_stacks", {"Stacks": [{"StackName": "hft", "StackStatus": status, "CreationTime": NEW_YEAR}]}
+    )
 
     with pytest.raises(Refused, match=f"^The stack hft is in {status}"):
         Stack(AWS, "hft").apply("https://template", {})
+
+
+@pytest.mark.parametrize(
+    ("status", "exists"), [("ROLLBACK_COMPLETE", False), ("REVIEW_IN_PROGRESS", False), ("UPDATE_COMPLETE", True)]
+)
+def test_a_first_attempt_that_failed_made_no_stack(status: str, *, exists: bool, answers: Callable[..., Stubber]) -> None:
+    """But it may have left tables behind: they are looked for then too."""
+    answers(
+        "cloudformation", "describe_stacks", {"Stacks": [{"StackName": "hft", "StackStatus": status, "CreationTime": NEW_YEAR}]}
+    )
+
+    assert Stack(AWS, "hft").exists() is exists
 
 
 def test_a_stage_to_keep_is_not_destroyed_by_a_slip() -> None:
