@@ -14,6 +14,7 @@ import uuid
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from http import HTTPStatus
 from itertools import cycle
 from urllib.parse import urlsplit
 
@@ -26,15 +27,17 @@ def main() -> int:
     options = _options()
     run = uuid.uuid4().hex[:8]
     before = _holdings(options.urls[0], options.user)
-    orders = [(f"{run}-{n}", symbol) for n, symbol in zip(range(options.orders), cycle(SYMBOLS))]
+    orders = [(f"{run}-{n}", symbol) for n, symbol in zip(range(options.orders), cycle(SYMBOLS), strict=False)]
     requests = orders + orders[::TWICE]
-    connections = [list(requests[n :: options.connections]) for n in range(options.connections)]
+    loads = [
+        (url, options.user, requests[n :: options.connections])
+        for n, url in zip(range(options.connections), cycle(options.urls), strict=False)
+    ]
 
     started = time.perf_counter()
     replies: dict[str, list[tuple[int, str]]] = defaultdict(list)
     with ThreadPoolExecutor(options.connections) as threads:
-        urls = cycle(options.urls)
-        for answered in threads.map(lambda mine: _trade(mine[0], options.user, mine[1]), [(next(urls), mine) for mine in connections]):
+        for answered in threads.map(lambda load: _trade(*load), loads):
             for key, status, body in answered:
                 replies[key].append((status, body))
     seconds = time.perf_counter() - started
@@ -44,15 +47,20 @@ def main() -> int:
     filled = 0
     for got in replies.values():
         status, body = got[0]
-        if status == 200:
+        if status == HTTPStatus.OK:
             fill = json.loads(body)
             filled += 1
             expected[fill["symbol"]] += Decimal(fill["quantity_filled"])
             expected[fill["paid_with"]] -= Decimal(fill["total_cost"])
     after = _holdings(options.urls[0], options.user)
-    difference = {symbol: str(after.get(symbol, 0) - amount) for symbol, amount in expected.items() if after.get(symbol, 0) != amount}
+    difference = {
+        symbol: str(after.get(symbol, Decimal(0)) - amount)
+        for symbol, amount in expected.items()
+        if after.get(symbol, Decimal(0)) != amount
+    }
 
-    print(f"{len(requests)} requests, {len(orders)} keys, {options.connections} connections, {len(requests) / seconds:.0f} requests/s")
+    rate = len(requests) / seconds
+    print(f"{len(requests)} requests, {len(orders)} keys, {options.connections} connections, {rate:.0f} requests/s")
     print(f"filled: {filled}   keys with more than one reply: {len(wrong)}   difference to the portfolio: {difference or 'none'}")
     return 1 if wrong or difference else 0
 

@@ -1,8 +1,8 @@
 """Money: whole units of 10⁻⁸ inside, decimal text at the edges, float nowhere.
 
 An amount is an ``int`` that counts units: 1 BTC is ``100_000_000``. Integers are exact at every size in Python, and up to 38
-digits in DynamoDB. All arithmetic is done here, none in the datastore's expressions. `Decimal` appears only where text becomes units and units become text, always in a context
-that raises rather than rounds.
+digits in DynamoDB. All arithmetic is done here, none in the datastore's expressions. `Decimal` appears only where text becomes
+units and units become text, always in a context that raises rather than rounds.
 """
 
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
