@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from multiprocessing import get_context
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -58,7 +59,7 @@ def first_failing(seeds: range, jobs: int) -> int | None:
         bar = progress.add_task("simulating", total=len(seeds))
         found: Iterator[int | None]
         if jobs > 1:
-            pool = ProcessPoolExecutor(jobs)
+            pool = ProcessPoolExecutor(jobs, get_context("spawn"))  # the progress bar has a thread: no forking beside it
             stack.callback(pool.shutdown, cancel_futures=True)
             found = pool.map(failing_in, chunks)
         else:

@@ -209,6 +209,7 @@ def _replayed(evidence: Evidence) -> Found:
 
 
 def _nothing_decided(evidence: Evidence) -> Found:
+    """Of the request itself. What an earlier one, left without an answer, may yet do under the same key it cannot know."""
     for told in evidence.told:
         answer = told.answer
         if not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and told.request in evidence.deciders:

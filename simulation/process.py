@@ -232,7 +232,7 @@ def _delay_us(fate: Fate) -> int:
         case Fault.REQUEST_SLOW:
             return int(fate.extra * SLOW_US)
         case Fault.REQUEST_LATE:
-            return SLOW_US + int(fate.extra * LATE_US)
+            return SLOW_US + int(fate.extra * (LATE_US - SLOW_US))
         case _:
             return 0
 

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
+from multiprocessing import get_context
 from unittest.mock import ANY
 
 import pytest
@@ -46,13 +48,27 @@ class Summary:
         self.faults.update(history.struck.values())
         self.restored += bool(history.undone)
 
+    def merge(self, other: "Summary") -> None:
+        self.broken |= other.broken
+        self.answers += other.answers
+        self.faults += other.faults
+        self.restored += other.restored
+
+
+def summary_of(seeds: range) -> Summary:
+    summary = Summary()
+    for seed in seeds:
+        summary.add(seed, run(plan(seed)))
+    return summary
+
 
 @pytest.fixture(scope="module")
 def summary() -> Summary:
-    summary = Summary()
-    for seed in range(SEEDS):
-        summary.add(seed, run(plan(seed)))
-    return summary
+    whole = Summary()
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for part in pool.map(summary_of, [range(start, start + 100) for start in range(0, SEEDS, 100)]):
+            whole.merge(part)
+    return whole
 
 
 def test_no_seed_breaks_a_rule(summary: Summary) -> None:
