@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from itertools import chain
 from pathlib import Path
 from random import Random
-from threading import Condition, Event
+from threading import Condition
 from time import monotonic, sleep
 
 from chalicelib.config import Settings
@@ -63,36 +63,43 @@ class Load:
 
     in_flight: Counter[int] = field(default_factory=Counter)
     answers: int = 0
-    changed: Condition = field(default_factory=Condition)
-    over: Event = field(default_factory=Event)
+    over: bool = False
+    _changed: Condition = field(default_factory=Condition)
 
     @contextmanager
     def request(self, port: int) -> Iterator[None]:
-        with self.changed:
+        with self._changed:
             self.in_flight[port] += 1
-            self.changed.notify_all()
+            self._changed.notify_all()
         try:
             yield
         finally:
-            with self.changed:
+            with self._changed:
                 self.in_flight[port] -= 1
 
     def answered(self) -> None:
-        with self.changed:
+        with self._changed:
             self.answers += 1
-            self.changed.notify_all()
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        with self._changed:
+            self.over = True
+            self._changed.notify_all()
 
     def wait_for(self, more_answers: int, port: int) -> None:
-        """Until there are so many more answers, and a request in that process."""
-        with self.changed:
+        """Until there are so many more answers and a request in that process, or it is over."""
+        with self._changed:
             enough = self.answers + more_answers
-            came = self.changed.wait_for(lambda: self.answers >= enough and self.in_flight[port] > 0, PATIENCE_S)
+            came = self._changed.wait_for(
+                lambda: self.over or (self.answers >= enough and self.in_flight[port] > 0), timeout=PATIENCE_S
+            )
         assert came, f"{self.answers} answers, and then no more; seed {SEED}"
 
 
 @dataclass
 class Client:
-    """Sends one order after the other, each to any process, until it has its answer; some of them again, later."""
+    """Sends one order after the other, to any process, until it has its answer; and now and then an earlier one again."""
 
     random: Random
     users: list[int]
@@ -101,14 +108,16 @@ class Client:
 
     def run(self) -> list[Answered]:
         answered: list[Answered] = []
-        while not self.load.over.is_set():
-            body = order(self.random.choice(self.users), *self.random.choice(ORDERS))
-            answered.append(self._insist(Answered(body, new_key())))
-            earlier = self.random.choice(answered)
-            if self.random.random() < 0.3:
-                again = self._insist(earlier)
-                assert again.replayed
-                assert (again.status, again.reply) == (earlier.status, earlier.reply)
+        try:
+            while not self.load.over:
+                body = order(self.random.choice(self.users), *self.random.choice(ORDERS))
+                answered.append(self._insist(Answered(body, new_key())))
+                if self.random.random() < 0.3:
+                    earlier = self.random.choice(answered)
+                    again = self._insist(earlier)
+                    assert (again.replayed, again.status, again.reply) == (True, earlier.status, earlier.reply), f"seed {SEED}"
+        finally:
+            self.load.end()  # for all: a client that failed ends it too
         return answered
 
     def _insist(self, wanted: Answered) -> Answered:
@@ -172,12 +181,14 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
                 for _ in range(KILLS):
                     victim = random.choice(processes)
                     load.wait_for(random.choice(ANSWERS_BETWEEN_KILLS), victim.port)
+                    if load.over:
+                        break
                     sleep(random.uniform(0, MOMENT_S))
                     in_flight.append(load.in_flight[victim.port])
                     victim.kill()
                     victim.start()
             finally:
-                load.over.set()
+                load.end()
         answered = list(chain.from_iterable(each.result() for each in running))
     finally:
         for process in processes:
@@ -197,7 +208,7 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
     interrupted = [each for each in answered if each.interrupted]
     fills = sum(each.status == 200 for each in answered)
     figures.append(
-        f"killed: {KILLS} processes with SIGKILL and {sum(in_flight)} orders in them (seed {SEED}), {len(interrupted)} of those "
-        f"cut off, {sum(each.replayed for each in interrupted)} decided by then; "
+        f"killed: {KILLS} processes with SIGKILL (seed {SEED}), {sum(in_flight)} requests in them; {len(interrupted)} orders were "
+        f"cut off, {sum(each.replayed for each in interrupted)} of them decided by then; "
         f"{len(answered)} orders answered, {fills} fills and {len(answered) - fills} refusals; lost: 0, twice: 0"
     )
