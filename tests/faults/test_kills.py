@@ -208,7 +208,7 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
     interrupted = [each for each in answered if each.interrupted]
     fills = sum(each.status == 200 for each in answered)
     figures.append(
-        f"killed: {KILLS} processes with SIGKILL (seed {SEED}), {sum(in_flight)} requests in them; {len(interrupted)} orders were "
-        f"cut off, {sum(each.replayed for each in interrupted)} of them decided by then; "
+        f"killed: {KILLS} processes with SIGKILL (seed {SEED}), {sum(in_flight)} requests in them; {len(interrupted)} orders "
+        f"were cut off, {sum(each.replayed for each in interrupted)} of them decided by then; "
         f"{len(answered)} orders answered, {fills} fills and {len(answered) - fills} refusals; lost: 0, twice: 0"
     )
