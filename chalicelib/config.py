@@ -40,6 +40,11 @@ class Settings:
     cached_accounts: int = 10_000
     """How many accounts a process remembers; some 1 KB each."""
 
+    @property
+    def call_worst_ms(self) -> int:
+        """How long one call to the datastore may take: connecting, then waiting for the head of the reply, then for the rest."""
+        return self.connect_timeout_ms + 2 * self.read_timeout_ms
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Reads the settings.
@@ -48,7 +53,7 @@ class Settings:
             ValueError: a setting is not what it should be.
         """
         defaults = cls()
-        return cls(
+        settings = cls(
             table_prefix=environment.get("HFT_TABLE_PREFIX", defaults.table_prefix),
             region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or defaults.region,
             datastore_endpoint=environment.get("AWS_ENDPOINT_URL_DYNAMODB") or environment.get("AWS_ENDPOINT_URL") or None,
@@ -60,6 +65,12 @@ class Settings:
             read_timeout_ms=_positive(environment, "HFT_READ_TIMEOUT_MS", defaults.read_timeout_ms),
             cached_accounts=_positive(environment, "HFT_CACHED_ACCOUNTS", defaults.cached_accounts),
         )
+        if settings.request_budget_ms < settings.call_worst_ms:
+            raise ValueError(
+                f"HFT_REQUEST_BUDGET_MS is {settings.request_budget_ms}, and one call to the datastore may take "
+                f"{settings.call_worst_ms}: no order could ever be tried"
+            )
+        return settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,7 @@ class Engine:
         budget_ms = self.settings.request_budget_ms
         if remaining_ms is not None:
             budget_ms = min(budget_ms, remaining_ms - REMAINDER_MS)
-        call_worst_ms = self.settings.connect_timeout_ms + self.settings.read_timeout_ms
-        return Patience(self.world, budget_ms / 1000, call_worst_ms / 1000)
+        return Patience(self.world, budget_ms / 1000, self.settings.call_worst_ms / 1000)
 
 
 def build(settings: Settings, datastore: Datastore, world: World | None = None) -> Engine:

@@ -141,7 +141,7 @@ class _Drawing:
         settings = Settings(
             table_prefix=PREFIX,
             price_age_ms=random.choice((1, 100, 1_000, 1_000)),
-            request_budget_ms=random.choice((3_500, 8_000, 20_000)),
+            request_budget_ms=random.choice((5_500, 9_000, 20_000)),
             cached_accounts=random.choice((1, 2, 10_000)),
         )
         return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions))

@@ -232,7 +232,7 @@ def test_a_datastore_out_of_reach_to_the_deadline_is_unavailable(
     with pytest.raises(DatastoreUnavailable):
         process.execute(buy(user))
 
-    worst_case_s = 3
+    worst_case_s = 5
     assert 20 - worst_case_s - 2.1 <= process.time.elapsed_s <= 20
 
 
@@ -333,7 +333,7 @@ def test_a_halted_asset_decides_nothing(process: Process, moto_market: Market, u
 
 
 def test_no_call_starts_that_might_outlast_the_deadline(process: Process, user: int) -> None:
-    """Each silence takes the whole of a call's time-outs; what is left decides whether another call may start."""
+    """Each silence takes a call's time-outs; what is left decides whether another call may start."""
     started: list[float] = []
 
     def silence(_: object) -> dict[str, object]:
@@ -347,7 +347,7 @@ def test_no_call_starts_that_might_outlast_the_deadline(process: Process, user: 
         process.execute(buy(user))
 
     assert len(started) > 1
-    assert started[-1] <= 20 - 3
+    assert started[-1] <= 20 - 5
     assert process.time.elapsed_s <= 20
 
 
@@ -355,7 +355,7 @@ def test_a_lambda_that_has_less_time_left_stops_earlier(process: Process, user: 
     process.datastore.for_ever[WRITE] = throttled
 
     with pytest.raises(DatastoreUnavailable):
-        process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=5_000))
+        process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=7_000))
 
     assert process.time.elapsed_s < 1.6
 

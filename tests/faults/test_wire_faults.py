@@ -131,7 +131,7 @@ def right_courses(situation: Situation, fault: Fault, lasting: str) -> list[Cour
 @pytest.fixture(scope="module")
 def market(ministack_url: str) -> Market:
     """Where nothing breaks."""
-    market = Market([], replace(SETTINGS, datastore_endpoint=ministack_url, read_timeout_ms=10_000))
+    market = Market([], replace(SETTINGS, datastore_endpoint=ministack_url, read_timeout_ms=5_000))
     create_missing(market.dynamodb, SETTINGS.table_prefix)
     market.list_asset("USD", "1")
     return market
