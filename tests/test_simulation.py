@@ -13,7 +13,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from simulation.__main__ import main, tell
+from simulation.__main__ import tell
 from simulation.checks import Rule, Violation, judge
 from simulation.faults import Fault
 from simulation.history import History
@@ -207,6 +207,9 @@ def test_a_seed_that_breaks_a_rule_is_told_in_few_lines(capsys: pytest.CaptureFi
     assert len(told.splitlines()) < 40
 
 
-def test_the_command_runs_as_many_seeds_as_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--first", "100", "--seeds", "60", "--jobs", "2"]) == 0
-    assert "60 seeds, from 100 on: no rule broken" in capsys.readouterr().out
+def test_the_command_runs_as_many_seeds_as_it_is_told() -> None:
+    """As people run it: its workers are processes of their own, and must find what they are to do."""
+    command = [sys.executable, "-m", "simulation", "--first", "100", "--seeds", "60", "--jobs", "2"]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert "60 seeds, from 100 on: no rule broken" in told
