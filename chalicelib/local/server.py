@@ -54,6 +54,10 @@ class Gateway(LocalGateway):
         event["multiValueHeaders"] = headers.every
         return event
 
+    def _has_user_defined_options_method(self, lambda_event: dict[str, Any]) -> bool:  # noqa: ARG002
+        """Chalice would answer OPTIONS by itself, as API Gateway does for routes with CORS. None here has it."""
+        return True
+
     def handle_request(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
         """One request's answer, as Lambda's proxy integration gives it."""
         try:

@@ -117,7 +117,7 @@ def test_what_is_hardly_http_is_refused_in_the_same_shape(
     assert json.loads(body)["error_code"] == code
 
 
-@pytest.mark.parametrize("method", ["PUT", "TRACE", "QUERY", "BREW"])
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "QUERY", "BREW"])
 def test_a_method_that_a_route_does_not_take_is_told_which_it_does(moto_market: Market, method: str) -> None:
     connection = HTTPConnection(urlsplit(moto_market.urls[0]).netloc, timeout=30)
     connection.request(method, "/health")
@@ -125,6 +125,7 @@ def test_a_method_that_a_route_does_not_take_is_told_which_it_does(moto_market: 
     connection.close()
 
     assert (response.status, response.headers["Allow"]) == (405, "GET")
+    assert response.headers["X-Request-Id"]
 
 
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on_at_once(moto_market: Market) -> None:
