@@ -6,13 +6,14 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint simulate pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
+.PHONY: help run test lint simulate fuzz pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
 	@echo 'make test   everything that is checked: lint, then the tests; ARGS="tests/domain -k cost" goes to pytest'
 	@echo 'make lint   formatting, ruff, mypy'
 	@echo 'make simulate SEEDS=2000    the engine on a simulated DynamoDB, under that many seeds of crashes and lost messages'
+	@echo 'make fuzz   the interface with inputs that are new each time; FUZZ_TIMES=100 for ten times as many'
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
 	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN'
@@ -35,6 +36,9 @@ lint: setup
 
 simulate: setup
 	@.venv/bin/python -m simulation $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
+
+fuzz: setup
+	FUZZ_TIMES="$(or $(FUZZ_TIMES),10)" .venv/bin/pytest tests/fuzz $(ARGS)
 
 # The Lambda package's versions are those that the tests ran with.
 UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

@@ -1,0 +1,132 @@
+"""Arbitrary bytes and headers at the parser: an order that can be executed, or a refusal that says why. Never anything else."""
+
+import json
+import re
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from chalicelib.domain.money import units_from
+from chalicelib.domain.order import Order
+from chalicelib.errors import EngineError, Forbidden, IdempotencyKeyRequired, TooLarge, ValidationFailed
+from chalicelib.http import Headers, read_headers, read_order
+from chalicelib.identity import Caller
+from chalicelib.openapi import document
+from chalicelib.patience import utc_now
+from tests.fuzz.effort import inputs
+from tests.fuzz.texts import BODIES, HEADERS, NUMBERS, ORDER
+
+CALLER = Caller(user_id=1, expires_at_s=0)
+KEY: Headers = {"x-idempotency-key": ["k"]}
+COMPONENTS = document()["components"]
+MAX_REFUSAL_BYTES = 4096
+
+
+def read(body: bytes, headers: Headers = KEY) -> Order | EngineError:
+    """What becomes of a request. Whatever else is raised is a bug, and the client would be told 500."""
+    try:
+        return read_order(body, headers, CALLER)
+    except (TooLarge, ValidationFailed, Forbidden, IdempotencyKeyRequired) as refusal:
+        return refusal
+
+
+def check(outcome: Order | EngineError) -> None:
+    if isinstance(outcome, Order):
+        check_order(outcome)
+    else:
+        check_refusal(outcome)
+
+
+def check_refusal(refusal: EngineError) -> None:
+    text = refusal.body(utc_now())
+    assert len(text) < MAX_REFUSAL_BYTES
+    assert text.isascii()
+    schema = "ErrorWithDetails" if refusal.status == 422 else "Error"
+    validator = Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": COMPONENTS})
+    assert list(validator.iter_errors(json.loads(text))) == []
+
+
+def check_order(order: Order) -> None:
+    """It is within every bound, and whoever sends it written out plainly sends the same."""
+    assert order.user_id == CALLER.user_id
+    for symbol in (order.symbol, order.pay_with):
+        assert re.fullmatch(r"[A-Z0-9]{1,10}", symbol)
+    assert order.symbol != order.pay_with
+    assert 0 < order.quantity_units <= 10**23
+    assert re.fullmatch(r"[0-9]+(\.[0-9]{1,8})?", order.quantity_text)
+    assert units_from(Decimal(order.quantity_text)) == order.quantity_units
+    assert re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?", order.idempotency_key)
+    plain = {"user_id": order.user_id, "symbol": order.symbol, "pay_with": order.pay_with, "quantity": order.quantity_text}
+    assert read(json.dumps(plain).encode(), {"idempotency-key": [order.idempotency_key]}) == order
+
+
+def test_every_body_with_every_header_is_an_order_or_refused() -> None:
+    outcomes: set[type] = set()
+
+    @inputs(400)
+    @given(BODIES, st.just(KEY) | HEADERS)
+    @example(b"", {})
+    @example(json.dumps(ORDER | {"user_id": 2}).encode(), KEY)
+    @example(b'{"user_id":' + b"1" * 16_000 + b"}", KEY)
+    @example(b'{"a":' * 3_000, KEY)
+    @example(b"[" * 8_000 + b"]" * 8_000, KEY)
+    @example(b"{" + b",".join(b'"%x":[]' % number for number in range(1_900)) + b"}", KEY)
+    @example(b'{"' + b"\\ud800" * 2_700 + b'":1}', KEY)
+    @example(json.dumps(ORDER).encode().ljust(16 * 1024 + 1), KEY)
+    def look(body: bytes, headers: Headers) -> None:
+        outcome = read(body, headers)
+        outcomes.add(type(outcome))
+        check(outcome)
+        if isinstance(outcome, Order):  # every reader of this body, a proxy or a log, sees the same one order in it
+            assert sorted(name for name, _ in json.loads(body, object_pairs_hook=list)) == sorted(ORDER)
+
+    look()
+    # A fuzzer that never gets past the first check shows little.
+    assert outcomes == {Order, TooLarge, ValidationFailed, Forbidden, IdempotencyKeyRequired}
+
+
+@inputs(100)
+@given(HEADERS)
+def test_an_order_with_whatever_headers_is_an_order_or_refused(headers: Headers) -> None:
+    check(read(json.dumps(ORDER).encode(), headers))
+
+
+@inputs(300)
+@given(NUMBERS)
+@example("1e400")
+@example("1e-400")
+@example("1e99999999999999999999")
+@example("0e99999999999999999999")
+@example("1E+15")
+@example("1000000000000000.00000001")
+@example("0.000000010")
+@example("-0.0")
+def test_a_number_is_read_digit_for_digit_or_not_at_all(written: str) -> None:
+    """Held against exact fractions: no float, no rounding, and nothing refused that is within the bounds."""
+    outcome = read(json.dumps(ORDER).replace('"1.0"', written).encode())
+
+    if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", written):
+        assert isinstance(outcome, ValidationFailed), "it is no JSON"
+        return
+    mantissa, _, exponent = written.lower().partition("e")
+    if abs(int(exponent or 0)) > 1_000:
+        assert isinstance(outcome, ValidationFailed)
+        return
+    amount = Fraction(mantissa) * Fraction(10) ** int(exponent or 0)
+    if 0 < amount <= 10**15 and (amount * 10**8).denominator == 1:
+        assert isinstance(outcome, Order)
+        assert outcome.quantity_units == amount * 10**8
+    else:
+        assert isinstance(outcome, ValidationFailed)
+
+
+@inputs(100)
+@given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=3), max_size=5))
+def test_no_header_is_lost_whatever_its_name(headers: dict[str, list[str]]) -> None:
+    read = read_headers({"headers": None, "multiValueHeaders": headers})
+
+    assert read.keys() == {name.lower() for name in headers}
+    assert sum(map(len, read.values())) == sum(map(len, headers.values()))

@@ -1,0 +1,109 @@
+"""What a hostile client writes: bodies that are nearly orders, and headers that are nearly right."""
+
+import json
+
+from hypothesis import strategies as st
+
+ORDER = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
+
+# JSON's own signs, what only nearly belongs to it, and bytes that are no UTF-8.
+PIECES = st.sampled_from(
+    [
+        *(sign.encode() for sign in '{}[]:,"\\ \t\n-+.0919eE'),
+        *(b"null", b"true", b"NaN", b"Infinity", b"1_0", b"0x1", b"'", b"//", b"/**/", b"\\u0031", b"\\ud800", b'"symbol":'),
+        *(
+            b"\x00",
+            b"\x7f",
+            b"\xff",
+            b"\xc0\x80",
+            b"\xed\xa0\x80",
+            b"\xef\xbb\xbf",
+            b"\xe2\x80\x8b",
+            b"\xef\xbc\x91",
+            b"\xd9\xa1",
+        ),
+    ]
+)
+
+# JSON numbers and what is nearly one, as they are written.
+DIGITS = st.text("0123456789", min_size=1, max_size=30) | st.sampled_from(["0", "9" * 19, "1" * 400, "0" * 40 + "1"])
+NUMBERS = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["", "", "", "-", "+"]),
+        DIGITS,
+        st.just("") | DIGITS.map(".{}".format),
+        st.just("") | st.builds("{}{}{}".format, st.sampled_from("eE"), st.sampled_from(["", "+", "-"]), DIGITS),
+    ),
+)
+WORDS = st.text(max_size=12) | st.text(st.sampled_from("BTCbtc019 \t\r\n.-\u00df\uff22\u0661\U0001f600"), max_size=12)
+ESCAPED = st.text(st.sampled_from("aU0\u00e9\ud800\U0001f600\n"), max_size=6)
+
+
+def written(text: str) -> str:
+    """A JSON string, with every character as an escape: it means the same."""
+    units = text.encode("utf-16-be", "surrogatepass").hex(" ", 2).split()
+    return '"' + "".join(f"\\u{unit}" for unit in units) + '"'
+
+
+STRINGS = (
+    WORDS.map(json.dumps)
+    | WORDS.map(lambda text: json.dumps(text, ensure_ascii=False))
+    | (WORDS | ESCAPED).map(written)
+    | NUMBERS.map('"{}"'.format)
+)
+VALUES = st.one_of(
+    st.sampled_from([json.dumps(value) for value in ORDER.values()]),
+    st.sampled_from(["2", '"ETH"', '" usd "', '"0.00000001"', "1.5", "1E+3", "1e-8", "1.000000000"]),
+    NUMBERS,
+    STRINGS,
+    st.sampled_from(["null", "true", "false", "NaN", "-Infinity", "[]", "{}", "[[1]]", '{"a":{"b":1}}']),
+)
+NAMES = st.sampled_from([*ORDER, "side", "", "USER_ID", "user_id "]).map(json.dumps) | STRINGS
+SPACES = st.sampled_from([""] * 40 + [" ", "\n", "\t", "\r\n", "\u00a0"])
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> bytes:
+    """A JSON object of an order's fields: each as it should be, or somehow else, or missing; and sometimes one more."""
+    often = st.sampled_from([True, True, True, False])
+    members = [
+        (draw(st.sampled_from([json.dumps(name), written(name)])), json.dumps(value) if draw(often) else draw(VALUES))
+        for name, value in ORDER.items()
+        if draw(often) or draw(often)
+    ]
+    if not draw(often):
+        members.insert(draw(st.integers(0, len(members))), (draw(NAMES), draw(VALUES)))
+    text = ",".join(f"{draw(SPACES)}{name}{draw(SPACES)}:{draw(SPACES)}{value}" for name, value in members)
+    return f"{{{text}}}".encode(errors="surrogatepass")
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """An order's body with pieces put in, taken out, or repeated."""
+    body = json.dumps(ORDER).encode()
+    for _ in range(draw(st.integers(1, 5))):
+        start = draw(st.integers(0, len(body)))
+        end = draw(st.integers(start, min(len(body), start + 6)))
+        body = body[:start] + draw(st.just(b"") | PIECES | st.just(body[start:end] * 2)) + body[end:]
+    return body
+
+
+@st.composite
+def in_other_encodings(draw: st.DrawFn) -> bytes:
+    """An order's body in an encoding that JSON is not in."""
+    encoding = draw(st.sampled_from(["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "utf-7", "cp037", "latin-1"]))
+    return json.dumps(ORDER | {"symbol": draw(st.sampled_from(["BTC", "B\u00e9C"]))}, ensure_ascii=False).encode(encoding)
+
+
+BODIES = st.one_of(*[objects()] * 5, damaged(), in_other_encodings(), st.lists(PIECES).map(b"".join) | st.binary(max_size=200))
+KEYS = st.one_of(
+    st.sampled_from(["k", " k ", "", " ", "\t", "k" * 128, "k" * 129, "two words", "caf\u00e9", "\u00a0", "a\x00", "\x7f"]),
+    st.text(max_size=20),
+    st.text(st.characters(codec="latin-1"), max_size=140),
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["x-idempotency-key", "idempotency-key", "content-type", "x-idempotency-key "]) | st.text(max_size=8),
+    st.lists(KEYS, max_size=3),
+    max_size=4,
+)
