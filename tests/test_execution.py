@@ -314,6 +314,14 @@ def test_contention_after_a_silence_is_not_called_contention(process: Process, u
         process.execute(buy(user))
 
 
+def test_a_key_that_stands_for_another_order_says_which_and_for_which_it_came(process: Process, user: int) -> None:
+    order = buy(user)
+    process.execute(order)
+
+    with pytest.raises(IdempotencyKeyReused, match=r"for BUY 1\.00000000 BTC WITH USD, this is BUY 2\.00000000 SOL WITH USD$"):
+        process.execute(buy(user, 2, key=order.idempotency_key, symbol="SOL"))
+
+
 @pytest.mark.parametrize("other", [{"quantity": 2}, {"symbol": "NOPE"}, {"quantity": 10**6}])
 def test_a_used_key_wins_over_what_is_wrong_with_the_other_order(process: Process, user: int, other: dict[str, Any]) -> None:
     order = buy(user)
@@ -370,3 +378,94 @@ def test_a_bug_is_not_retried(process: Process, user: int) -> None:
         process.execute(buy(user))
 
     assert process.datastore.calls.count(WRITE) == 1
+
+
+# What an outcome says about how it came about.
+
+
+def crumb(user: int) -> Order:
+    """An order that any of these users can pay for, many times."""
+    return replace(buy(user), quantity_units=1)
+
+
+def test_an_account_that_moves_on_again_and_again_is_waited_for(new_process: Callable[[], Process], user: int) -> None:
+    """The first time it is only this process that was behind; then others are at work on it."""
+    one, other = new_process(), new_process()
+    warm(one, user)
+    others_turn = before(lambda: other.execute(crumb(user)))
+    one.datastore.fail(WRITE, others_turn, others_turn, others_turn)
+
+    outcome = one.execute(crumb(user))
+
+    assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 4, 3)
+    assert len(one.time.waits_s) == 2
+
+
+def test_every_kind_of_conflict_is_counted(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    one.datastore.fail(WRITE, conflict, before(lambda: other.execute(crumb(user))), conflict)
+
+    outcome = one.execute(crumb(user))
+
+    assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 4, 3)
+
+
+def test_a_replay_counts_what_it_took_to_find_out(process: Process, user: int) -> None:
+    order = buy(user)
+    process.execute(order)
+    process.datastore.fail(WRITE, conflict, conflict)
+
+    outcome = process.execute(order)
+
+    assert (outcome.replayed, outcome.attempts, outcome.conflicts) == (True, 3, 2)
+
+
+def test_an_outcome_that_was_read_counts_what_came_before(process: Process, moto_market: Market, user: int) -> None:
+    moto_market.list_asset("GONE", "1")
+    order = buy(user, symbol="GONE")
+
+    def filled_in_silence(send: Callable[[], dict[str, object]]) -> dict[str, object]:
+        send()
+        process.time.elapsed_s += 2
+        moto_market.remove_asset("GONE")
+        return request_lost(dict)
+
+    process.datastore.fail(WRITE, conflict, filled_in_silence)
+
+    outcome = process.execute(order)
+
+    assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 2, 1)
+
+
+# What must not be mixed up.
+
+
+def test_what_is_remembered_of_one_account_is_not_anothers(process: Process, moto_market: Market, user: int) -> None:
+    poor = moto_market.new_user(USD="1")
+    warm(process, user)
+
+    assert process.execute(buy(poor)).record.status == 402
+    assert process.execute(buy(user)).record.status == 200
+
+
+def test_a_read_without_an_answer_leaves_nothing_in_doubt(process: Process, user: int) -> None:
+    process.datastore.fail("BatchGetItem", request_lost)
+
+    with pytest.raises(AssetNotFound):
+        process.execute(buy(user, symbol="NOPE"))
+
+
+def test_contention_after_a_read_without_an_answer_is_contention(process: Process, user: int) -> None:
+    process.datastore.fail("GetItem", request_lost)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(Contention):
+        process.execute(buy(user))
+
+
+def test_who_gets_its_turn_too_late_finds_the_account_busy(process: Process, user: int) -> None:
+    with pytest.raises(Contention):
+        process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=1))
+
+    assert process.datastore.calls == []

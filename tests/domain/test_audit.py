@@ -124,7 +124,10 @@ def test_a_record_that_is_gone_is_a_gap_in_the_sequence(book: Book, lost: int) -
 def test_several_that_are_gone_are_named_as_a_range(book: Book) -> None:
     del book.movements[2:]
 
-    assert "movements 3 to 4 are missing" in str(difference_in(book))
+    assert str(difference_in(book)) == (
+        "movements 3 to 4 are missing: the account is at 4. "
+        "Were records deleted, or restored from an earlier time than the account?"
+    )
 
 
 def test_two_records_at_one_place_are_both_named(book: Book) -> None:
@@ -176,6 +179,7 @@ def test_a_record_that_was_altered_breaks_the_chain_at_its_place(book: Book, fie
     difference = difference_in(book)
 
     assert (difference.kind, difference.sequence) == (Kind.CHAIN, 2)
+    assert str(difference) == "the record is not as it was written, or not the one that followed the movement before"
 
 
 def test_a_history_is_nobody_elses(book: Book) -> None:
@@ -221,17 +225,27 @@ def test_a_balance_that_no_record_gives_is_a_difference(book: Book, balances: di
 def test_an_edited_head_breaks_the_chain(book: Book) -> None:
     book.account = replace(book.account, head=b"x" * 32)
 
-    assert difference_in(book).kind == Kind.CHAIN
+    difference = difference_in(book)
+
+    assert difference.kind == Kind.CHAIN
+    assert str(difference) == "the account's head is not the one that its last movement, 4, left"
 
 
-@pytest.mark.parametrize(("sequence", "says"), [(5, "movement 5 is missing"), (3, "the account is at 3, its records go on to 4")])
-def test_an_account_at_another_place_than_its_last_record_is_a_difference(book: Book, sequence: int, says: str) -> None:
+BEHIND = (
+    "the account is at 2, its records go on to 4. Was the account deleted, or restored from an earlier time than its records?"
+)
+AHEAD = "movement 5 is missing: the account is at 5. Were records deleted, or restored from an earlier time than the account?"
+
+
+@pytest.mark.parametrize(("sequence", "first", "says"), [(5, 5, AHEAD), (2, 3, BEHIND)])
+def test_an_account_at_another_place_than_its_last_record_is_a_difference(
+    book: Book, sequence: int, first: int, says: str
+) -> None:
     book.account = replace(book.account, sequence=sequence)
 
     difference = difference_in(book)
 
-    assert difference.kind == Kind.SEQUENCE
-    assert says in str(difference)
+    assert (difference.kind, difference.sequence, str(difference)) == (Kind.SEQUENCE, first, says)
 
 
 # Histories that are whole, and wrong: a bug of the engine's, or somebody who rewrote all of it.
@@ -267,7 +281,62 @@ def test_a_reply_that_says_something_else_than_was_done_is_found(book: Book) -> 
             replay(USER, rewritten([first, lied]))
 
         assert (raised.value.kind, raised.value.sequence) == (Kind.REPLY, 2), name
-        assert name in str(raised.value)
+        assert str(raised.value).startswith(f"its reply says {name} ")
+        assert str(lie) in str(raised.value)
+
+
+@pytest.mark.parametrize("shown", ["3000", "3000.0", "03000.00000000 ", None])
+def test_a_price_that_is_not_shown_as_amounts_are_is_found(book: Book, shown: str | None) -> None:
+    first, fill, *_ = book.movements
+    lied = replace(fill, reply=reworded(fill.reply, execution_price=shown))
+
+    with pytest.raises(Difference) as raised:
+        replay(USER, rewritten([first, lied]))
+
+    assert str(raised.value) == f"its reply says execution_price {str(shown)!r}"
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_a_reply_that_says_something_else_than_was_transferred_is_found(book: Book, index: int) -> None:
+    for name, lie in {"status": "ACCOUNT_OPENED", "symbol": "BTC", "amount": "10.00000001"}.items():
+        transferred = book.movements[index]
+        lied = replace(transferred, reply=reworded(transferred.reply, **{name: lie}))
+
+        with pytest.raises(Difference) as raised:
+            replay(USER, rewritten([*book.movements[:index], lied]))
+
+        assert str(raised.value).startswith(f"its reply says {name} {lie!r}, the record gives ")
+
+
+def test_a_reply_that_says_something_else_than_was_refused_is_found(book: Book) -> None:
+    (refusal,) = book.refusals
+    for name, lie in {"status": 403, "error_code": "ERR_BROKE", "timestamp": "2026-01-01"}.items():
+        with pytest.raises(Difference) as raised:
+            check_refusal(replace(refusal, reply=reworded(refusal.reply, **{name: lie})))
+
+        assert str(raised.value).startswith(f"its reply says {name} {lie!r}, the record gives ")
+
+
+def test_a_fill_that_nothing_was_paid_for_is_found(book: Book) -> None:
+    first, fill, *_ = book.movements
+
+    with pytest.raises(Difference) as raised:
+        replay(USER, rewritten([first, moved(fill, changes={"ETH": 20 * UNITS_PER_ONE})]))
+
+    assert str(raised.value) == "it moved {'ETH': 2000000000} units, what it stands for is {'ETH': 2000000000, 'USD': 0}"
+
+
+def test_a_fill_at_no_price_is_found(book: Book) -> None:
+    """What costs nothing is worth nothing: but for the price, this record agrees with itself."""
+    first, fill, *_ = book.movements
+    free = moved(replace(fill, prices={"ETH": 0, "USD": USD}), changes={"ETH": 20 * UNITS_PER_ONE, "USD": 0})
+    said = {"total_cost": "0.00000000", "execution_price": "0.00000000", "remaining_balance": "100000.00000000"}
+    free = replace(free, reply=reworded(free.reply, **said))
+
+    with pytest.raises(Difference) as raised:
+        replay(USER, rewritten([first, free]))
+
+    assert str(raised.value) == "it holds the prices {'ETH': 0, 'USD': 100000000}"
 
 
 def test_a_price_is_shown_rounded_half_up() -> None:
@@ -311,68 +380,78 @@ def test_a_cost_that_is_a_unit_off_is_found_in_either_favour(book: Book, off: in
 
 
 @pytest.mark.parametrize(
-    ("index", "change"),
+    ("index", "change", "says"),
     [
-        (0, {"key": "order#key-0"}),
-        (0, {"fingerprint": "FUND 100001.00000000 USD"}),
-        (0, {"fingerprint": "DEBIT 100000.00000000 USD"}),
-        (0, {"fingerprint": "GIVE 100000.00000000 USD"}),
-        (0, {"status": 402}),
-        (1, {"key": "funding#key-1"}),
-        (1, {"fingerprint": "BUY 21.00000000 ETH WITH USD"}),
-        (1, {"fingerprint": "BUY 20.00000000 USD WITH ETH"}),
-        (1, {"prices": {"ETH": ETH, "USD": USD, "BTC": BTC}}),
-        (1, {"prices": {"ETH": ETH}}),
-        (1, {"prices": {"ETH": 0, "USD": 0}}),
-        (1, {"prices": {"ETH": ETH + 1, "USD": USD}}),
+        (0, {"key": "order#key-0"}, "'FUND 100000.00000000 USD' may not stand under the key 'order#key-0'"),
+        (0, {"fingerprint": "FUND 100001.00000000 USD"}, "what it stands for is {'USD': 10000100000000}"),
+        (0, {"fingerprint": "DEBIT 100000.00000000 USD"}, "what it stands for is {'USD': -10000000000000}"),
+        (0, {"fingerprint": "GIVE 100000.00000000 USD"}, "'GIVE 100000.00000000 USD' is nothing that moves money"),
+        (0, {"status": 402}, "it moved money with status 402"),
+        (1, {"key": "funding#key-1"}, "'BUY 20.00000000 ETH WITH USD' may not stand under the key 'funding#key-1'"),
+        (1, {"fingerprint": "BUY 21.00000000 ETH WITH USD"}, "is {'ETH': 2100000000, 'USD': -6000000000000}"),
+        (1, {"fingerprint": "BUY 20.00000000 USD WITH ETH"}, "is {'USD': 2000000000, 'ETH': 2000000000}"),
+        (1, {"prices": {"ETH": ETH, "USD": USD, "BTC": BTC}}, "it holds the prices {'ETH': 300000000000, 'USD': 100000000, "),
+        (1, {"prices": {"ETH": ETH}}, "it holds the prices {'ETH': 300000000000}"),
+        (1, {"prices": {"ETH": 0, "USD": 0}}, "it holds the prices {'ETH': 0, 'USD': 0}"),
+        (1, {"prices": {"ETH": ETH + 1, "USD": USD}}, "it cost 60000.00000000 USD, which its quantity and prices do not give"),
     ],
 )
-def test_a_record_that_does_not_agree_with_itself_is_found(book: Book, index: int, change: dict[str, Any]) -> None:
+def test_a_record_that_does_not_agree_with_itself_is_found(book: Book, index: int, change: dict[str, Any], says: str) -> None:
     book.movements[index] = replace(book.movements[index], **change)
 
     with pytest.raises(Difference) as raised:
         replay(USER, rewritten(book.movements))
 
     assert (raised.value.kind, raised.value.sequence) == (Kind.REPLY, index + 1)
+    assert says in str(raised.value)
+
+
+NEED = "Need 50000.00000000 USD but only have 40000.00000000 USD"
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "says"),
     [
-        {"status": 200},
-        {"fingerprint": "FUND 1.00000000 BTC"},
-        {"fingerprint": "BUY 2.00000000 BTC WITH USD"},
-        {"fingerprint": "BUY 1.00000000 BTC WITH ETH"},
-        {"key": "funding#key-3"},
-        {"created_at": "2026-01-01T00:00:00.000000Z"},
-        {"prices": {"BTC": BTC, "USD": 2 * USD}},
-        {"prices": {}},
-        {"reply": "{}"},
+        ({"status": 200}, "it moved nothing, yet it is no refusal: 'BUY 1.00000000 BTC WITH USD' with status 200"),
+        ({"fingerprint": "FUND 1.00000000 BTC"}, "it moved nothing, yet it is no refusal: 'FUND 1.00000000 BTC' with status 402"),
+        ({"fingerprint": "BUY 2.00000000 BTC WITH USD"}, "it cost 50000.00000000 USD, which its quantity and prices do not give"),
+        (
+            {"fingerprint": "BUY 1.00000000 BTC WITH ETH"},
+            f"its message is '{NEED}', which does not refuse 'BUY 1.00000000 BTC WITH ETH'",
+        ),
+        ({"key": "funding#key-3"}, "'BUY 1.00000000 BTC WITH USD' may not stand under the key 'funding#key-3'"),
+        ({"created_at": "2026-01-01T00:00:00.000000Z"}, "the record gives '2026-01-01T00:00:00.000000Z'"),
+        ({"prices": {"BTC": BTC, "USD": 2 * USD}}, "it cost 50000.00000000 USD, which its quantity and prices do not give"),
+        ({"prices": {}}, "it holds the prices {}"),
+        ({"reply": "{}"}, "its reply says status None, the record gives 402"),
     ],
 )
-def test_a_refusal_that_does_not_agree_with_itself_is_found(book: Book, change: dict[str, Any]) -> None:
+def test_a_refusal_that_does_not_agree_with_itself_is_found(book: Book, change: dict[str, Any], says: str) -> None:
     (refusal,) = book.refusals
 
     with pytest.raises(Difference) as raised:
         check_refusal(replace(refusal, **change))
 
     assert (raised.value.kind, raised.value.key) == (Kind.REPLY, change.get("key", "order#key-3"))
+    assert says in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("status", "message"),
+    ("status", "message", "says"),
     [
-        (200, "Need 50000.00000000 USD but only have 40000.00000000 USD"),
-        (402, "Need 50000.00000000 ETH but only have 40000.00000000 ETH"),
-        (402, "Need 50000.00000000 USD but only have 40000.00000000 ETH"),
-        (402, "Need 50000.00000001 USD but only have 40000.00000000 USD"),
+        (200, NEED, "it moved nothing, yet it is no refusal"),
+        (402, NEED.replace("USD", "ETH"), "have 40000.00000000 ETH', which does not refuse 'BUY 1.00000000 BTC WITH USD'"),
+        (402, NEED[:-3] + "ETH", "have 40000.00000000 ETH', which does not refuse 'BUY 1.00000000 BTC WITH USD'"),
+        (402, NEED.replace("00 USD but", "01 USD but"), "it cost 50000.00000001 USD, which its quantity and prices do not give"),
     ],
 )
-def test_a_refusal_of_something_else_is_found(book: Book, status: int, message: str) -> None:
+def test_a_refusal_of_something_else_is_found(book: Book, status: int, message: str, says: str) -> None:
     (refusal,) = book.refusals
 
-    with pytest.raises(Difference):
+    with pytest.raises(Difference) as raised:
         check_refusal(replace(refusal, status=status, reply=reworded(refusal.reply, status=status, message=message)))
+
+    assert says in str(raised.value)
 
 
 def test_a_refusal_of_what_the_balance_covers_is_found(book: Book) -> None:

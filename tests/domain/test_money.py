@@ -110,3 +110,11 @@ def test_a_valuation_is_exact_until_its_one_rounding(balances: dict[str, int], l
         symbol: floor(exact[symbol] + Fraction(1, 2)) if symbol in exact else None for symbol in balances
     }
     assert valuation.total_cents == floor(sum(exact.values()) * 100 / UNITS_PER_ONE + Fraction(1, 2))
+
+
+def test_a_total_just_below_half_a_cent_is_nothing() -> None:
+    """The sum is exact to 10⁻¹⁶ USD, and begins at nothing."""
+    below = value({"A": 5 * 10**13 - 1}, {"A": Asset("A", 1)})
+    half = value({"A": 5 * 10**13}, {"A": Asset("A", 1)})
+
+    assert (below.total_cents, half.total_cents) == (0, 1)
