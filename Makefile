@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint simulate fuzz pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
+.PHONY: help run test lint simulate fuzz mutants pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
@@ -14,6 +14,7 @@ help:
 	@echo 'make lint   formatting, ruff, mypy'
 	@echo 'make simulate SEEDS=2000    the engine on a simulated DynamoDB, under that many seeds of crashes and lost messages'
 	@echo 'make fuzz   the interface with inputs that are new each time; FUZZ_TIMES=100 for ten times as many'
+	@echo 'make mutants   small changes to the code that moves money, each of which some test must notice; what none does is listed'
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
 	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN'
@@ -40,6 +41,10 @@ simulate: setup
 fuzz: setup
 	FUZZ_TIMES="$(or $(FUZZ_TIMES),10)" .venv/bin/pytest tests/fuzz $(ARGS)
 
+mutants: setup
+	.venv/bin/mutmut run $(ARGS)
+	.venv/bin/mutmut results
+
 # The Lambda package's versions are those that the tests ran with.
 UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make pins' $(ARGS)
@@ -49,7 +54,7 @@ pins: setup
 	$(UV_COMPILE) --constraints requirements-dev.txt --output-file requirements.txt pyproject.toml
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .chalice/deployments build
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants .chalice/deployments build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:
