@@ -16,7 +16,7 @@ from tests.support.proxy import Proxy, Rule
 TABLE_PREFIX = "hft-dev"
 """What the default stage of .chalice/config.json sets for `chalice local`."""
 
-BUDGET_MS = 1_600
+BUDGET_MS = 2_400
 ON_TOP_S = 0.5
 """What HTTP and a busy machine may add to a request's time."""
 
