@@ -1,6 +1,7 @@
 """The chain: an account's history cannot lose, double, reorder or change a record unnoticed."""
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -61,3 +62,10 @@ def test_the_head_stands_for_the_amounts_the_place_and_all_that_came_before() ->
         next_head(b"x", RECORD, 1, {"USD": -60}),
     }
     assert len(heads) == 5
+
+
+def test_a_head_is_made_the_way_that_all_stored_ones_were() -> None:
+    """Another spelling of the same would break every account's chain."""
+    stated = b'[1,5,"order#k","BUY",200,"{}",[["BTC",5],["USD",1]],[["BTC",2],["USD",-60]],"2026-01-01T00:00:00Z"]'
+
+    assert next_head(b"before", RECORD, 5, {"USD": -60, "BTC": 2}) == sha256(b"before" + stated).digest()
