@@ -11,12 +11,15 @@ from typing import Any
 from chalice.app import Chalice, Request, Response
 
 from chalicelib import __version__, authorizer, docs, log, metrics
+from chalicelib.batch import Result, batch_body, read_batch, results
 from chalicelib.config import Settings
+from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
 from chalicelib.errors import EngineError, InternalError, RouteNotFound
 from chalicelib.http import assets_body, portfolio_body, read_headers, read_order, read_user_id
 from chalicelib.identity import Caller, read_caller
 from chalicelib.patience import Patience, utc_now
+from chalicelib.settlement import Outcome
 from chalicelib.store.connection import DynamoDB
 
 log.configure()
@@ -122,25 +125,67 @@ def execute(request: Request, caller: Caller) -> Response:
     here = engine()
     patience = _patience(request, here)
     outcome = here.executor.execute(order, patience)
-    record = outcome.record
     figures = {}
     if settings.on_lambda:
-        cold_start = next(_orders) == 0
-        figures = metrics.of_order(settings.table_prefix, utc_now(), outcome, patience, cold_start=cold_start)
+        figures = metrics.of_order(settings.table_prefix, utc_now(), outcome, patience, cold_start=_is_first())
     log.info(
         "order",
         request_id=_request_id(request),
         user_id=order.user_id,
-        idempotency_key=order.idempotency_key,
-        order=order.fingerprint,
-        status=record.status,
-        replayed=outcome.replayed,
-        sequence=record.movement.sequence if record.movement else None,
+        **_decided(order, outcome),
         attempts=outcome.attempts,
         **figures,
     )
     replayed = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-    return _json(record.reply, record.status, replayed)
+    return _json(outcome.record.reply, outcome.record.status, replayed)
+
+
+@route("/api/v1/trading/execute/batch", "POST")
+def execute_batch(request: Request, caller: Caller) -> Response:
+    """Several market BUYs for one account, each for itself."""
+    batch = read_batch(_body(request), caller)
+    here = engine()
+    patience = _patience(request, here)
+    told = list(results(batch, here.executor.execute_batch(batch.orders, patience)))
+    now = utc_now()
+    figures = {}
+    if settings.on_lambda:
+        outcomes = [result.outcome for result in told if isinstance(result.outcome, Outcome)]
+        figures = metrics.of_batch(settings.table_prefix, now, outcomes, patience, cold_start=_is_first())
+        for counts in metrics.of_batch_results(settings.table_prefix, now, [result.outcome for result in told]):
+            log.info("orders", request_id=_request_id(request), **counts)
+    log.info(
+        "batch",
+        request_id=_request_id(request),
+        user_id=batch.user_id,
+        orders=[_result(result) for result in told],
+        **figures,
+    )
+    return _json(batch_body(told, now))
+
+
+def _is_first() -> bool:
+    """Whether this is the process's first order: the one that waited for it to start."""
+    return next(_orders) == 0
+
+
+def _decided(order: Order, outcome: Outcome) -> dict[str, Any]:
+    """What the log says of an order that has an outcome."""
+    movement = outcome.record.movement
+    return {
+        "idempotency_key": order.idempotency_key,
+        "order": order.fingerprint,
+        "status": outcome.record.status,
+        "replayed": outcome.replayed,
+        "sequence": movement.sequence if movement else None,
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    if isinstance(result.outcome, Outcome) and result.order is not None:
+        return _decided(result.order, result.outcome)
+    assert isinstance(result.outcome, EngineError), "only an order has another outcome than an error"
+    return {"idempotency_key": result.idempotency_key, "error_code": result.outcome.code, "message": str(result.outcome)}
 
 
 @route("/api/v1/trading/portfolio/{user_id}")

@@ -103,8 +103,8 @@ class IdempotencyKeyRequired(EngineError):
     status = 400
     code = "ERR_IDEMPOTENCY_REQUIRED"
 
-    def __init__(self) -> None:
-        super().__init__("The X-Idempotency-Key header is required: a value of your own, new for each order")
+    def __init__(self, where: str = "the X-Idempotency-Key header") -> None:
+        super().__init__(f"An idempotency key is required, in {where}: a value of your own, new for each order")
 
 
 class IdempotencyKeyReused(EngineError):

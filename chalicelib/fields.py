@@ -15,6 +15,8 @@ from chalicelib.domain.money import DECIMALS, EXACT, units_from
 MAX_USER_ID = 2**63 - 1
 MAX_QUANTITY = 10**15
 MAX_KEY_LENGTH = 128
+MAX_BATCH_ORDERS = 99
+"""One transaction of DynamoDB's takes them, and the account's own action: 100."""
 
 Json = Any
 """A parsed JSON value; a number is a `JsonNumber`."""
@@ -24,6 +26,11 @@ class JsonNumber(str):
     """A JSON number as it was written: never yet a float."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """In place of the value of a name that stands twice in an object: JSON leaves open which counts; with money, neither does."""
 
 
 class Refused(Exception):
@@ -40,11 +47,21 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, what it takes as JSON Schema, and the function that reads it (or raises `Refused`)."""
+    """One field: its name, what it takes as JSON Schema, and the function that takes it (or raises `Refused`)."""
 
     name: str
     schema: Mapping[str, Any]
-    read: Callable[[Json], Any]
+    take: Callable[[Json], Any]
+
+    def read(self, value: Json) -> Any:
+        """The value, as the engine uses it.
+
+        Raises:
+            Refused: the field does not take it.
+        """
+        if isinstance(value, Twice):
+            raise Refused("stands twice")
+        return self.take(value)
 
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,18}")
@@ -110,6 +127,21 @@ def idempotency_key(text: str) -> str:
     return key
 
 
+def _key(value: Json) -> str:
+    """The key of an order in a batch; an empty one where there is none to speak of."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or isinstance(value, JsonNumber):
+        raise Refused(f"must be a string of 1 to {MAX_KEY_LENGTH} printable ASCII characters")
+    return idempotency_key(value) if value.strip(BLANKS) else ""
+
+
+def _orders(value: Json) -> list[Json]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_BATCH_ORDERS:
+        raise Refused(f"must be a list of 1 to {MAX_BATCH_ORDERS} orders")
+    return value
+
+
 _SYMBOL_SCHEMA = {"type": "string", "pattern": r"^[ \t\r\n]*[A-Za-z0-9]{1,10}[ \t\r\n]*$"}
 
 USER_ID = Field(
@@ -147,5 +179,28 @@ QUANTITY = Field(
     },
     _quantity,
 )
-ORDER_FIELDS = (USER_ID, SYMBOL, PAY_WITH, QUANTITY)
 KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$"}
+IDEMPOTENCY_KEY = Field(
+    "idempotency_key",
+    {
+        **KEY_SCHEMA,
+        "description": "A value of your own: new for each order, the same when an order is sent again, in a batch or by itself. "
+        "It is trimmed, and belongs to its user for ever.",
+        "examples": ["order-1"],
+    },
+    _key,
+)
+ORDERS = Field(
+    "orders",
+    {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_BATCH_ORDERS,
+        "items": {"$ref": "#/components/schemas/BatchOrder"},
+        "description": "Decided in this order, each for itself. No two may have the same key.",
+    },
+    _orders,
+)
+ORDER_FIELDS = (USER_ID, SYMBOL, PAY_WITH, QUANTITY)
+BATCH_FIELDS = (USER_ID, ORDERS)
+BATCH_ORDER_FIELDS = (IDEMPOTENCY_KEY, SYMBOL, PAY_WITH, QUANTITY)

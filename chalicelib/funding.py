@@ -1,5 +1,6 @@
 """Making a transfer: settled like an order, but that a refusal is confirmed rather than stored."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from chalicelib.domain.account import Account, Record
@@ -17,8 +18,8 @@ def transfer_once(engine: Engine, wanted: Transfer) -> Outcome:
         Contention, DatastoreUnavailable: asking again with the same key is safe.
     """
 
-    def decider() -> Decide:
-        return partial(_transfer_now, engine, wanted)
+    def decider(_: Sequence[Transfer]) -> list[Decide]:
+        return [partial(_transfer_now, engine, wanted)]
 
     try:
         return engine.settler.settle(wanted, decider, engine.patience())
@@ -33,7 +34,7 @@ def preview(engine: Engine, wanted: Transfer) -> Outcome:
         TransferRefused: it would refuse.
     """
     patience = engine.patience()
-    stored = engine.ledger.read_record(wanted.user_id, wanted.record_key, patience)
+    stored = engine.ledger.read_records(wanted.user_id, [wanted.record_key], patience).get(wanted.record_key)
     if stored is None:
         _, record = _transfer_now(engine, wanted, engine.ledger.read_account(wanted.user_id, patience))
         return Outcome(record, replayed=False)

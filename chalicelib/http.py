@@ -1,7 +1,7 @@
 """Bytes to requests, results to responses. Bodies are read without floats, and written by ourselves for the same reason."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from chalicelib.domain.money import text_from
@@ -9,7 +9,7 @@ from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.domain.time import rfc3339
 from chalicelib.errors import Detail, IdempotencyKeyRequired, TooLarge, ValidationFailed
-from chalicelib.fields import BLANKS, ORDER_FIELDS, Json, JsonNumber, Refused, idempotency_key, user_id_from_text
+from chalicelib.fields import BLANKS, ORDER_FIELDS, Field, Json, JsonNumber, Refused, Twice, idempotency_key, user_id_from_text
 from chalicelib.identity import Caller
 from chalicelib.queries import Portfolio
 
@@ -42,7 +42,7 @@ def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
         ValidationFailed: the body is not an order; every field that is wrong is named, an unreadable `user_id` included.
         IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
     """
-    fields = _read_fields(parse_object(body), caller)
+    fields = read_order_fields(parse_object(body, MAX_BODY_BYTES), ORDER_FIELDS, "an order", caller)
     return Order(
         user_id=fields["user_id"],
         idempotency_key=_read_key(headers),
@@ -65,25 +65,14 @@ def read_user_id(text: str) -> int:
         raise ValidationFailed(Detail("user_id", str(refused))) from None
 
 
-def _read_fields(given: Mapping[str, Json], caller: Caller) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    wrong: list[Detail] = []
-    for field in ORDER_FIELDS:
-        if field.name not in given:
-            wrong.append(Detail(field.name, "is required"))
-            continue
-        try:
-            fields[field.name] = field.read(given[field.name])
-        except Refused as refused:
-            wrong.append(Detail(field.name, str(refused)))
-    if "user_id" in fields:  # before anything about the rest of an order that is not for the caller to send
-        caller.require(fields["user_id"])
-    known = {field.name for field in ORDER_FIELDS}
-    # A client that sends {"side": "SELL"} must not find that it bought.
-    unknown = [name for name in given if name not in known]
-    wrong.extend(Detail(_shown(name), "is not a field of an order") for name in unknown[:MAX_UNKNOWN_FIELDS_NAMED])
-    if len(unknown) > MAX_UNKNOWN_FIELDS_NAMED:
-        wrong.append(Detail("body", f"has {len(unknown)} fields that are none of an order's"))
+def read_order_fields(given: Mapping[str, Json], wanted: Sequence[Field], whole: str, caller: Caller) -> dict[str, Any]:
+    """The fields of an order by name, `symbol` and `pay_with` among them. `whole`: what a client calls it.
+
+    Raises:
+        Forbidden: it is for another's.
+        ValidationFailed: something is wrong with them.
+    """
+    fields, wrong = read_fields(given, wanted, whole, caller)
     if not wrong and fields["symbol"] == fields["pay_with"]:
         wrong.append(Detail("pay_with", "must be another asset than symbol"))
     if wrong:
@@ -91,14 +80,43 @@ def _read_fields(given: Mapping[str, Json], caller: Caller) -> dict[str, Any]:
     return fields
 
 
-def parse_object(body: bytes) -> dict[str, Json]:
-    """The JSON object that a body is; a number in it is a `JsonNumber`, digits as they were written.
+def read_fields(
+    given: Mapping[str, Json], wanted: Sequence[Field], whole: str, caller: Caller
+) -> tuple[dict[str, Any], list[Detail]]:
+    """The fields of a `whole` that are as they should be, by name, and what is wrong with the others.
+
+    Raises:
+        Forbidden: its `user_id` is not the caller's.
+    """
+    fields: dict[str, Any] = {}
+    wrong: list[Detail] = []
+    for field in wanted:
+        if field.name not in given:
+            wrong.append(Detail(field.name, "is required"))
+            continue
+        try:
+            fields[field.name] = field.read(given[field.name])
+        except Refused as refused:
+            wrong.append(Detail(field.name, str(refused)))
+    if "user_id" in fields:  # before anything about the rest of what is not for the caller to send
+        caller.require(fields["user_id"])
+    known = {field.name for field in wanted}
+    # A client that sends {"side": "SELL"} must not find that it bought.
+    unknown = [name for name in given if name not in known]
+    wrong.extend(Detail(_shown(name), f"is not a field of {whole}") for name in unknown[:MAX_UNKNOWN_FIELDS_NAMED])
+    if len(unknown) > MAX_UNKNOWN_FIELDS_NAMED:
+        wrong.append(Detail("body", f"has {len(unknown)} fields that are none of {whole}'s"))
+    return fields, wrong
+
+
+def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
+    """The JSON object that a body is. A number in it is a `JsonNumber`, digits as they were written.
 
     Raises:
         TooLarge, ValidationFailed: it is none.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(MAX_BODY_BYTES)
+    if len(body) > max_bytes:
+        raise TooLarge(max_bytes)
     try:
         parsed = json.loads(
             body.decode(),
@@ -123,12 +141,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """JSON leaves open which of two values of one name counts; with money, neither does."""
     fields: dict[str, Json] = {}
     for name, value in pairs:
-        if name in fields:
-            raise ValidationFailed(Detail(_shown(name), "stands twice in the body"))
-        fields[name] = value
+        fields[name] = Twice() if name in fields else value
     return fields
 
 

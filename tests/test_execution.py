@@ -16,7 +16,7 @@ from chalicelib.errors import (
     DatastoreUnavailable,
     IdempotencyKeyReused,
 )
-from chalicelib.settlement import Outcome
+from chalicelib.settlement import Outcome, Refusal
 from tests.support.faults import (
     WRITE,
     Fault,
@@ -24,6 +24,7 @@ from tests.support.faults import (
     VirtualTime,
     before,
     conflict,
+    none,
     reply_lost,
     request_lost,
     throttled,
@@ -41,6 +42,9 @@ class Process:
 
     def execute(self, order: Order) -> Outcome:
         return self.engine.executor.execute(order, self.engine.patience())
+
+    def execute_batch(self, *orders: Order) -> list[Outcome | Refusal]:
+        return self.engine.executor.execute_batch(orders, self.engine.patience())
 
 
 @pytest.fixture
@@ -136,7 +140,7 @@ def test_a_price_is_used_until_its_age_and_not_after(process: Process, user: int
 
 
 def test_an_unknown_asset_costs_a_look_at_the_key(process: Process, user: int) -> None:
-    for calls in (["BatchGetItem", "GetItem"], ["GetItem"]):
+    for calls in (["BatchGetItem", "BatchGetItem"], ["BatchGetItem"]):
         process.datastore.calls.clear()
         with pytest.raises(AssetNotFound):
             process.execute(buy(user, symbol="NOPE"))
@@ -468,4 +472,150 @@ def test_who_gets_its_turn_too_late_finds_the_account_busy(process: Process, use
     with pytest.raises(Contention):
         process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=1))
 
+    assert process.datastore.calls == []
+
+
+# Batches.
+
+
+def told(results: list[Outcome | Refusal]) -> list[object]:
+    """Status and whether it is a replay, or the kind of refusal."""
+    return [(result.record.status, result.replayed) if isinstance(result, Outcome) else type(result) for result in results]
+
+
+NEW, KNOWN = (200, False), (200, True)
+
+
+def little(user: int) -> Order:
+    """An order that can be filled many times over."""
+    return replace(buy(user), quantity_units=1_000_000, quantity_text="0.01")
+
+
+def test_a_warm_batch_of_new_orders_is_one_request(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+
+    results = process.execute_batch(*(little(user) for _ in range(99)))
+
+    assert told(results) == [NEW] * 99
+    assert process.datastore.calls == [WRITE]
+    assert fills(moto_market, user) == 1 + 99
+
+
+def test_a_warm_batch_of_which_all_is_known_is_one_request(process: Process, user: int) -> None:
+    orders = [little(user) for _ in range(99)]
+    process.execute_batch(*orders)
+    process.datastore.calls.clear()
+
+    assert told(process.execute_batch(*orders)) == [KNOWN] * 99
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_warm_batch_of_which_some_is_known_is_two_requests(process: Process, user: int) -> None:
+    known = [little(user) for _ in range(3)]
+    process.execute_batch(*known)
+    process.datastore.calls.clear()
+
+    results = process.execute_batch(buy(user), known[2], buy(user, 9), known[0], replace(known[1], quantity_units=1))
+
+    assert told(results) == [NEW, KNOWN, (402, False), KNOWN, IdempotencyKeyReused]
+    assert process.datastore.calls == [WRITE, WRITE]
+
+
+def test_a_cold_batch_is_three_requests(new_process: Callable[[], Process], user: int) -> None:
+    process = new_process()
+
+    process.execute_batch(*(buy(user, symbol=symbol) for symbol in ("BTC", "ETH", "SOL")))
+
+    assert process.datastore.calls == ["BatchGetItem", "GetItem", WRITE]
+
+
+def test_all_keys_of_unknown_assets_are_looked_at_in_one_request(process: Process, user: int) -> None:
+    warm(process, user)
+    orders = [buy(user, symbol="NOPE"), buy(user), buy(user, symbol="NOPE")]
+    for calls in (["BatchGetItem", "BatchGetItem", WRITE], ["BatchGetItem", WRITE]):
+        process.datastore.calls.clear()
+        assert told(process.execute_batch(*orders))[::2] == [AssetNotFound, AssetNotFound]
+        assert process.datastore.calls == calls
+
+
+def test_each_order_of_a_batch_is_decided_on_the_account_as_the_one_before_leaves_it(process: Process, user: int) -> None:
+    usd = replace(buy(user, 50_000), symbol="USD", pay_with="BTC")
+
+    results = process.execute_batch(buy(user, 2), buy(user), usd, buy(user))
+
+    assert told(results) == [NEW, (402, False), NEW, NEW]
+
+
+def test_a_batch_that_comes_too_late_is_decided_again_without_what_is_known_by_then(
+    process: Process, new_process: Callable[[], Process], user: int
+) -> None:
+    """Another process is quicker with one of its orders, and then with another, in the other order."""
+    warm(process, user)
+    first, second, third = (little(user) for _ in range(3))
+    other = new_process()
+    process.datastore.fail(
+        WRITE,
+        before(lambda: other.execute(third)),
+        before(lambda: other.execute(first)),
+    )
+
+    assert told(process.execute_batch(first, second, third)) == [KNOWN, NEW, KNOWN]
+    assert process.datastore.calls == [WRITE, WRITE, WRITE]
+
+
+def test_a_batch_whose_reply_was_lost_is_found_under_its_keys(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    known = little(user)
+    process.execute(known)
+    process.datastore.calls.clear()
+    process.datastore.fail(WRITE, none, reply_lost)
+
+    results = process.execute_batch(little(user), known, buy(user, 9), little(user))
+
+    assert told(results) == [NEW, KNOWN, (402, False), NEW]
+    assert process.datastore.calls == [WRITE, WRITE, "GetItem", WRITE]
+    assert fills(moto_market, user) == 4
+
+
+def test_a_batch_that_was_lost_is_sent_again(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, request_lost)
+
+    assert told(process.execute_batch(little(user), little(user))) == [NEW, NEW]
+    assert fills(moto_market, user) == 3
+
+
+def test_an_order_of_a_batch_that_may_have_been_executed_is_not_said_to_be_undecidable(
+    process: Process, moto_market: Market, user: int
+) -> None:
+    """Its asset is halted while the batch's fate is unknown. The others need not wait for it."""
+    moto_market.list_asset("HALTING", "1")
+    warm(process, user)
+    process.engine.executor.prices.assets(["HALTING"], process.engine.patience())
+
+    def halted_meanwhile(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        moto_market.list_asset("HALTING", "1", halted=True)
+        process.time.elapsed_s += 2
+        return request_lost(send)
+
+    process.datastore.fail(WRITE, halted_meanwhile)
+
+    assert told(process.execute_batch(buy(user, symbol="HALTING"), buy(user))) == [DatastoreUnavailable, NEW]
+
+
+@pytest.mark.parametrize(("fault", "refusal"), [(conflict, Contention), (throttled, DatastoreUnavailable)])
+def test_at_the_deadline_every_order_that_has_no_outcome_is_told_why(
+    process: Process, user: int, fault: Fault, refusal: type[Exception]
+) -> None:
+    warm(process, user)
+    known = little(user)
+    process.execute(known)
+    process.datastore.fail(WRITE, none)
+    process.datastore.for_ever[WRITE] = fault
+
+    assert told(process.execute_batch(buy(user), known, buy(user))) == [refusal, KNOWN, refusal]
+
+
+def test_a_batch_of_nothing_asks_for_nothing(process: Process) -> None:
+    assert process.execute_batch() == []
     assert process.datastore.calls == []

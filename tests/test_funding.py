@@ -19,7 +19,6 @@ from tests.support.faults import (
     VirtualTime,
     before,
     conflict,
-    none,
     reply_lost,
     request_lost,
     throttled,
@@ -49,8 +48,8 @@ class Desk:
 
 
 def hidden(_: Callable[[], dict[str, object]]) -> dict[str, object]:
-    """A read that comes too early."""
-    return {}
+    """A read of records that comes too early."""
+    return {"Responses": {}}
 
 
 @pytest.fixture
@@ -167,7 +166,7 @@ def test_a_debit_is_not_refused_for_what_its_own_duplicate_took(desk: Desk) -> N
     twin = Transfer(desk.user, "twin", "USD", -100)
     made = transfer_once(desk.market.engine, twin)
     desk.datastore.fail(WRITE, conflict)  # for as long as the duplicate's transaction is under way
-    desk.datastore.fail("GetItem", none, hidden)
+    desk.datastore.fail("BatchGetItem", hidden)
 
     assert transfer_once(desk.engine, twin) == Outcome(made.record, replayed=True, attempts=2, conflicts=1)
 

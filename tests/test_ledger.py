@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pynamodb.exceptions import CancellationReason
@@ -11,7 +11,7 @@ from chalicelib.domain.account import Account, Movement, Record
 from chalicelib.domain.pricing import Asset
 from chalicelib.patience import Patience, TimeUp
 from chalicelib.store.connection import Cancelled, Item, Throttled, Unanswered
-from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, Conflict, KeyTaken, Ledger
+from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, Conflict, Entry, KeysTaken, Ledger, Unused
 from chalicelib.store.tables import Tables, account_from, asset_from, item_from_record, record_from
 from tests.support.faults import VirtualTime
 
@@ -30,6 +30,18 @@ SEEN = Account(7, {"USD": 90, "BTC": 4}, sequence=3, head=b"third")
 
 def moving(changes: dict[str, int], sequence: int) -> Record:
     return replace(REFUSAL, status=200, reply="{}", movement=Movement(sequence, changes, b"next"))
+
+
+def after(seen: Account, *entries: Entry) -> Account:
+    """The account as these entries leave it."""
+    account = seen
+    for entry in entries:
+        if isinstance(entry, Record) and entry.movement is not None:
+            balances = dict(account.balances)
+            for symbol, units in entry.movement.changes.items():
+                balances[symbol] = account.balance_units(symbol) + units
+            account = Account(seen.user_id, balances, entry.movement.sequence, entry.movement.head)
+    return account
 
 
 REFUSAL_ITEM: Item = {
@@ -91,11 +103,11 @@ def test_a_stage_has_three_tables_named_after_it() -> None:
 
 
 @pytest.fixture
-def actions_of(ledger: Ledger, stub: Stub, patience: Patience) -> Callable[[Record, Account], list[dict[str, Any]]]:
-    """What DynamoDB is asked to do, both or neither, where a record is committed on an account as seen."""
+def actions_of(ledger: Ledger, stub: Stub, patience: Patience) -> "ActionsOf":
+    """What DynamoDB is asked to do, all or nothing, where entries are committed on an account as seen."""
 
-    def actions_of(record: Record, seen: Account) -> list[dict[str, Any]]:
-        assert ledger.commit(record, seen, patience) == Committed()
+    def actions_of(seen: Account, *entries: Entry) -> list[dict[str, Any]]:
+        assert ledger.commit(entries, seen, after(seen, *entries), patience) == Committed()
         ((operation, request),) = stub.asked
         assert (operation, list(request)) == ("TransactWriteItems", ["TransactItems"])
         actions: list[dict[str, Any]] = request["TransactItems"]
@@ -104,7 +116,8 @@ def actions_of(ledger: Ledger, stub: Stub, patience: Patience) -> Callable[[Reco
     return actions_of
 
 
-ActionsOf = Callable[[Record, Account], list[dict[str, Any]]]
+class ActionsOf(Protocol):
+    def __call__(self, seen: Account, *entries: Entry) -> list[dict[str, Any]]: ...
 
 
 def put(item: Item) -> dict[str, Any]:
@@ -130,28 +143,28 @@ def put_moving(changes: dict[str, str], sequence: str) -> dict[str, Any]:
 
 
 def test_a_fill_credits_what_was_bought_and_debits_what_was_paid_if_nothing_else_happened(actions_of: ActionsOf) -> None:
-    assert actions_of(moving({"ETH": 2, "USD": -60}, sequence=4), SEEN) == [
+    assert actions_of(SEEN, moving({"ETH": 2, "USD": -60}, sequence=4)) == [
         put_moving({"ETH": "2", "USD": "-60"}, "4"),
         {
             "Update": {
                 "TableName": "hft-x-accounts",
                 "Key": {"user_id": {"N": "7"}},
-                "ConditionExpression": "#head = :seen AND #balances.#s1 >= :d1",
+                "ConditionExpression": "#head = :seen AND #balances.#s0 >= :d0",
                 "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0, #balances.#s1 = :b1",
                 "ExpressionAttributeNames": {
                     "#head": "head",
                     "#sequence": "sequence",
                     "#balances": "balances",
-                    "#s0": "ETH",
-                    "#s1": "USD",
+                    "#s0": "USD",
+                    "#s1": "ETH",
                 },
                 "ExpressionAttributeValues": {
                     ":seen": {"B": b"third"},
                     ":head": {"B": b"next"},
                     ":sequence": {"N": "4"},
-                    ":b0": {"N": "2"},
-                    ":b1": {"N": "30"},
-                    ":d1": {"N": "60"},
+                    ":b0": {"N": "30"},
+                    ":d0": {"N": "60"},
+                    ":b1": {"N": "2"},
                 },
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
@@ -160,14 +173,14 @@ def test_a_fill_credits_what_was_bought_and_debits_what_was_paid_if_nothing_else
 
 
 def test_what_is_bought_is_added_to_what_is_held(actions_of: ActionsOf) -> None:
-    _, account = actions_of(moving({"BTC": 2, "USD": -60}, sequence=4), SEEN)
+    _, account = actions_of(SEEN, moving({"BTC": 2, "USD": -60}, sequence=4))
 
     values = account["Update"]["ExpressionAttributeValues"]
-    assert (values[":b0"], values[":b1"]) == ({"N": "6"}, {"N": "30"})
+    assert (values[":b0"], values[":b1"]) == ({"N": "30"}, {"N": "6"})
 
 
 def test_a_refusal_is_stored_if_the_account_is_still_the_one_that_was_too_poor(actions_of: ActionsOf) -> None:
-    assert actions_of(REFUSAL, SEEN) == [
+    assert actions_of(SEEN, REFUSAL) == [
         put(REFUSAL_ITEM),
         {
             "ConditionCheck": {
@@ -182,11 +195,8 @@ def test_a_refusal_is_stored_if_the_account_is_still_the_one_that_was_too_poor(a
     ]
 
 
-def test_a_key_is_confirmed_to_be_unused_while_its_account_is_as_seen(ledger: Ledger, stub: Stub, patience: Patience) -> None:
-    assert ledger.confirm_unused("funding#k", SEEN, patience) == Committed()
-
-    ((_, request),) = stub.asked
-    assert request["TransactItems"] == [
+def test_a_key_is_confirmed_to_be_unused_while_its_account_is_as_seen(actions_of: ActionsOf) -> None:
+    assert actions_of(SEEN, Unused("funding#k")) == [
         {
             "ConditionCheck": {
                 "TableName": "hft-x-idempotency",
@@ -210,7 +220,7 @@ def test_a_key_is_confirmed_to_be_unused_while_its_account_is_as_seen(ledger: Le
 
 def test_a_refusal_of_somebody_nobody_funded_is_stored_if_nobody_has_yet(actions_of: ActionsOf) -> None:
     """Without values: DynamoDB refuses a request whose values are there and empty."""
-    assert actions_of(REFUSAL, NOBODY) == [
+    assert actions_of(NOBODY, REFUSAL) == [
         put(REFUSAL_ITEM),
         {
             "ConditionCheck": {
@@ -225,7 +235,7 @@ def test_a_refusal_of_somebody_nobody_funded_is_stored_if_nobody_has_yet(actions
 
 
 def test_the_first_funding_opens_the_account_if_there_is_none(actions_of: ActionsOf) -> None:
-    assert actions_of(moving({"USD": 100}, sequence=1), NOBODY) == [
+    assert actions_of(NOBODY, moving({"USD": 100}, sequence=1)) == [
         put_moving({"USD": "100"}, "1"),
         {
             "Update": {
@@ -246,7 +256,7 @@ def test_the_first_funding_opens_the_account_if_there_is_none(actions_of: Action
 
 
 def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
-    assert actions_of(moving({"USD": -90}, sequence=4), SEEN) == [
+    assert actions_of(SEEN, moving({"USD": -90}, sequence=4)) == [
         put_moving({"USD": "-90"}, "4"),
         {
             "Update": {
@@ -271,6 +281,37 @@ def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
             }
         },
     ]
+
+
+def test_several_decisions_are_stored_with_what_they_do_to_the_account_together(actions_of: ActionsOf) -> None:
+    """The account is written once, as the last of them leaves it; what comes and goes in between is nobody's debit."""
+    bought = replace(moving({"ETH": 2, "USD": -60}, sequence=4), key="order#bought")
+    sold = replace(moving({"USD": 50, "ETH": -2}, sequence=5), key="order#sold")
+    refused = replace(REFUSAL, key="order#refused")
+    record_of_bought, record_of_refused, unused, record_of_sold, account = actions_of(
+        SEEN, bought, refused, Unused("order#unused"), sold
+    )
+
+    assert [record_of_bought, record_of_refused, record_of_sold] == [
+        put(item_from_record(record)) for record in (bought, refused, sold)
+    ]
+    assert unused["ConditionCheck"]["Key"]["idempotency_key"] == {"S": "order#unused"}
+    assert account["Update"]["UpdateExpression"] == (
+        "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0, #balances.#s1 = :b1"
+    )
+    assert account["Update"]["ConditionExpression"] == "#head = :seen AND #balances.#s0 >= :d0"
+    assert (
+        account["Update"]["ExpressionAttributeNames"] | {"#s0": "USD", "#s1": "ETH"}
+        == (account["Update"]["ExpressionAttributeNames"])
+    )
+    assert account["Update"]["ExpressionAttributeValues"] == {
+        ":seen": {"B": b"third"},
+        ":head": {"B": b"next"},
+        ":sequence": {"N": "5"},
+        ":b0": {"N": "80"},
+        ":d0": {"N": "10"},
+        ":b1": {"N": "0"},
+    }
 
 
 # What a cancelled transaction says: every two reasons that can stand at once.
@@ -298,7 +339,7 @@ OF_ACCOUNT = {
     "throttled": CancellationReason("ProvisionedThroughputExceeded"),
     "other": CancellationReason("ItemCollectionSizeLimitExceeded"),
 }
-TAKEN, TAKEN_MOVED, TAKEN_GONE = (KeyTaken(STORED, account) for account in (None, HERE, NOBODY))
+TAKEN, TAKEN_MOVED, TAKEN_GONE = (KeysTaken({STORED.key: STORED}, account) for account in (None, HERE, NOBODY))
 MOVED, GONE, MET = AccountMoved(HERE), AccountMoved(NOBODY), Conflict()
 
 # fmt: off
@@ -333,16 +374,25 @@ def test_the_reasons_of_a_cancelled_transaction_are_read_in_their_order(
 
     if isinstance(expected, type):
         with pytest.raises(expected):
-            ledger.commit(REFUSAL, SEEN, patience)
+            ledger.commit([REFUSAL], SEEN, SEEN, patience)
     else:
-        assert ledger.commit(REFUSAL, SEEN, patience) == expected
+        assert ledger.commit([REFUSAL], SEEN, SEEN, patience) == expected
+
+
+def test_every_key_that_is_taken_is_told(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    another = replace(STORED, key="order#l")
+    failed = [CancellationReason("ConditionalCheckFailed", raw_item=item_from_record(record)) for record in (STORED, another)]
+    stub.answer = Cancelled([failed[0], None, failed[1], OF_ACCOUNT["moved"]])
+    entries = [replace(REFUSAL, key=key) for key in (STORED.key, "order#new", another.key)]
+
+    assert ledger.commit(entries, SEEN, SEEN, patience) == KeysTaken({STORED.key: STORED, another.key: another}, HERE)
 
 
 def test_a_throttled_transaction_names_its_reasons(ledger: Ledger, stub: Stub, patience: Patience) -> None:
     stub.answer = Cancelled([OF_KEY["throttled"], OF_ACCOUNT["throttled"]])
 
     with pytest.raises(Throttled, match=r"^ProvisionedThroughputExceeded, ThrottlingError$"):
-        ledger.commit(REFUSAL, SEEN, patience)
+        ledger.commit([REFUSAL], SEEN, SEEN, patience)
 
 
 @pytest.mark.parametrize("fault", [Throttled("too much"), Unanswered("silence"), LookupError("no such table")])
@@ -352,7 +402,7 @@ def test_what_is_no_answer_of_the_transactions_is_passed_on(
     stub.answer = fault
 
     with pytest.raises(type(fault)) as raised:
-        ledger.commit(REFUSAL, SEEN, patience)
+        ledger.commit([REFUSAL], SEEN, SEEN, patience)
 
     assert raised.value is fault
 
@@ -371,24 +421,37 @@ def test_an_account_that_is_not_there_is_one_that_nobody_funded(ledger: Ledger, 
     assert ledger.read_account(7, patience) == NOBODY
 
 
-def test_a_record_is_read_as_it_is_now(ledger: Ledger, stub: Stub, patience: Patience) -> None:
-    stub.answer = {"Item": REFUSAL_ITEM}
+def test_records_are_read_as_they_are_now(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    stub.answer = {"Responses": {"hft-x-idempotency": [REFUSAL_ITEM]}, "UnprocessedKeys": {}}
 
-    assert ledger.read_record(7, "order#k", patience) == REFUSAL
-    key = {"user_id": {"N": "7"}, "idempotency_key": {"S": "order#k"}}
-    assert stub.asked == [("GetItem", {"TableName": "hft-x-idempotency", "Key": key, "ConsistentRead": True})]
+    assert ledger.read_records(7, ["order#k", "order#l"], patience) == {"order#k": REFUSAL}
+    keys = [{"user_id": {"N": "7"}, "idempotency_key": {"S": key}} for key in ("order#k", "order#l")]
+    assert stub.asked == [
+        ("BatchGetItem", {"RequestItems": {"hft-x-idempotency": {"Keys": keys, "ConsistentRead": True}}}),
+    ]
 
 
-def test_a_key_that_is_not_there_has_no_outcome(ledger: Ledger, patience: Patience) -> None:
-    assert ledger.read_record(7, "order#k", patience) is None
+def test_more_records_than_one_read_takes_are_read_in_several(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    stub.answer = {"Responses": {}, "UnprocessedKeys": {}}
+
+    assert ledger.read_records(7, [f"order#{number}" for number in range(101)], patience) == {}
+    sizes = [len(request["RequestItems"]["hft-x-idempotency"]["Keys"]) for _, request in stub.asked]
+    assert sizes == [100, 1]
+
+
+def test_a_read_that_was_left_half_done_is_a_throttled_one(ledger: Ledger, stub: Stub, patience: Patience) -> None:
+    stub.answer = {"Responses": {"hft-x-idempotency": []}, "UnprocessedKeys": {"hft-x-idempotency": {"Keys": [{}]}}}
+
+    with pytest.raises(Throttled):
+        ledger.read_records(7, ["order#k"], patience)
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         lambda ledger, patience: ledger.read_account(7, patience),
-        lambda ledger, patience: ledger.read_record(7, "order#k", patience),
-        lambda ledger, patience: ledger.commit(REFUSAL, SEEN, patience),
+        lambda ledger, patience: ledger.read_records(7, ["order#k"], patience),
+        lambda ledger, patience: ledger.commit([REFUSAL], SEEN, SEEN, patience),
     ],
 )
 def test_nothing_is_sent_that_might_outlast_the_request(

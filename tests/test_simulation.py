@@ -144,7 +144,7 @@ PLANTED = {
         engine_with(settler=planted_bugs.UnansweredMeansBusy), Rule.NOTHING_DECIDED
     ),
     "200 after an attempt without an answer": Planted(engine_with(planted_bugs.UnansweredMeansDone), Rule.SAME_REPLY),
-    "404 before the key's outcome": Planted(engine_with(settler=planted_bugs.AssetBeforeKey), Rule.STORED_WINS),
+    "404 before the key's outcome": Planted(engine_with(planted_bugs.AssetBeforeKey), Rule.STORED_WINS),
     "a refusal that is not stored": Planted(engine_with(planted_bugs.RefusalNotStored), Rule.SAME_REPLY),
     "a reply that is not pinned": Planted(engine_with(planted_bugs.ReplyNotPinned), Rule.HISTORY),
     "a refusal from two reads": Planted(engine_with(planted_bugs.RefusalFromTwoReads), Rule.LINEARIZABLE),

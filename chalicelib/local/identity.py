@@ -17,6 +17,7 @@ from chalice.local import ForbiddenError, LocalGatewayAuthorizer, NotAuthorizedE
 
 from chalicelib import log
 from chalicelib.authorizer import verifier
+from chalicelib.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.config import Settings
 from chalicelib.errors import EngineError, InternalError, Unauthenticated
 from chalicelib.fields import USER_ID, Refused
@@ -81,7 +82,7 @@ def _account_asked_for(event: dict[str, Any]) -> int:
     try:
         if "user_id" in path:
             return read_user_id(path["user_id"])
-        user_id: int = USER_ID.read(parse_object(event["body"] or b"").get("user_id"))
+        user_id: int = USER_ID.read(parse_object(event["body"] or b"", MAX_BATCH_BODY_BYTES).get("user_id"))
     except (EngineError, Refused):
         return ANYBODY
     return user_id

@@ -22,7 +22,7 @@ def seed(engine: Engine, client: Any) -> None:
     operator's later changes are not undone.
     """
     patience = engine.patience()
-    if engine.ledger.read_record(FUNDING.user_id, FUNDING.record_key, patience) is not None:
+    if engine.ledger.read_records(FUNDING.user_id, [FUNDING.record_key], patience):
         return
     table = Tables.of(engine.settings.table_prefix).assets
     for symbol, price in PRICES_USD.items():

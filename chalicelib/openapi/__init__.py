@@ -22,7 +22,8 @@ favour, never to zero. What is only shown, a price or a valuation, is rounded ha
 
 **Exactly once.** Each order carries an idempotency key: a value of your own, new for each order. The first decision under a key,
 a fill or `ERR_LIQUIDITY`, is stored and belongs to it for ever. Send the same order again and you get the same reply, with the
-header `Idempotent-Replayed: true`, whatever has changed since. Any other 4xx decides nothing and leaves the key as it was.
+header `Idempotent-Replayed: true`, whatever has changed since. Any other 4xx decides nothing and leaves the key as it was. In
+a batch each order has its own key, outcome and `replayed`, and is the same order as by itself.
 
 **After 500, 503, 504 or no answer** the outcome is unknown. Send the same order with the same key, after the seconds in
 `Retry-After` where there are some, until a fill or `ERR_LIQUIDITY` comes: that is what happened, and it happened once. With a

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from chalicelib import __version__, docs, errors
+from chalicelib.batch import MAX_BATCH_BODY_BYTES, Result, batch_body
 from chalicelib.domain.account import Account
 from chalicelib.domain.decision import decide
 from chalicelib.domain.money import UNITS_PER_ONE
@@ -26,6 +27,7 @@ from chalicelib.openapi.parts import (
     response,
 )
 from chalicelib.queries import Portfolio
+from chalicelib.settlement import Outcome
 
 # The market that a local run opens with, so that what works there and what stands here is the same.
 ASSETS = {
@@ -41,6 +43,14 @@ ORDERS = {
 }
 """Orders by what they do. Swagger UI fills in the first."""
 
+BATCH = {
+    "user_id": 1,
+    "orders": [
+        {"idempotency_key": "order-1", "symbol": "BTC", "pay_with": "USD", "quantity": "0.5"},
+        {"idempotency_key": "order-2", "symbol": "ETH", "pay_with": "BTC", "quantity": "1.25"},
+    ],
+}
+
 ORDER, ANOTHER, *_ = (
     read_order(json.dumps(body).encode(), {KEY_HEADERS[0].lower(): [KEY]}, Caller(user_id=1, expires_at_s=0))
     for body in ORDERS.values()
@@ -52,6 +62,7 @@ def paths() -> Json:
     """The document's ``paths``."""
     return {
         "/api/v1/trading/execute": {"post": _execute()},
+        "/api/v1/trading/execute/batch": {"post": _execute_batch()},
         "/api/v1/trading/portfolio/{user_id}": {"get": _portfolio()},
         "/api/v1/trading/assets": {"get": _assets()},
         "/health": {"get": _health()},
@@ -108,6 +119,43 @@ def _execute() -> Json:
             "content": json_content("Order", ORDERS),
         },
     )
+
+
+def _execute_batch() -> Json:
+    return operation(
+        "executeBatch",
+        TRADING,
+        "Buy several times at once",
+        "Up to 99 market BUYs for one account, each with a key of its own. They are decided in the order in which they are sent, "
+        "each for itself: one that is refused, replayed or invalid does not stop the next. All that is decided is stored in one "
+        "transaction, so a batch is much faster than its orders one by one. To try again, send the same batch, or any of its "
+        "orders in any other: what counts is an order's key.",
+        reply(
+            "What became of each order, in its place. Every order that could not be decided for the time being says so in its "
+            "status (`409 ERR_CONTENTION`, `503`): send those again, with their keys.",
+            "BatchResults",
+            {"A fill, a replayed refusal, and what is no order": json.loads(_batch_reply())},
+        ),
+        errors.Forbidden(),
+        errors.TooLarge(MAX_BATCH_BODY_BYTES),
+        errors.ValidationFailed(Detail("orders[1].idempotency_key", "stands twice in the batch")),
+        requestBody={
+            "required": True,
+            "description": f"At most {MAX_BATCH_BODY_BYTES} bytes of JSON, whatever the content type says.",
+            "content": json_content("Batch", {"Two orders": BATCH}),
+        },
+    )
+
+
+def _batch_reply() -> str:
+    poor = Account(1, {"USD": 1})
+    _, refusal = decide(ORDER, poor, Quote(buy=ASSETS["BTC"], pay=ASSETS["USD"]), AT, "MainThread")
+    told = (
+        Result(KEY, ORDER, Outcome(RECORD, replayed=False)),
+        Result("order-2", ORDER, Outcome(refusal, replayed=True)),
+        Result("order-3", None, errors.ValidationFailed(Detail("quantity", "must be more than 0"))),
+    )
+    return batch_body(told, AT)
 
 
 def _portfolio() -> Json:

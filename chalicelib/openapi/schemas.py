@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chalicelib.domain.money import DECIMALS
-from chalicelib.fields import ORDER_FIELDS, USER_ID
+from chalicelib.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, MAX_BATCH_ORDERS, ORDER_FIELDS, USER_ID, Field
 
 Schema = dict[str, Any]
 
@@ -12,10 +12,9 @@ Schema = dict[str, Any]
 def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
     """Every schema by its name in ``components/schemas``. Replies may gain fields; an order takes none but its own."""
     return {
-        "Order": {
-            **_object({field.name: dict(field.schema) for field in ORDER_FIELDS}),
-            "additionalProperties": False,
-        },
+        "Order": _request(ORDER_FIELDS),
+        "Batch": _request(BATCH_FIELDS),
+        "BatchOrder": _request(BATCH_ORDER_FIELDS),
         "Fill": _object(
             {
                 "status": {"const": "ORDER_FILLED"},
@@ -37,6 +36,39 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
                     "type": "integer",
                     "minimum": 1,
                     "description": "The place of this fill among all movements of the account's money: 1, 2, 3 … without gaps.",
+                },
+            }
+        ),
+        "BatchResults": _object(
+            {
+                "results": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MAX_BATCH_ORDERS,
+                    "description": "One for each order, in its place.",
+                    "items": {"$ref": "#/components/schemas/BatchResult"},
+                }
+            }
+        ),
+        "BatchResult": _object(
+            {
+                "idempotency_key": {
+                    "type": ["string", "null"],
+                    "description": "The order's key, trimmed; `null` where there is none, or none that could be one.",
+                },
+                "status": {
+                    "type": "integer",
+                    "minimum": 200,
+                    "maximum": 599,
+                    "description": "The HTTP status that the order would have got by itself.",
+                },
+                "replayed": {
+                    "type": "boolean",
+                    "description": "Whether an earlier request with this key decided the order: `body` is its reply.",
+                },
+                "body": {
+                    "description": "What the order would have got by itself.",
+                    "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Fill", "ErrorWithDetails", "Error")],
                 },
             }
         ),
@@ -130,6 +162,11 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
 
 def _object(properties: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
     return {"type": "object", "properties": properties | (optional or {}), "required": list(properties)}
+
+
+def _request(fields: Iterable[Field]) -> Schema:
+    """What is sent to the engine takes no fields but its own."""
+    return {**_object({field.name: dict(field.schema) for field in fields}), "additionalProperties": False}
 
 
 def _by_symbol(values: Schema) -> Schema:

@@ -1,24 +1,29 @@
 """The one transaction, and the two reads around it.
 
-    1. Put the record          if its key is new
-    2. a movement: Update the account   if its head is the one we decided on AND no debit overdraws it
-       a refusal:  ConditionCheck       if its head is the one we decided on
+    1. Put each record         if its key is new
+    2. movements: Update the account   if its head is the one we decided on AND what is spent does not overdraw it
+       refusals:  ConditionCheck       if its head is the one we decided on
 
-Both happen or neither does. The put makes the key's outcome unique; the head makes the decision's view of the account exact. The
-third condition (no overdraft) follows from the first two and stands in the database all the same: whatever bug this code may
+All of it happens or nothing does. A put makes its key's outcome unique; the head makes the decisions' view of the account exact.
+The third condition (no overdraft) follows from the first two and stands in the database all the same: whatever bug this code may
 have, a balance never goes below zero.
 
     Lambda A: reads head 7 ─ decides ─ commits (head 7 → 8)
     Lambda B: reads head 7 ────────── decides ────────────── cancelled: the head is 8; gets the account back ─ decides again
     the client's duplicate of A's order: ─────────────────── cancelled: the key exists; gets the stored reply back
+
+Several decisions on one account are one transaction as well, each made on the account as the one before leaves it: the account is
+written once, and what an order costs nears the two write units of its record.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.domain.account import Account, Movement, Record
+from chalicelib.domain.account import Account, Record
 from chalicelib.patience import Patience
 from chalicelib.store.connection import CONFLICT_CODES, THROTTLED_CODES, Cancelled, Datastore, Item, Throttled
+from chalicelib.store.reads import read_items
 from chalicelib.store.tables import (
     Tables,
     account_from,
@@ -30,17 +35,30 @@ from chalicelib.store.tables import (
     record_key,
 )
 
+MAX_ENTRIES = 99
+"""A transaction takes 100 actions; one is the account's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """In place of a record: nothing is stored under the key, but that it is unused is made sure of."""
+
+    key: str
+
+
+Entry = Record | Unused
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The record and what it does to the account are stored, together."""
+    """The records and what they do to the account are stored, together."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeyTaken:
-    """The key has an outcome already: `record`. `account`: the account, where the answer brought it along."""
+class KeysTaken:
+    """Nothing happened: some keys have outcomes already. `records`: those, by key. `account`: the account, where it moved on."""
 
-    record: Record
+    records: Mapping[str, Record]
     account: Account | None
 
 
@@ -53,7 +71,7 @@ class AccountMoved:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Nothing happened: another transaction was at one of the two items at the same moment."""
+    """Nothing happened: another transaction was at one of the items at the same moment."""
 
 
 _IF_UNUSED = {
@@ -61,7 +79,7 @@ _IF_UNUSED = {
     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
 }
 
-CommitResult = Committed | KeyTaken | AccountMoved | Conflict
+CommitResult = Committed | KeysTaken | AccountMoved | Conflict
 
 
 class Ledger:
@@ -77,58 +95,41 @@ class Ledger:
         Raises:
             Throttled, Unanswered: as `Datastore.call`. TimeUp: nothing was asked.
         """
-        item = self._get(self._tables.accounts, account_key(user_id), patience)
-        return account_from(item) if item else Account(user_id)
+        with patience.call():
+            found = self._datastore.call(
+                "GetItem", {"TableName": self._tables.accounts, "Key": account_key(user_id), "ConsistentRead": True}
+            )
+        return account_from(found["Item"]) if "Item" in found else Account(user_id)
 
-    def read_record(self, user_id: int, key: str, patience: Patience) -> Record | None:
-        """The outcome stored under a key, if there is one now (strongly consistent).
+    def read_records(self, user_id: int, keys: Iterable[str], patience: Patience) -> dict[str, Record]:
+        """The outcomes stored under keys, by key, as far as there are any now (each strongly consistent by itself).
 
         Raises:
             Throttled, Unanswered: as `Datastore.call`. TimeUp: nothing was asked.
         """
-        item = self._get(self._tables.idempotency, record_key(user_id, key), patience)
-        return record_from(item) if item else None
+        wanted = [record_key(user_id, key) for key in keys]
+        records = map(record_from, read_items(self._datastore, self._tables.idempotency, wanted, patience))
+        return {record.key: record for record in records}
 
-    def _get(self, table: str, key: Item, patience: Patience) -> Item | None:
-        with patience.call():
-            found = self._datastore.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
-        item: Item | None = found.get("Item")
-        return item
+    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, patience: Patience) -> CommitResult:
+        """Stores decisions that were made on the account as `seen`, one after the other, and that leave it as `after`.
 
-    def commit(self, record: Record, seen: Account, patience: Patience) -> CommitResult:
-        """Stores a decision that was made on the account as `seen`.
+        Up to 99 of them. Where an entry is `Unused`, its key is only looked at, at the moment at which all else is stored. Two
+        reads would not do: DynamoDB shows what a transaction writes one item after the other, and so the account after a
+        debit, and then the key from before it.
 
         Raises:
             Throttled: nothing happened.
             Unanswered: it may have happened, or may happen yet.
             TimeUp: nothing was sent.
         """
-        return self._transact([self._put(record), self._account_action(record.movement, seen)], seen.user_id, patience)
-
-    def confirm_unused(self, key: str, seen: Account, patience: Patience) -> CommitResult:
-        """Makes sure that a key is unused and its account as `seen`, at one moment; `Committed` says so. Nothing is stored.
-
-        Two reads would not do: DynamoDB shows what a transaction writes one item after the other, and so the account after a
-        debit, and then the key from before it.
-
-        Raises:
-            Throttled, Unanswered: as `Datastore.call`. TimeUp: nothing was asked.
-        """
-        unused = {
-            "ConditionCheck": {
-                "TableName": self._tables.idempotency,
-                "Key": record_key(seen.user_id, key),
-                **_IF_UNUSED,
-            }
-        }
-        return self._transact([unused, self._account_action(None, seen)], seen.user_id, patience)
-
-    def _transact(self, actions: list[dict[str, Any]], user_id: int, patience: Patience) -> CommitResult:
+        actions = [self._put(entry) if isinstance(entry, Record) else self._check(entry, seen) for entry in entries]
+        actions.append(self._account_action(seen, after))
         try:
             with patience.call():
                 self._datastore.call("TransactWriteItems", {"TransactItems": actions})
         except Cancelled as cancelled:
-            return self._why(cancelled, user_id)
+            return self._why(cancelled, seen.user_id)
         return Committed()
 
     def _put(self, record: Record) -> dict[str, Any]:
@@ -140,7 +141,16 @@ class Ledger:
             }
         }
 
-    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
+    def _check(self, unused: Unused, seen: Account) -> dict[str, Any]:
+        return {
+            "ConditionCheck": {
+                "TableName": self._tables.idempotency,
+                "Key": record_key(seen.user_id, unused.key),
+                **_IF_UNUSED,
+            }
+        }
+
+    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
         names = {"#head": "head"}
         values: Item = {}
         if seen.sequence == 0:
@@ -154,38 +164,45 @@ class Ledger:
             "ExpressionAttributeNames": names,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        if movement is not None:
+        moved = after.sequence > seen.sequence
+        if moved:
             names |= {"#sequence": "sequence", "#balances": "balances"}
-            values |= {":head": {"B": movement.head}, ":sequence": number(movement.sequence)}
+            values |= {":head": {"B": after.head}, ":sequence": number(after.sequence)}
             updates = ["#head = :head", "#sequence = :sequence"]
             if seen.sequence == 0:
                 updates.append("#balances = :balances")
-                values[":balances"] = number_map(movement.changes)
+                values[":balances"] = number_map(after.balances)
             else:
-                for index, (symbol, units) in enumerate(movement.changes.items()):
-                    balance, after, debit = f"#balances.#s{index}", f":b{index}", f":d{index}"
+                changed = [symbol for symbol, units in after.balances.items() if seen.balances.get(symbol) != units]
+                for index, symbol in enumerate(changed):
+                    balance, debit_units = f"#balances.#s{index}", seen.balance_units(symbol) - after.balances[symbol]
                     names[f"#s{index}"] = symbol
                     # The new balance itself, which the head makes exact: not every engine adds with all of its 38 digits.
-                    values[after] = number(seen.balance_units(symbol) + units)
-                    updates.append(f"{balance} = {after}")
-                    if units < 0:
-                        values[debit] = number(-units)
-                        conditions.append(f"{balance} >= {debit}")
+                    values[f":b{index}"] = number(after.balances[symbol])
+                    updates.append(f"{balance} = :b{index}")
+                    if debit_units > 0:
+                        values[f":d{index}"] = number(debit_units)
+                        conditions.append(f"{balance} >= :d{index}")
             action["UpdateExpression"] = "SET " + ", ".join(updates)
         action["ConditionExpression"] = " AND ".join(conditions)
         if values:
             action["ExpressionAttributeValues"] = values
-        return {"ConditionCheck" if movement is None else "Update": action}
+        return {"Update" if moved else "ConditionCheck": action}
 
     def _why(self, cancelled: Cancelled, user_id: int) -> CommitResult:
-        """Reads the reasons, the key's first: the replay of an order whose money is spent fails both conditions."""
-        of_record, of_account = cancelled.reasons
+        """Reads the reasons, the keys' first: the replay of an order whose money is spent fails both conditions."""
+        *of_keys, of_account = cancelled.reasons
         account = None
         if of_account is not None and of_account.code == "ConditionalCheckFailed":
             account = account_from(of_account.raw_item) if of_account.raw_item else Account(user_id)
-        if of_record is not None and of_record.code == "ConditionalCheckFailed":
-            assert of_record.raw_item is not None, "the failed condition returns the item that was there"
-            return KeyTaken(record_from(of_record.raw_item), account)
+        taken = {}
+        for reason in of_keys:
+            if reason is not None and reason.code == "ConditionalCheckFailed":
+                assert reason.raw_item is not None, "the failed condition returns the item that was there"
+                record = record_from(reason.raw_item)
+                taken[record.key] = record
+        if taken:
+            return KeysTaken(taken, account)
         if account is not None:
             return AccountMoved(account)
         codes = {reason.code for reason in cancelled.reasons if reason is not None}

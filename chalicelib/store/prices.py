@@ -8,14 +8,12 @@ from typing import Any
 
 from chalicelib.domain.pricing import Asset
 from chalicelib.patience import Patience
-from chalicelib.store.connection import Datastore, Throttled
+from chalicelib.store.connection import Datastore
+from chalicelib.store.reads import read_items
 from chalicelib.store.tables import Tables, asset_from, asset_key
 
 MAX_REMEMBERED = 10_000
 """Symbols a process remembers, unknown ones included: anybody may ask for a symbol, so there must be an end."""
-
-MAX_KEYS_PER_READ = 100
-"""BatchGetItem takes no more keys."""
 
 
 class PriceBook:
@@ -32,7 +30,7 @@ class PriceBook:
     def assets(self, symbols: Iterable[str], patience: Patience) -> dict[str, Asset]:
         """The assets of these symbols, none older than the age; unknown symbols are left out.
 
-        One request to the datastore for up to 100 symbols that are not fresh, none where all are.
+        One request to the datastore for each 100 symbols that are not fresh, none where all are.
 
         Raises:
             Throttled, Unanswered: as `Datastore.call`. TimeUp: something was left to ask.
@@ -46,19 +44,14 @@ class PriceBook:
                 found[symbol] = entry[1]
             else:
                 stale.append(symbol)
-        for start in range(0, len(stale), MAX_KEYS_PER_READ):
-            found |= self._read(stale[start : start + MAX_KEYS_PER_READ], patience)
+        if stale:
+            found |= self._read(stale, patience)
         return {symbol: asset for symbol, asset in found.items() if asset is not None}
 
     def _read(self, symbols: list[str], patience: Patience) -> dict[str, Asset | None]:
-        keys = [asset_key(symbol) for symbol in symbols]
         read_at_s = self._monotonic_s()  # before the read: an age is never understated
-        with patience.call():
-            answer = self._datastore.call("BatchGetItem", {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": True}}})
-        if answer.get("UnprocessedKeys"):
-            raise Throttled("BatchGetItem left keys unprocessed")
         read: dict[str, Asset | None] = dict.fromkeys(symbols)
-        for item in answer["Responses"].get(self._table, []):
+        for item in read_items(self._datastore, self._table, [asset_key(symbol) for symbol in symbols], patience):
             asset = asset_from(item)
             read[asset.symbol] = asset
         if len(self._remembered) + len(read) > MAX_REMEMBERED:

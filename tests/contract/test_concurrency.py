@@ -3,10 +3,11 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 from chalicelib.domain import audit
 from chalicelib.domain.money import text_from
-from tests.support.market import Market, new_key, order
+from tests.support.market import Market, batched, new_key, order
 
 
 def assert_audit(market: Market, user: int) -> None:
@@ -64,6 +65,62 @@ def test_one_key_for_two_orders_at_the_same_moment_stands_for_one_of_them(market
     filled = {reply.json()["quantity_filled"] for reply in replies if reply.status_code == 200}
     assert len(filled) == 1
     assert market.holdings(user)["BTC"] == Decimal(filled.pop())
+
+
+def at_once(market: Market, user: int, batches: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """What became of batches, each sent from a thread of its own, over all processes in turn."""
+    with ThreadPoolExecutor(len(batches)) as threads:
+        return list(threads.map(lambda each: market.batch_results(user, each[1], process=each[0]), enumerate(batches)))
+
+
+def test_one_batch_ten_times_at_the_same_moment_is_filled_once(market: Market) -> None:
+    user = market.new_user(USD="100000")
+    orders = [batched("SOL", quantity="1") for _ in range(20)]
+
+    told = at_once(market, user, [orders] * 10)
+
+    for results in zip(*told, strict=True):
+        assert {result["status"] for result in results} == {200}
+        assert len({str(result["body"]) for result in results}) == 1
+        assert Counter(result["replayed"] for result in results) == {False: 1, True: 9}
+    assert market.holdings(user) == {"SOL": Decimal(20), "USD": Decimal(98_000)}
+    assert_audit(market, user)
+
+
+def test_batches_that_overlap_share_what_they_have_in_common(market: Market) -> None:
+    """Each order is in two of the batches, which have it at different places."""
+    user = market.new_user(USD="100000")
+    orders = [batched("SOL", quantity="1") for _ in range(24)]
+    batches = [[orders[(start + step) % 24] for step in range(8)][::way] for start in range(0, 24, 4) for way in (1, -1)]
+
+    told = at_once(market, user, batches)
+
+    replies: dict[str, list[tuple[str, bool]]] = {}
+    for result in (result for results in told for result in results):
+        assert result["status"] == 200
+        replies.setdefault(result["idempotency_key"], []).append((str(result["body"]), result["replayed"]))
+    assert len(replies) == 24
+    for several in replies.values():
+        assert len({body for body, _ in several}) == 1
+        assert sorted(replayed for _, replayed in several) == [False, True, True, True]
+    assert market.holdings(user) == {"SOL": Decimal(24), "USD": Decimal(97_600)}
+    assert_audit(market, user)
+
+
+def test_batches_and_single_orders_spend_the_same_money_once(market: Market) -> None:
+    user = market.new_user(USD="100000")
+
+    with ThreadPoolExecutor(24) as threads:
+        batches = [
+            threads.submit(market.batch_results, user, [batched(quantity="0.1") for _ in range(5)], number) for number in range(8)
+        ]
+        singles = [threads.submit(market.post, order(user, quantity="0.1"), new_key(), number) for number in range(16)]
+    told = [result["status"] for batch in batches for result in batch.result()]
+    told += [single.result().status_code for single in singles]
+
+    assert Counter(told) == {200: 20, 402: 36}
+    assert market.holdings(user) == {"BTC": Decimal(2), "USD": Decimal(0)}
+    assert_audit(market, user)
 
 
 def test_money_goes_round_at_the_same_moment_and_its_value_is_conserved(market: Market) -> None:

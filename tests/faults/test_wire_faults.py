@@ -59,6 +59,10 @@ class Fault:
     only: str | None = None
 
 
+def stored_outcome(engine: Engine, order: Order) -> Record | None:
+    return engine.ledger.read_records(order.user_id, [order.record_key], engine.patience()).get(order.record_key)
+
+
 def cancelled(reason: str) -> Rule:
     reasons = [{"Code": "None"}, {"Code": reason}]
     return {"error": {"code": "TransactionCanceledException", "fields": {"CancellationReasons": reasons}}}
@@ -181,7 +185,7 @@ def test_an_order_gets_the_right_answer_or_its_retry_does(
 
     def again(desk: Desk, order: Order) -> tuple[Answer, Record | None]:
         answer = ask(desk.elsewhere, order)
-        return answer, desk.elsewhere.ledger.read_record(order.user_id, order.record_key, desk.elsewhere.patience())
+        return answer, stored_outcome(desk.elsewhere, order)
 
     with ThreadPoolExecutor(len(rows)) as threads:
         situations, at = zip(*rows, strict=True)

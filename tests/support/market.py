@@ -41,6 +41,11 @@ def order(user_id: int, symbol: str = "BTC", pay_with: str = "USD", quantity: An
     return {"user_id": user_id, "symbol": symbol, "pay_with": pay_with, "quantity": quantity}
 
 
+def batched(symbol: str = "BTC", pay_with: str = "USD", quantity: Any = "0.5", key: str | None = None) -> dict[str, Any]:
+    """An order of a batch."""
+    return {"idempotency_key": key or new_key(), "symbol": symbol, "pay_with": pay_with, "quantity": quantity}
+
+
 @dataclass
 class Market:
     """One engine (perhaps in several processes, at `urls`) over one datastore, which `settings` reach."""
@@ -71,6 +76,20 @@ class Market:
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
         url = f"{self.urls[process % len(self.urls)]}/api/v1/trading/execute"
         return requests.post(url, headers={**self.headers, **keyed, **(headers or {})}, timeout=TIMEOUT_S, **content)
+
+    def post_batch(self, body: Any, process: int = 0, headers: Mapping[str, str] | None = None) -> requests.Response:
+        """Sends a batch. `body`: JSON to be, or bytes as they are."""
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        url = f"{self.urls[process % len(self.urls)]}/api/v1/trading/execute/batch"
+        return requests.post(url, headers={**self.headers, **(headers or {})}, timeout=TIMEOUT_S, **content)
+
+    def batch_results(self, user_id: int, orders: list[dict[str, Any]], process: int = 0) -> list[dict[str, Any]]:
+        """What became of each order of a batch."""
+        response = self.post_batch({"user_id": user_id, "orders": orders}, process)
+        assert response.status_code == 200, response.text
+        results: list[dict[str, Any]] = response.json()["results"]
+        assert len(results) == len(orders)
+        return results
 
     def raw(self, method: str, path: str, headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> tuple[int, Any]:
         """Sends headers just as they are (blanks, repeats); returns the status and the body as JSON."""

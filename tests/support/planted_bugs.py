@@ -4,13 +4,14 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from chalicelib import engine
 from chalicelib.config import Settings
-from chalicelib.domain.account import Account, Movement, Record, move
+from chalicelib.domain.account import Account, Record, move
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
@@ -18,9 +19,9 @@ from chalicelib.errors import Contention, DatastoreUnavailable, Undecided
 from chalicelib.execution import Executor
 from chalicelib.patience import Patience, World
 from chalicelib.queries import Queries
-from chalicelib.settlement import Decide, Outcome, Settler, Wanted
+from chalicelib.settlement import AnyWanted, Decide, Decider, Outcome, Refusal, Settler
 from chalicelib.store.connection import Cancelled, Datastore, Unanswered
-from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, KeyTaken, Ledger
+from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, Entry, KeysTaken, Ledger, Unused
 from chalicelib.store.prices import PriceBook
 from chalicelib.store.tables import Tables, number
 from simulation.process import Build
@@ -63,36 +64,39 @@ class NoConditionOnKey(Ledger):
 class NoConditionOnHead(Ledger):
     """The account is changed whatever it has become since it was read; only an overdraft is ruled out."""
 
-    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
-        return _without_conditions(super()._account_action(movement, seen), "head")
+    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
+        return _without_conditions(super()._account_action(seen, after), "head")
 
 
 class NoConditionOnAccount(Ledger):
     """Amounts are added and taken, whatever the account has become since it was read and whatever it holds."""
 
-    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
-        action = super()._account_action(movement, seen)
-        if movement is not None and seen.sequence > 0:
+    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
+        action = super()._account_action(seen, after)
+        if after.sequence > seen.sequence > 0:
             updates = ["#head = :head", "#sequence = :sequence"]
-            values = action["Update"]["ExpressionAttributeValues"]
-            for index, units in enumerate(movement.changes.values()):
-                updates.append(f"#balances.#s{index} = if_not_exists(#balances.#s{index}, :zero) + :a{index}")
-                values |= {":zero": number(0), f":a{index}": number(units)}
-            action["Update"]["UpdateExpression"] = "SET " + ", ".join(updates)
+            body = action["Update"]
+            for placeholder, symbol in body["ExpressionAttributeNames"].items():
+                if placeholder.startswith("#s") and placeholder != "#sequence":
+                    index = placeholder.removeprefix("#s")
+                    updates.append(f"#balances.#s{index} = if_not_exists(#balances.#s{index}, :zero) + :a{index}")
+                    added = after.balances[symbol] - seen.balance_units(symbol)
+                    body["ExpressionAttributeValues"] |= {":zero": number(0), f":a{index}": number(added)}
+            body["UpdateExpression"] = "SET " + ", ".join(updates)
         return _without_conditions(action, "head", "balances")
 
 
 class SequenceForHead(Ledger):
     """The account's sequence is taken for its version. It is, until the table is restored."""
 
-    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
-        action = super()._account_action(movement, seen)
-        ((_, body),) = action.items()
+    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
+        action = super()._account_action(seen, after)
+        ((kind, body),) = action.items()
         if seen.sequence > 0:
             body["ConditionExpression"] = body["ConditionExpression"].replace("#head = :seen", "#sequence = :seen")
             body["ExpressionAttributeNames"]["#sequence"] = "sequence"
             body["ExpressionAttributeValues"][":seen"] = number(seen.sequence)
-            if movement is None:
+            if kind == "ConditionCheck":
                 del body["ExpressionAttributeNames"]["#head"]
         return action
 
@@ -103,7 +107,7 @@ class AccountReasonFirst(Ledger):
     def _why(self, cancelled: Cancelled, user_id: int) -> CommitResult:
         answer = super()._why(cancelled, user_id)
         match answer:
-            case KeyTaken(_, account) if account is not None:
+            case KeysTaken(_, account) if account is not None:
                 return AccountMoved(account)
         return answer
 
@@ -111,75 +115,72 @@ class AccountReasonFirst(Ledger):
 class RefusalNotStored(Ledger):
     """A refusal moves no money, so why write it down?"""
 
-    def commit(self, record: Record, seen: Account, patience: Patience) -> CommitResult:
-        if record.movement is None:
-            return Committed()
-        return super().commit(record, seen, patience)
+    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, patience: Patience) -> CommitResult:
+        kept = [entry for entry in entries if isinstance(entry, Unused) or entry.movement is not None]
+        return super().commit(kept, seen, after, patience) if kept else Committed()
 
 
 class ReplyNotPinned(Ledger):
     """Where the account has moved on and still covers the order, the order is filled after all: with the reply made before."""
 
-    def commit(self, record: Record, seen: Account, patience: Patience) -> CommitResult:
-        answer = super().commit(record, seen, patience)
-        movement = record.movement
-        if not isinstance(answer, AccountMoved) or movement is None:
+    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, patience: Patience) -> CommitResult:
+        answer = super().commit(entries, seen, after, patience)
+        if not isinstance(answer, AccountMoved):
             return answer
-        if any(answer.account.balance_units(symbol) + units < 0 for symbol, units in movement.changes.items()):
-            return answer
-        _, moved = move(answer.account, replace(record, movement=None), movement.changes)
-        return super().commit(moved, answer.account, patience)
+        account, moved = answer.account, list[Entry]()
+        for entry in entries:
+            if not isinstance(entry, Record) or entry.movement is None:
+                return answer
+            changes = entry.movement.changes
+            if any(account.balance_units(symbol) + units < 0 for symbol, units in changes.items()):
+                return answer
+            account, record = move(account, replace(entry, movement=None), changes)
+            moved.append(record)
+        return super().commit(moved, answer.account, account, patience)
 
 
 class UnansweredMeansNothing(Settler):
     """404 and 409 for the asset's sake after an attempt without an answer: the key reads as absent, so nothing happened."""
 
-    def _stored_outcome(
-        self,
-        wanted: Wanted,
-        patience: Patience,
-        unanswered: Sequence[Record],
-        otherwise: Undecided,
-    ) -> Record:
-        try:
-            return super()._stored_outcome(wanted, patience, unanswered, otherwise)
-        except DatastoreUnavailable:
-            raise otherwise from None
+    def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
+        not_now: dict[AnyWanted, Undecided] = {}
+
+        def remembered(pending: Sequence[AnyWanted]) -> Sequence[Decide | Undecided]:
+            decides = decider(pending)
+            not_now.clear()
+            not_now.update({each: decide for each, decide in zip(pending, decides, strict=True) if isinstance(decide, Undecided)})
+            return decides
+
+        results = super().settle_all(wanted, remembered, patience)
+        return [
+            not_now.get(each, result) if isinstance(result, DatastoreUnavailable) else result
+            for each, result in zip(wanted, results, strict=True)
+        ]
 
 
 class UnansweredMeansBusy(Settler):
     """409 at the deadline, though an attempt had no answer."""
 
-    def settle(self, wanted: Wanted, decider: Callable[[], Decide], patience: Patience) -> Outcome:
-        try:
-            return super().settle(wanted, decider, patience)
-        except DatastoreUnavailable:
-            raise Contention from None
+    def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
+        results = super().settle_all(wanted, decider, patience)
+        return [Contention() if isinstance(result, DatastoreUnavailable) else result for result in results]
 
 
 class UnansweredMeansDone(Ledger):
     """The transaction was sent, so it will have been made."""
 
-    def commit(self, record: Record, seen: Account, patience: Patience) -> CommitResult:
+    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, patience: Patience) -> CommitResult:
         try:
-            return super().commit(record, seen, patience)
+            return super().commit(entries, seen, after, patience)
         except Unanswered:
             return Committed()
 
 
-class AssetBeforeKey(Settler):
+class AssetBeforeKey(Ledger):
     """404 and 409 for the asset's sake before anybody looked whether the key has an outcome."""
 
-    def _stored_outcome(
-        self,
-        wanted: Wanted,
-        patience: Patience,
-        unanswered: Sequence[Record],
-        otherwise: Undecided,
-    ) -> Record:
-        if unanswered:
-            return super()._stored_outcome(wanted, patience, unanswered, otherwise)
-        raise otherwise
+    def read_records(self, user_id: int, keys: Iterable[str], patience: Patience) -> dict[str, Record]:  # noqa: ARG002
+        return {}
 
 
 class EverythingIsNew(Executor):
@@ -189,11 +190,43 @@ class EverythingIsNew(Executor):
         return replace(super().execute(order, patience), replayed=False)
 
 
+class BatchOnOneView(Settler):
+    """Every order of a batch is decided on the account as it was before the first."""
+
+    def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
+        def on_one_view(pending: Sequence[AnyWanted]) -> Sequence[Decide | Undecided]:
+            views: list[Account] = []
+
+            def decided(decide: Decide, account: Account) -> tuple[Account, Record]:
+                views.append(account)
+                return decide(views[0])
+
+            return [decide if isinstance(decide, Undecided) else partial(decided, decide) for decide in decider(pending)]
+
+        return super().settle_all(wanted, on_one_view, patience)
+
+
+class BatchBackwards(Executor):
+    """The orders of a batch are decided from the last to the first."""
+
+    def execute_batch(self, orders: Sequence[Order], patience: Patience) -> list[Outcome | Refusal]:
+        return super().execute_batch(orders[::-1], patience)[::-1]
+
+
+class BatchReplayedAsOne(Executor):
+    """A batch of which something was known is called a replay, all of it."""
+
+    def execute_batch(self, orders: Sequence[Order], patience: Patience) -> list[Outcome | Refusal]:
+        results = super().execute_batch(orders, patience)
+        known = any(isinstance(result, Outcome) and result.replayed for result in results)
+        return [replace(result, replayed=known) if isinstance(result, Outcome) else result for result in results]
+
+
 class EmptyAccountPinned(Ledger):
     """An account that nobody funded is pinned like any other: to its head, which it has not."""
 
-    def _account_action(self, movement: Movement | None, seen: Account) -> dict[str, Any]:
-        action = super()._account_action(movement, seen)
+    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
+        action = super()._account_action(seen, after)
         ((_, body),) = action.items()
         if seen.sequence == 0:
             body["ConditionExpression"] = "#head = :seen"
@@ -202,7 +235,7 @@ class EmptyAccountPinned(Ledger):
 
 
 class ReasonsMistaken(Ledger):
-    """The account's reason is taken for the record's, and the other way round."""
+    """The account's reason is taken for the first record's, and the other way round."""
 
     def _why(self, cancelled: Cancelled, user_id: int) -> CommitResult:
         return super()._why(Cancelled(cancelled.reasons[::-1]), user_id)
@@ -211,9 +244,9 @@ class ReasonsMistaken(Ledger):
 class TriesForEver(Ledger):
     """The same is sent until it goes through, which it never does once the account has moved on."""
 
-    def commit(self, record: Record, seen: Account, _: Patience) -> CommitResult:
+    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, _: Patience) -> CommitResult:
         for_ever = Patience(World(monotonic_s=lambda: 0), 0, 0)
-        while isinstance(answer := super().commit(record, seen, for_ever), AccountMoved):
+        while isinstance(answer := super().commit(entries, seen, after, for_ever), AccountMoved):
             pass
         return answer
 
@@ -221,9 +254,12 @@ class TriesForEver(Ledger):
 class RefusalFromTwoReads(Ledger):
     """A transfer is refused by an account that was read, and a key that was read after it."""
 
-    def confirm_unused(self, key: str, seen: Account, patience: Patience) -> CommitResult:
-        stored = self.read_record(seen.user_id, key, patience)
-        return Committed() if stored is None else KeyTaken(stored, None)
+    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, patience: Patience) -> CommitResult:
+        keys = [entry.key for entry in entries if isinstance(entry, Unused)]
+        if not keys:
+            return super().commit(entries, seen, after, patience)
+        records = self.read_records(seen.user_id, keys, patience)
+        return KeysTaken(records, None) if records else Committed()
 
 
 class PricesForever(PriceBook):
