@@ -152,6 +152,8 @@ class UnansweredMeansNothing(Settler):
             return decides
 
         results = super().settle_all(wanted, remembered, patience)
+        if patience.left_s() < 0:  # what was not said for lack of time is said rightly
+            return results
         return [
             not_now.get(each, result) if isinstance(result, DatastoreUnavailable) else result
             for each, result in zip(wanted, results, strict=True)
