@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint simulate fuzz mutants pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
+.PHONY: help run test lint simulate fuzz bench mutants pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
@@ -14,6 +14,7 @@ help:
 	@echo 'make lint   formatting, ruff, mypy'
 	@echo 'make simulate SEEDS=2000    the engine on a simulated DynamoDB, under that many seeds of crashes and lost messages'
 	@echo 'make fuzz   the interface with inputs that are new each time; FUZZ_TIMES=100 for ten times as many'
+	@echo 'make bench  how fast it is: a table, a chart and a file of figures; PEER=http://127.0.0.1:9000 beside another engine, PARTS=hot,batch, ROUNDS=5'
 	@echo 'make mutants   small changes to the code that moves money, each of which some test must notice; what none does is listed'
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
@@ -40,6 +41,9 @@ simulate: setup
 
 fuzz: setup
 	FUZZ_TIMES="$(or $(FUZZ_TIMES),10)" .venv/bin/pytest tests/fuzz $(ARGS)
+
+bench: setup
+	@.venv/bin/python -m bench $(if $(PEER),--peer "$(PEER)") $(if $(PARTS),--parts "$(PARTS)") $(if $(ROUNDS),--rounds "$(ROUNDS)") $(ARGS)
 
 mutants: setup
 	.venv/bin/mutmut run $(ARGS)

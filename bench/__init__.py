@@ -1,0 +1,1 @@
+"""Measurements: how fast the engine is, what it costs, and beside what. ``make bench`` runs them all."""

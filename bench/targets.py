@@ -1,0 +1,25 @@
+"""Figures beside what they should be."""
+
+from dataclasses import replace
+
+from bench.figures import Figure
+
+
+def at_least(figure: Figure, bound: float) -> Figure:
+    """The figure, with its target: `bound` or more."""
+    return replace(figure, target=f"≥ {bound:g}", met=figure.value >= bound)
+
+
+def at_most(figure: Figure, bound: float) -> Figure:
+    """The figure, with its target: `bound` or less."""
+    return replace(figure, target=f"≤ {bound:g}", met=figure.value <= bound)
+
+
+def below(figure: Figure, bound: float) -> Figure:
+    """The figure, with its target: less than `bound`."""
+    return replace(figure, target=f"< {bound:g}", met=figure.value < bound)
+
+
+def none(part: str, name: str, count: int) -> Figure:
+    """A count of what must not happen."""
+    return Figure(part, name, count, "", target="0", met=count == 0)
