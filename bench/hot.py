@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench.figures import Figure, of_rounds
+from bench.orders import PAY_WITH, QUANTITY, QUANTITY_UNITS, SYMBOL
+from bench.processes import ministack
 from bench.setting import Say, Setting
 from bench.spread import percentile
 from bench.store import differs, market_at
@@ -27,7 +29,6 @@ from chalicelib.engine import Engine, build
 from chalicelib.errors import Contention, EngineError
 from chalicelib.store.connection import Datastore, DynamoDB
 from tests.support.market import Market
-from tests.support.processes import ministack
 
 PART = "hot account"
 PROCESSES = (1, 2, 4, 8)
@@ -36,8 +37,6 @@ WARM_UP_S = 0.5
 LOAD_S = 3.0
 LEAD_S = 0.1
 """From the command to the start, which all processes sleep towards on the machine's one monotonic clock."""
-QUANTITY_UNITS, QUANTITY = 10_000, "0.0001"
-"""0.0001 SOL, for 0.01 USD: 100,000 USD last for ten million orders."""
 PACE, SHARE = 0.7, 0.5
 """What the most processes are to keep of one process's pace, and the slowest of them of an equal share."""
 CONTENTION = Contention.code
@@ -58,8 +57,10 @@ class Load:
 
 @dataclass(slots=True)
 class Shift:
-    """What one process did in a load. `transactions`: all that it sent, those of orders that were answered too late included;
-    `latencies_ms`: of every order, refused ones included, and of the one that the end of the load met on its way.
+    """What one process did in a load.
+
+    `transactions`: all that it sent, those of orders that were answered too late included. `latencies_ms`: of every order,
+    refused ones included, and the one that the end of the load met on its way.
     """
 
     fills: int = 0
@@ -103,8 +104,8 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
     """Loads one account from 1, 2, 4 and 8 processes, in rounds."""
     loads: dict[int, list[Together]] = {count: [] for count in PROCESSES}
     differences = 0
-    with ministack(setting.log("ministack")) as url, ExitStack() as started:
-        market = market_at(url)
+    with ministack(setting.log("ministack")) as datastore, ExitStack() as started:
+        market = market_at(datastore.url)
         say("starting the processes")
         team = [started.enter_context(_worker(market.settings)) for _ in range(max(PROCESSES))]
         for number in range(1, setting.rounds + 1):
@@ -198,12 +199,12 @@ def _work(settings: Settings, parent: Connection) -> None:
 
 
 def _trade(engine: Engine, load: Load) -> Shift:
-    """Orders, one after the other, to the end of the load. Of the last one, which is answered after it, only the latency counts."""
+    """Orders, one after the other, to the end of the load. Of the last one, answered after it, only the latency counts."""
     shift = Shift()
     numbers = itertools.count()
     time.sleep(max(0.0, load.start_s - time.monotonic()))
     while (started_s := time.monotonic()) < load.until_s:
-        order = Order(load.user_id, f"{load.key_prefix}-{next(numbers)}", "SOL", "USD", QUANTITY_UNITS, QUANTITY)
+        order = Order(load.user_id, f"{load.key_prefix}-{next(numbers)}", SYMBOL, PAY_WITH, QUANTITY_UNITS, QUANTITY)
         refusal = None
         try:
             engine.executor.execute(order, engine.patience())

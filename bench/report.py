@@ -7,6 +7,8 @@ from rich.table import Table
 from bench.figures import Figure
 
 RATIO = "×"
+LARGE = 1_000
+"""From here on no digit behind the point says anything."""
 
 
 def table(figures: Sequence[Figure]) -> Table:
@@ -40,11 +42,10 @@ def bound(value: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, more only where the whole part has more: ``1.40``, ``18.0``, ``108``, ``12,345``."""
-    if value == int(value):
-        return f"{int(value):,}"
-    whole_digits = len(str(int(abs(value))))
-    return f"{value:,.{max(0, 3 - whole_digits)}f}"
+    """Three digits, more only where the whole part has more: ``1.40``, ``18.0``, ``108``, ``12,345``; counts as they are."""
+    if value == int(value) or abs(value) >= LARGE:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".")
 
 
 def verdict(figure: Figure) -> str:

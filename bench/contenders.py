@@ -1,0 +1,95 @@
+"""What is measured over HTTP, and a load on it with its books checked.
+
+After each load the portfolio must be what the acknowledged fills make of it, and where the store can be reached, the account what
+its records make: figures of an engine that loses orders are worth nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+
+import requests
+
+from bench.load import Answers, Generator, Plan
+from bench.orders import USER
+from bench.processes import engine, ministack
+from bench.setting import Setting
+from bench.store import differs, market_at
+from bench.wire import Response
+from tests.support.market import Market
+
+MOTO, MINISTACK, PEER = "moto", "ministack", "the peer"
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """An engine that is measured. `market`: the store behind it, where that can be audited."""
+
+    name: str
+    url: str
+    market: Market | None = None
+
+    def holdings(self) -> dict[str, Decimal]:
+        """What the account of the loads holds, by its portfolio."""
+        reply = requests.get(f"{self.url}/api/v1/trading/portfolio/{USER}", timeout=TIMEOUT_S)
+        reply.raise_for_status()
+        return {symbol: Decimal(amount) for symbol, amount in reply.json()["holdings"].items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A load that was sent.
+
+    `fills_a_second`: orders filled; `unfilled`: answers that fill nothing; `missing`: by symbol, how far the portfolio is from
+    what the acknowledged fills make of it, where it is; `audit_differs`: whether the account is not what its records make.
+    """
+
+    answers: Answers
+    fills_a_second: float
+    unfilled: int
+    missing: Mapping[str, Decimal]
+    audit_differs: bool
+
+
+@contextmanager
+def own_engines(setting: Setting) -> Iterator[list[Contender]]:
+    """This engine on moto, and on a ministack: each in one process, as `make run` starts it."""
+    with ExitStack() as started:
+        moto = started.enter_context(engine(setting.log("engine-on-moto")))
+        datastore = started.enter_context(ministack(setting.log("ministack")))
+        on_ministack = started.enter_context(engine(setting.log("engine-on-ministack"), datastore))
+        yield [Contender(MOTO, moto.url), Contender(MINISTACK, on_ministack.url, market_at(datastore.url))]
+
+
+def trade(contender: Contender, generator: Generator, plan: Plan) -> Loaded:
+    """Sends a load of orders, and checks the books after it."""
+    before = contender.holdings()
+    answers = generator.send(plan)
+    expected = defaultdict(Decimal, before)
+    for fill in (fill for response in answers.responses for fill in fills(response)):
+        expected[fill["symbol"]] += Decimal(fill["quantity_filled"])
+        expected[fill["paid_with"]] -= Decimal(fill["total_cost"])
+    after = contender.holdings()
+    missing = {symbol: after.get(symbol, Decimal(0)) - amount for symbol, amount in expected.items()}
+    return Loaded(
+        answers=answers,
+        fills_a_second=sum(len(fills(response)) for response in answers.counted) / answers.seconds,
+        unfilled=sum(not fills(response) for response in answers.responses),
+        missing={symbol: amount for symbol, amount in missing.items() if amount},
+        audit_differs=contender.market is not None and differs(contender.market, USER),
+    )
+
+
+def fills(response: Response) -> list[dict[str, Any]]:
+    """The fills that a response acknowledges, whether it answers one order or a batch."""
+    if response.status != HTTPStatus.OK:
+        return []
+    body = response.json()
+    if "results" not in body:
+        return [body]
+    return [result["body"] for result in body["results"] if result["status"] == HTTPStatus.OK]

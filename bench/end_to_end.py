@@ -1,0 +1,84 @@
+"""Orders over HTTP, one a request: on moto, on ministack and, where there is one, beside a peer.
+
+All of them run the whole time and are loaded in turn, round by round, with the same orders.
+"""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from bench.contenders import MINISTACK, MOTO, PEER, Contender, Loaded, own_engines, trade
+from bench.figures import Figure, of_rounds
+from bench.load import Plan, generator
+from bench.orders import singles
+from bench.setting import Say, Setting
+from bench.targets import at_least, below, none
+
+PART = "over HTTP"
+CONNECTIONS = (1, 8, 32)
+WARM_UP_S = 0.5
+LOAD_S = 3.0
+REQUESTS_A_SECOND = 1_500
+"""So many are made for each second of a load: more than any engine here could answer."""
+PACE = {MOTO: 1.3, MINISTACK: 2.0}
+"""How many times the peer's fills each is to make."""
+
+Loads = dict[tuple[str, int], list[Loaded]]
+"""The loads of each contender with each number of connections, round by round."""
+
+
+def measure(setting: Setting, say: Say) -> list[Figure]:
+    """Loads each engine over 1, 8 and 32 connections, in rounds."""
+    loads: Loads = defaultdict(list)
+    say("starting the engines")
+    with own_engines(setting) as contenders, generator() as load:
+        if setting.peer:
+            contenders.append(Contender(PEER, setting.peer))
+        for number in range(1, setting.rounds + 1):
+            for connections in CONNECTIONS:
+                for contender in contenders:
+                    say(f"round {number} of {setting.rounds}: {connections} connections, {contender.name}")
+                    orders = singles(contender.url, int((WARM_UP_S + LOAD_S) * REQUESTS_A_SECOND))
+                    plan = Plan([contender.url], connections, orders, WARM_UP_S, LOAD_S)
+                    loads[contender.name, connections].append(trade(contender, load, plan))
+    return [*_speed(loads), *_books(loads)]
+
+
+def _speed(loads: Loads) -> list[Figure]:
+    figures = []
+    for (name, connections), rounds in loads.items():
+        what = f"{name}, {connections} connection{'s' if connections > 1 else ''}"
+        peer = loads.get((PEER, connections))
+        if peer is not None and name != PEER:
+            paces = [own.fills_a_second / other.fills_a_second for own, other in zip(rounds, peer, strict=True)]
+            waits = [own.answers.latency_ms(99) / other.answers.latency_ms(99) for own, other in zip(rounds, peer, strict=True)]
+            figures += [
+                at_least(of_rounds(PART, f"{what}: fills beside the peer", paces, "×"), PACE[name]),
+                below(of_rounds(PART, f"{what}: p99 beside the peer", waits, "×"), 1),
+            ]
+        figures.append(of_rounds(PART, f"{what}: fills", [load.fills_a_second for load in rounds], "/s"))
+        figures += [
+            of_rounds(PART, f"{what}: p{percent}", [load.answers.latency_ms(percent) for load in rounds], "ms")
+            for percent in (50, 99)
+        ]
+    return figures
+
+
+def _books(loads: Loads) -> list[Figure]:
+    figures = []
+    for name in dict.fromkeys(name for name, _ in loads):
+        sent = [load for (whose, _), rounds in loads.items() if whose == name for load in rounds]
+        wrong = sum(bool(load.missing) for load in sent)
+        if name == PEER:
+            usd = sum((abs(load.missing.get("USD", Decimal(0))) for load in sent), Decimal(0))
+            figures += [
+                Figure(PART, f"{name}: loads after which its portfolio is not what it acknowledged", wrong, f"of {len(sent)}"),
+                Figure(PART, f"{name}: by how much", float(usd), "USD"),
+            ]
+            continue
+        figures += [
+            none(PART, f"{name}: orders not filled", sum(load.unfilled for load in sent)),
+            none(PART, f"{name}: loads after which its portfolio is not what it acknowledged", wrong),
+        ]
+        if name == MINISTACK:
+            figures.append(none(PART, f"{name}: audits with a difference", sum(load.audit_differs for load in sent)))
+    return figures

@@ -1,0 +1,140 @@
+"""A load: requests over a number of connections, each with one request on its way at any time.
+
+Python's HTTP clients would take as much of a small machine as the engine that is measured. This one is a loop over raw sockets,
+in a process of its own, so that it shares no interpreter lock with anything else.
+
+    connect ──▶ │ warm-up: not counted │ answers count │ the last answers, for the books alone │
+                                       from            until: nothing is sent any more
+"""
+
+import multiprocessing
+import selectors
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from bench.spread import percentile
+from bench.wire import Response, parse
+
+SILENCE_S = 60.0
+"""No answer on any connection for so long means that none will come."""
+RECEIVE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send. `urls`: where to, the connections taking them in turn; `requests`: as many as the time could ever take."""
+
+    urls: Sequence[str]
+    connections: int
+    requests: Sequence[bytes]
+    warm_up_s: float
+    counted_s: float
+
+
+@dataclass(slots=True)
+class Answers:
+    """What came back. `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`."""
+
+    seconds: float
+    responses: list[Response] = field(default_factory=list)
+    counted: list[Response] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """How many responses of each status there were."""
+        return Counter(response.status for response in self.responses)
+
+    def latency_ms(self, percent: float) -> float:
+        """How long an answer took."""
+        return percentile(self.latencies_ms, percent)
+
+
+@contextmanager
+def generator() -> Iterator["Generator"]:
+    """A process that sends loads."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as process:
+        yield Generator(process)
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """Sends loads from a process of its own."""
+
+    _process: ProcessPoolExecutor
+
+    def send(self, plan: Plan) -> Answers:
+        """Sends a load, and waits for all answers.
+
+        Raises:
+            OSError, ValueError: a connection was refused, ended early, or answered with something else than HTTP.
+        """
+        return self._process.submit(send, plan).result()
+
+
+class _Connection:
+    """One connection: what it waits for, since when, and what came so far."""
+
+    __slots__ = ("received", "sent_s", "socket")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname, parts.port or 80), timeout=SILENCE_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received = b""
+        self.sent_s = 0.0
+
+    def send(self, request: bytes) -> None:
+        self.received = b""
+        self.sent_s = time.monotonic()
+        self.socket.sendall(request)
+
+    def receive(self) -> Response | None:
+        """Takes what is there. Returns the response once it is complete."""
+        chunk = self.socket.recv(RECEIVE_BYTES)
+        if not chunk:
+            raise ConnectionError(f"the connection ended before the answer did; it began with {self.received[:200]!r}")
+        self.received += chunk
+        return parse(self.received)
+
+
+def send(plan: Plan) -> Answers:
+    """Sends a load from this process. See `Generator.send`."""
+    waiting = deque(plan.requests)
+    with ExitStack() as open_sockets, selectors.DefaultSelector() as selector:
+        connections = [_Connection(plan.urls[number % len(plan.urls)]) for number in range(plan.connections)]
+        for connection in connections:
+            open_sockets.enter_context(connection.socket)
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
+        from_s = time.monotonic() + plan.warm_up_s
+        until_s = from_s + plan.counted_s
+        answers = Answers(plan.counted_s)
+        on_their_way = 0
+        for connection in connections:
+            connection.send(waiting.popleft())
+            on_their_way += 1
+        while on_their_way:
+            ready = selector.select(SILENCE_S)
+            if not ready:
+                raise TimeoutError(f"no answer for {SILENCE_S:.0f} s")
+            for key, _ in ready:
+                connection = key.data
+                response = connection.receive()
+                if response is None:
+                    continue
+                now_s = time.monotonic()
+                answers.responses.append(response)
+                if from_s <= now_s < until_s:
+                    answers.counted.append(response)
+                    answers.latencies_ms.append((now_s - connection.sent_s) * 1000)
+                if now_s < until_s:
+                    connection.send(waiting.popleft())
+                else:
+                    on_their_way -= 1
+    return answers
