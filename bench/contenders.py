@@ -26,6 +26,10 @@ MOTO, MINISTACK, PEER = "moto", "ministack", "the peer"
 TIMEOUT_S = 60
 
 
+class NothingFilled(Exception):
+    """An engine that fills no order has no pace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contender:
     """An engine that is measured. `market`: the store behind it, where that can be audited."""
@@ -67,11 +71,20 @@ def own_engines(setting: Setting) -> Iterator[list[Contender]]:
 
 
 def trade(contender: Contender, generator: Generator, plan: Plan) -> Loaded:
-    """Sends a load of orders, and checks the books after it."""
+    """Sends a load of orders, and checks the books after it.
+
+    Raises:
+        NothingFilled: not one order was.
+    """
     before = contender.holdings()
     answers = generator.send(plan)
+    filled = [fill for response in answers.responses for fill in fills(response)]
+    if not filled:
+        first = answers.responses[0]
+        raise NothingFilled(f"{contender.name} at {contender.url} filled no order. It said {first.status}: {first.body!r}")
+    assert not answers.ran_out, "more requests must be made: it is faster than anybody thought"
     expected = defaultdict(Decimal, before)
-    for fill in (fill for response in answers.responses for fill in fills(response)):
+    for fill in filled:
         expected[fill["symbol"]] += Decimal(fill["quantity_filled"])
         expected[fill["paid_with"]] -= Decimal(fill["total_cost"])
     after = contender.holdings()

@@ -39,9 +39,14 @@ class Plan:
 
 @dataclass(slots=True)
 class Answers:
-    """What came back. `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`."""
+    """What came back.
+
+    `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`. `ran_out`: all requests
+    were sent before the time was over, and so the pace is the plan's rather than the engine's.
+    """
 
     seconds: float
+    ran_out: bool = False
     responses: list[Response] = field(default_factory=list)
     counted: list[Response] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
@@ -133,8 +138,9 @@ def send(plan: Plan) -> Answers:
                 if from_s <= now_s < until_s:
                     answers.counted.append(response)
                     answers.latencies_ms.append((now_s - connection.sent_s) * 1000)
-                if now_s < until_s:
+                if now_s < until_s and waiting:
                     connection.send(waiting.popleft())
                 else:
+                    answers.ran_out |= now_s < until_s
                     on_their_way -= 1
     return answers

@@ -1,0 +1,66 @@
+"""Batches of 1, 10 and 99 orders over one connection, on moto and on ministack, beside a peer's orders one by one.
+
+A batch is one transaction: what a fill costs beyond its own record, the request and the account's item, is shared by all of it.
+"""
+
+from bench.contenders import MINISTACK, MOTO, PEER, Contender, Loaded, own_engines, trade
+from bench.figures import Figure, of_rounds
+from bench.load import Plan, generator
+from bench.orders import batches, singles
+from bench.setting import Say, Setting
+from bench.targets import at_least, none
+
+PART = "batches"
+SIZES = (1, 10, 99)
+WARM_UP_S = 0.5
+LOAD_S = 3.0
+REQUESTS_A_SECOND = 300
+PEER_REQUESTS_A_SECOND = 1_500
+"""More than is ever answered over one connection."""
+PACE = {MOTO: 4.0, MINISTACK: 40.0}
+"""How many times the peer's fills each is to make with its largest batches."""
+
+
+def measure(setting: Setting, say: Say) -> list[Figure]:
+    """Loads each engine with each size of batch, in rounds, and the peer with single orders."""
+    loads: dict[tuple[str, int], list[Loaded]] = {}
+    peer: list[Loaded] = []
+    say("starting the engines")
+    with own_engines(setting) as contenders, generator() as load:
+        for number in range(1, setting.rounds + 1):
+            if setting.peer:
+                say(f"round {number} of {setting.rounds}: {PEER}, one by one")
+                orders = singles(setting.peer, int((WARM_UP_S + LOAD_S) * PEER_REQUESTS_A_SECOND))
+                peer.append(trade(Contender(PEER, setting.peer), load, Plan([setting.peer], 1, orders, WARM_UP_S, LOAD_S)))
+            for size in SIZES:
+                for contender in contenders:
+                    say(f"round {number} of {setting.rounds}: batches of {size}, {contender.name}")
+                    orders = batches(contender.url, int((WARM_UP_S + LOAD_S) * REQUESTS_A_SECOND), size)
+                    plan = Plan([contender.url], 1, orders, WARM_UP_S, LOAD_S)
+                    loads.setdefault((contender.name, size), []).append(trade(contender, load, plan))
+    return _figures(loads, peer)
+
+
+def _figures(loads: dict[tuple[str, int], list[Loaded]], peer: list[Loaded]) -> list[Figure]:
+    figures = []
+    for (name, size), rounds in loads.items():
+        what = f"{name}, batches of {size}"
+        if peer:
+            paces = [own.fills_a_second / other.fills_a_second for own, other in zip(rounds, peer, strict=True)]
+            beside = of_rounds(PART, f"{what}: fills beside the peer", paces, "×")
+            figures.append(at_least(beside, PACE[name]) if size == max(SIZES) else beside)
+        if size > min(SIZES):
+            alone = loads[name, min(SIZES)]
+            paces = [many.fills_a_second / one.fills_a_second for many, one in zip(rounds, alone, strict=True)]
+            figures.append(of_rounds(PART, f"{what}: fills beside batches of {min(SIZES)}", paces, "×"))
+        figures.append(of_rounds(PART, f"{what}: fills", [load.fills_a_second for load in rounds], "/s"))
+        figures.append(of_rounds(PART, f"{what}: p99", [load.answers.latency_ms(99) for load in rounds], "ms"))
+    if peer:
+        figures.append(of_rounds(PART, f"{PEER}, one by one: fills", [load.fills_a_second for load in peer], "/s"))
+    sent = [load for rounds in loads.values() for load in rounds]
+    return [
+        *figures,
+        none(PART, "answers without a fill", sum(load.unfilled for load in sent)),
+        none(PART, "loads after which the portfolio is not what was acknowledged", sum(bool(load.missing) for load in sent)),
+        none(PART, "audits with a difference", sum(load.audit_differs for load in sent)),
+    ]
