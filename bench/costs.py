@@ -106,7 +106,7 @@ def _count(endpoint: str, log: Path) -> dict[str, Cost]:
         meters.append(Metered(DynamoDB(settings)))
         return meters[-1]
 
-    app.DynamoDB = metered  # type: ignore[attr-defined]
+    app.DynamoDB = metered  # type: ignore[assignment,attr-defined]
     app.engine()
     (meter,) = meters
 

@@ -41,8 +41,8 @@ class Plan:
 class Answers:
     """What came back.
 
-    `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`. `ran_out`: all requests
-    were sent before the time was over, and so the pace is the plan's rather than the engine's.
+    `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`. `ran_out`: all
+    requests were sent before the time was over, and so the pace is the plan's rather than the engine's.
     """
 
     seconds: float
