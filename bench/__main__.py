@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import batch, costs, end_to_end, hot
+from bench import batch, costs, end_to_end, growth, hot
 from bench.figures import Figure
 from bench.processes import isolate
 from bench.report import table
@@ -18,7 +18,13 @@ from bench.setting import Say, Setting
 
 Part = Callable[[Setting, Say], list[Figure]]
 
-PARTS: dict[str, Part] = {"http": end_to_end.measure, "batch": batch.measure, "costs": costs.measure, "hot": hot.measure}
+PARTS: dict[str, Part] = {
+    "http": end_to_end.measure,
+    "batch": batch.measure,
+    "costs": costs.measure,
+    "growth": growth.measure,
+    "hot": hot.measure,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

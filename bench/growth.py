@@ -1,0 +1,115 @@
+"""What a fill costs when a store holds 100, 1,000, 10,000 and 100,000 records: CPU time of the engine and of its datastore.
+
+CPU time, because a busy machine stretches everything else. Each size is a store of its own, filled in batches beforehand, so that
+the sizes can be measured in turn, round by round: what slows the machine down for a while slows down all of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http import HTTPStatus
+from itertools import count
+
+from bench.contenders import MINISTACK, MOTO, Contender
+from bench.figures import Figure, of_rounds
+from bench.load import Generator, Plan, generator
+from bench.orders import QUANTITY, SYMBOL, batches, singles
+from bench.processes import Server, engine, ministack
+from bench.setting import Say, Setting
+from bench.targets import at_most, none
+
+PART = "growth"
+SIZES = (100, 1_000, 10_000, 100_000)
+BATCH_SIZE = 99
+SLICE = 20
+"""Batches sent at a time while a store is filled, so that progress can be told."""
+FILLS_A_ROUND = 100
+TURNS = 3
+"""Rounds here for each one of the run: short ones, and many, since a cost of 1.1 is to be told from one of 1.0."""
+GROWTH = 1.1
+"""How many times the cost at the fewest records a fill may cost at the most."""
+FOREVER_S = 86_400.0
+"""Until all requests are sent, however long that takes."""
+
+
+@dataclass(slots=True)
+class Store:
+    """An engine whose store is to hold `size` records; `servers`: the processes that share the work of a fill."""
+
+    contender: Contender
+    size: int
+    servers: Sequence[Server]
+    load: Generator
+    fills: int = 0
+    costs_ms: list[float] = field(default_factory=list)
+
+    def send(self, requests: Sequence[bytes], fills: int) -> None:
+        """Sends requests, one after the other, that fill so many orders."""
+        answers = self.load.send(Plan([self.contender.url], 1, requests, 0, FOREVER_S))
+        assert answers.statuses == {HTTPStatus.OK: len(requests)}, answers.statuses
+        self.fills += fills
+
+    def cpu_s(self) -> float:
+        """CPU time used so far."""
+        return sum(server.cpu_s() for server in self.servers)
+
+
+def measure(setting: Setting, say: Say) -> list[Figure]:
+    """Fills the stores, then takes the cost of single fills on each of them in turn."""
+    sizes = [size for size in SIZES if size <= setting.records]
+    with ExitStack() as started:
+        stores = []
+        for size in sizes:
+            for name in (MOTO, MINISTACK):
+                say(f"starting the engines: {name}, {size:,} records")
+                stores.append(started.enter_context(_store(setting, name, size)))
+        _fill(stores, say)
+        rounds = setting.rounds * TURNS
+        for number in range(1, rounds + 1):
+            for store in stores:
+                say(f"round {number} of {rounds}: {store.size:,} records, {store.contender.name}")
+                before_s = store.cpu_s()
+                store.send(singles(store.contender.url, FILLS_A_ROUND), FILLS_A_ROUND)
+                store.costs_ms.append((store.cpu_s() - before_s) * 1000 / FILLS_A_ROUND)
+        wrong = sum(store.contender.holdings()[SYMBOL] != store.fills * Decimal(QUANTITY) for store in stores)
+    return [*_figures(stores), none(PART, "portfolios that are not what was acknowledged", wrong)]
+
+
+def _figures(stores: Sequence[Store]) -> list[Figure]:
+    figures = []
+    for name in dict.fromkeys(store.contender.name for store in stores):
+        own = [store for store in stores if store.contender.name == name]
+        least, most = own[0], own[-1]
+        if most is not least:
+            ratios = [large / small for large, small in zip(most.costs_ms, least.costs_ms, strict=True)]
+            what = f"{name}: a fill at {most.size:,} records beside one at {least.size:,}"
+            figures.append(at_most(of_rounds(PART, what, ratios, "×"), GROWTH))
+        figures += [of_rounds(PART, f"{name}: a fill at {store.size:,} records", store.costs_ms, "ms of CPU") for store in own]
+    return figures
+
+
+@contextmanager
+def _store(setting: Setting, name: str, size: int) -> Iterator[Store]:
+    with ExitStack() as started:
+        servers = []
+        if name == MINISTACK:
+            servers.append(started.enter_context(ministack(setting.log(f"{name}-{size}"))))
+        servers.append(started.enter_context(engine(setting.log(f"engine-on-{name}-{size}"), *servers)))
+        yield Store(Contender(name, servers[-1].url), size, servers, started.enter_context(generator()))
+
+
+def _fill(stores: Sequence[Store], say: Say) -> None:
+    """All stores at once: engines on moto have one thread that works, and leave the rest of the machine to the others."""
+    total = sum(store.size for store in stores)
+    filled = count(BATCH_SIZE * SLICE, BATCH_SIZE * SLICE)
+
+    def fill(store: Store) -> None:
+        while store.fills + BATCH_SIZE <= store.size:
+            several = min(SLICE, (store.size - store.fills) // BATCH_SIZE)
+            store.send(batches(store.contender.url, several, BATCH_SIZE), several * BATCH_SIZE)
+            say(f"filling the stores: {min(next(filled), total):,} of {total:,} records")
+
+    with ThreadPoolExecutor(len(stores)) as threads:
+        list(threads.map(fill, stores))
