@@ -1,64 +1,68 @@
-"""What this process last saw of each account, and one turn at a time for its threads.
+"""What this process last saw of each account, and one seat at it for its threads.
 
 An optimisation twice over, and never more: the transaction's condition rules out every stale view, so this can make an order
-slow, never wrong. A remembered account saves the read before the transaction; the turn makes the threads of one process queue
+slow, never wrong. A remembered account saves the read before the transaction; the seat makes the threads of one process queue
 where they would otherwise cancel each other's transactions.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
 from chalicelib.domain.account import Account
-from chalicelib.patience import TimedLock
+from chalicelib.patience import TimedLock, World
+from chalicelib.turns import Turns
 
 
 class Seat:
     """One account's place in the process: `account` is `None` where nothing is known, or what was known is in doubt."""
 
-    __slots__ = ("account", "turn", "users")
+    __slots__ = ("account", "free", "turns", "users")
 
-    def __init__(self, turn: TimedLock) -> None:
+    def __init__(self, world: World) -> None:
         self.account: Account | None = None
-        self.turn = turn
+        self.turns = Turns(world)
+        self.free: TimedLock = world.new_lock()
         self.users = 0
 
 
-class NoTurn(Exception):
+class NoSeat(Exception):
     """The threads ahead took all the time there was."""
 
 
 class AccountCache:
     """Seats by user, the least recently used given up first. A seat that somebody sits on or waits for is never given up."""
 
-    def __init__(self, capacity: int, new_lock: Callable[[], TimedLock] = Lock) -> None:
+    def __init__(self, capacity: int, world: World) -> None:
         self._capacity = capacity
-        self._new_lock = new_lock
+        self._world = world
         self._seats: OrderedDict[int, Seat] = OrderedDict()
         self._lock = Lock()
 
     @contextmanager
-    def turn(self, user_id: int, timeout_s: float) -> Iterator[Seat]:
-        """This thread's turn at an account.
+    def seat(self, user_id: int, timeout_s: float) -> Iterator[Seat]:
+        """The seat at an account, for this thread alone.
 
         Raises:
-            NoTurn: it did not come within `timeout_s`.
+            NoSeat: it did not become free within `timeout_s`.
         """
         seat = self._take(user_id)
         try:
-            if not seat.turn.acquire(timeout=max(0.0, timeout_s)):
-                raise NoTurn
+            if not seat.free.acquire(timeout=max(0.0, timeout_s)):
+                raise NoSeat
             try:
                 yield seat
             finally:
-                seat.turn.release()
+                seat.free.release()
         finally:
             self._leave(seat)
 
     def _take(self, user_id: int) -> Seat:
         with self._lock:
-            seat = self._seats.setdefault(user_id, Seat(self._new_lock()))
+            seat = self._seats.get(user_id)
+            if seat is None:
+                seat = self._seats[user_id] = Seat(self._world)
             self._seats.move_to_end(user_id)
             seat.users += 1
             return seat

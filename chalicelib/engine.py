@@ -42,7 +42,7 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
     tables = Tables.of(settings.table_prefix)
     ledger = Ledger(datastore, tables)
     prices = PriceBook(datastore, tables, settings.price_age_ms / 1000, world.monotonic_s)
-    settler = Settler(ledger, AccountCache(settings.cached_accounts, world.new_lock))
+    settler = Settler(ledger, AccountCache(settings.cached_accounts, world))
     return Engine(
         settings=settings,
         world=world,

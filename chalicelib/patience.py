@@ -9,12 +9,6 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import Protocol
 
-BUSY_WAIT_S = 0.005
-"""The unit of waiting for a busy account: about what one transaction takes, so that a wait lets one other finish."""
-
-BUSY_WAIT_MAX_S = 0.05
-"""No more, or those who came first starve: whoever waits long meets ever more who do not."""
-
 THROTTLE_WAIT_S = 0.05
 """The unit of waiting for a throttled datastore, doubled each time: it needs less load, not a lucky moment."""
 
@@ -64,7 +58,6 @@ class Patience:
         self._call_worst_s = call_worst_s
         self.datastore_s = 0.0
         """How much of it the datastore took."""
-        self._busy = 0
         self._throttled = 0
 
     def left_s(self) -> float:
@@ -86,15 +79,15 @@ class Patience:
         finally:
             self.datastore_s += self._world.monotonic_s() - started_s
 
-    def wait_busy(self) -> None:
-        """Waits because others work on the same account: a little longer each time, with full jitter, up to a low bound."""
-        self._busy += 1
-        self._wait(min(BUSY_WAIT_MAX_S, self._busy * BUSY_WAIT_S))
+    def wait(self, seconds: float) -> None:
+        """Waits, but never past the last moment at which a call may start."""
+        self._world.sleep_s(max(0.0, min(seconds, self.left_s())))
 
     def wait_throttled(self) -> None:
         """Waits because the datastore has too much to do, or is out of reach: longer each time, with full jitter."""
         self._throttled += 1
-        self._wait(min(THROTTLE_WAIT_MAX_S, THROTTLE_WAIT_S * 2 ** min(self._throttled, 10)))
+        self.wait(self._world.random() * min(THROTTLE_WAIT_MAX_S, THROTTLE_WAIT_S * 2 ** min(self._throttled, 10)))
 
-    def _wait(self, at_most_s: float) -> None:
-        self._world.sleep_s(max(0.0, min(self._world.random() * at_most_s, self.left_s())))
+    def now_s(self) -> float:
+        """The time on the clock that it goes by, in seconds."""
+        return self._world.monotonic_s()

@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from chalicelib.account_cache import AccountCache, NoTurn, Seat
+from chalicelib.account_cache import AccountCache, NoSeat, Seat
 from chalicelib.domain.account import Account, Record
 from chalicelib.errors import Contention, DatastoreUnavailable, EngineError, IdempotencyKeyReused, Undecided
 from chalicelib.patience import Patience, TimeUp
@@ -113,9 +113,9 @@ class Settler:
         user_id = wanted[0].user_id
         items = [_Item(each) for each in wanted]
         try:
-            with self.accounts.turn(user_id, patience.left_s()) as seat:
+            with self.accounts.seat(user_id, patience.left_s()) as seat:
                 _Settlement(self.ledger, user_id, decider, patience, seat, items).run()
-        except NoTurn:
+        except NoSeat:
             return [Contention() for _ in items]
         return [item.settled() for item in items]
 
@@ -170,6 +170,7 @@ class _Settlement:
     def run(self) -> None:
         """Gives every item its result."""
         try:
+            self._wait(self.seat.turns.before_order())
             while self.pending:
                 try:
                     self._attempt()
@@ -184,14 +185,21 @@ class _Settlement:
         decides = self._decides()
         if not self.pending:
             return
-        if self.seat.account is None:
-            self.seat.account = self.ledger.read_account(self.user_id, self.patience)
-        after = seen = self.seat.account
+        after = seen = self._account()
         entries: list[Entry] = []
         for item, decide in zip(self.pending, decides, strict=True):
             after, entry = item.decide(decide, after)
             entries.append(entry)
-        self._learn(self._commit(entries, seen, after), after)
+        started_s = self.patience.now_s()
+        self._learn(self._commit(entries, seen, after), after, started_s)
+
+    def _account(self) -> Account:
+        """The account as last seen, here or now."""
+        seat = self.seat
+        if seat.account is None or seat.turns.wants_look():
+            seat.account = self.ledger.read_account(self.user_id, self.patience)
+            seat.turns.looked(seat.account.sequence)
+        return seat.account
 
     def _commit(self, entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
         self.attempts += 1
@@ -206,10 +214,12 @@ class _Settlement:
         self.out_of_reach = False
         return answer
 
-    def _learn(self, answer: CommitResult, after: Account) -> None:
+    def _learn(self, answer: CommitResult, after: Account, started_s: float) -> None:
+        turns = self.seat.turns
         match answer:
             case Committed():
                 self.seat.account = after
+                turns.committed(after.sequence, started_s)
                 self._committed()
             case KeysTaken(records, account):
                 if account is not None:
@@ -218,11 +228,14 @@ class _Settlement:
             case AccountMoved(account):
                 self.seat.account = account
                 self.conflicts += 1
-                if self.conflicts > 1:  # the first time it is only this process that was behind
-                    self.patience.wait_busy()
+                self._wait(turns.lost(account.sequence))
             case Conflict():
                 self.conflicts += 1
-                self.patience.wait_busy()
+                self._wait(turns.lost(None))
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            self.patience.wait(seconds)
 
     def _decides(self) -> list[Decide]:
         """How to decide each pending item now. Those that cannot be decided drop out: what is stored is their outcome, if any."""
