@@ -71,13 +71,14 @@ class Wait:
 class Scheduler:
     """Events by time, and a seeded choice wherever there is one."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, max_events: int = MAX_EVENTS) -> None:
         self.hub = getcurrent()
         self.current: Task | None = None
         self.now_us = 0
         self.random = Random(seed)
         self._events: list[tuple[int, int, Callable[..., object], tuple[object, ...]]] = []
         self._made = 0
+        self._max_events = max_events
 
     def after(self, delay_us: int, action: Callable[..., object], *arguments: object) -> None:
         """Has something happen later."""
@@ -110,7 +111,7 @@ class Scheduler:
         """
         events = self._events
         while events:
-            if self._made > MAX_EVENTS:
+            if self._made > self._max_events:
                 raise Endless
             self.now_us, _, action, arguments = heappop(events)
             action(*arguments)

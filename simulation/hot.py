@@ -1,0 +1,97 @@
+"""One hot account in calm weather: processes that all want it, all the time, and how they share it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from chalicelib import engine
+from chalicelib.config import Settings
+from chalicelib.domain.funding import Transfer
+from chalicelib.domain.money import UNITS_PER_ONE, text_from
+from chalicelib.domain.order import Order
+from chalicelib.store.tables import Tables, asset_key, number
+from simulation.database import Database
+from simulation.faults import Faults, Weather
+from simulation.journal import Journal
+from simulation.process import Build, Process, Request
+from simulation.scheduler import US_PER_S, Scheduler, Wait
+from simulation.workload import PREFIX, Wanted
+
+USER_ID = 1
+UNITS = 1_000
+SETTLING_US = US_PER_S
+"""Not counted: until then the processes get to know of each other."""
+
+MAX_EVENTS = 1_000_000
+
+
+@dataclass(slots=True)
+class Shift:
+    """What one process did while it counted. `calls`: to the datastore; `others`: answers that were no fill."""
+
+    fills: int = 0
+    calls: int = 0
+    others: int = 0
+
+
+@dataclass(slots=True)
+class Shares:
+    """What all of them did."""
+
+    shifts: Sequence[Shift] = field(default_factory=list)
+
+    @property
+    def fills(self) -> int:
+        """How many orders they filled."""
+        return sum(shift.fills for shift in self.shifts)
+
+    @property
+    def slowest_share(self) -> float:
+        """The fills of the process that had the fewest, as a part of an equal share."""
+        return min(shift.fills for shift in self.shifts) * len(self.shifts) / max(1, self.fills)
+
+
+def trade(processes: int, seconds: int, seed: int, build: Build = engine.build) -> Shares:
+    """Has that many processes trade with one account, each sending its next order when the last one is answered."""
+    scheduler = Scheduler(seed, MAX_EVENTS)
+    journal = Journal(scheduler)
+    database = Database(scheduler, PREFIX, journal)
+    faults = Faults(Weather(), frozenset())
+    settings = Settings(table_prefix=PREFIX, price_age_ms=3_600_000)
+    for symbol, price in (("USD", 1), ("BTC", 50_000)):
+        item = {**asset_key(symbol), "price": number(price * UNITS_PER_ONE)}
+        database.put(Tables.of(PREFIX).assets, item)
+    shifts = [Shift() for _ in range(processes)]
+
+    def ask(process: Process, wanted: Wanted, name: str) -> tuple[Request, object]:
+        wait = Wait(scheduler)
+        request = Request(name, scheduler.random.getrandbits(64), wait.end)
+        process.serve(request, wanted)
+        return request, wait.result()
+
+    def work(number_: int, process: Process) -> None:
+        shift, end_us = shifts[number_], SETTLING_US + seconds * US_PER_S
+        order = 0
+        while scheduler.now_us < end_us:
+            order += 1
+            wanted = Order(USER_ID, f"{number_}-{order}", "BTC", "USD", UNITS, text_from(UNITS))
+            request, answer = ask(process, wanted, f"{number_}.{order}")
+            if SETTLING_US <= scheduler.now_us < end_us:
+                shift.calls += request.calls
+                if getattr(answer, "status", None) == HTTPStatus.OK:
+                    shift.fills += 1
+                else:
+                    shift.others += 1
+
+    def open_account() -> None:
+        team = [
+            Process(f"process {place}", settings, database=database, scheduler=scheduler, faults=faults, journal=journal, build=build)
+            for place in range(processes)
+        ]
+        ask(team[0], Transfer(USER_ID, "opening", "USD", 10**6 * UNITS_PER_ONE), "opening")
+        for place, process in enumerate(team):
+            scheduler.start(lambda place=place, process=process: work(place, process))
+
+    scheduler.start(open_account)
+    scheduler.run()
+    return Shares(shifts)
