@@ -3,10 +3,11 @@
 The simulated database's log is the witness: it says when each account became what, so that linearizability need not be searched
 for. An account's history is linearizable if every fill and transfer appears in it between the moment at which it was first asked
 for and the moment at which somebody was told of it, and every refusal and every portfolio fits the account as it was at some
-moment in between.
+moment in between. What one request asked for and decided, an order or a batch of them, happens in one such moment.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,13 +19,15 @@ from typing import NamedTuple
 from chalicelib.domain.account import Account, Record
 from chalicelib.domain.audit import Difference, check_refusal, compare, replay
 from chalicelib.domain.funding import Transfer
+from chalicelib.domain.money import text_from
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.errors import AssetHalted, AssetNotFound, IdempotencyKeyReused
 from chalicelib.store.tables import Tables, account_from, record_from
 from simulation.database import Write
-from simulation.history import REFUSED, History, Told
+from simulation.history import REFUSED, History
 from simulation.process import MAX_SKEW_US, MIDNIGHT, SLOW_US
+from simulation.workload import each_of
 
 
 class Rule(StrEnum):
@@ -40,6 +43,7 @@ class Rule(StrEnum):
     NOTHING_DECIDED = "a request that answered that nothing was decided never decides anything"
     STORED_WINS = "what is stored under a key wins over all that has changed since"
     LINEARIZABLE = "what happens to an account happens between question and answer"
+    IN_ORDER = "what a request decides is decided in the order in which it asked, at one moment, on the account as it stands"
     MARKET = "orders are decided at prices of their time"
     RESOLVED = "in calm weather every key tells what became of it"
 
@@ -58,8 +62,8 @@ Span = tuple[int, int]
 
 FOREVER_US = 1 << 62
 
-USE_US = 25_000
-"""What it takes, at most, to read a price and then an account where nothing goes wrong."""
+USE_US = 35_000
+"""What it takes, at most, to read prices, then records, then an account where nothing goes wrong."""
 
 
 class Version(NamedTuple):
@@ -83,6 +87,11 @@ class Evidence:
     def __init__(self, history: History) -> None:
         self.history = history
         self.told = [told for told in history.told if told.sent_us >= history.restored_us]
+        self.first_sent_us: dict[tuple[int, str], int] = {}
+        """When each record's key was first sent, by user and key."""
+        for sent_us, wanted in history.asked.values():
+            for each in each_of(wanted):
+                self.first_sent_us.setdefault((each.user_id, each.record_key), sent_us)
         self.first_told_us: dict[tuple[int, str], int] = {}
         """When somebody first heard of each record's outcome, by user and key."""
         for told in self.told:  # they come in the order in which they were told
@@ -98,7 +107,11 @@ class Evidence:
                 record = record_from(write.item)
                 self.stored.setdefault((record.user_id, record.key), []).append(Stored(write.at_us, write.sender, record))
         self.undone = [account_from(write.item) for write in history.undone if write.table == tables.accounts]
-        self.deciders = {stored.sender for several in self.stored.values() for stored in several}
+        self.decided: dict[str, list[Stored]] = {}
+        """What each request decided, in the order in which it asked for it."""
+        for request, (_, wanted) in history.asked.items():
+            of_keys = [self.of_key(each) for each in each_of(wanted)]
+            self.decided[request] = [stored for stored in of_keys if stored is not None and stored.sender == request]
 
     def _add_version(self, write: Write) -> None:
         account = account_from(write.item)
@@ -115,13 +128,13 @@ class Evidence:
         movement = stored.record.movement
         if movement is not None:
             for (since_us, _), account in self.of_account(stored.record.user_id):
-                if account.head == movement.head:
+                if account.sequence >= movement.sequence:
                     return min(stored.at_us, since_us), max(stored.at_us, since_us)
         return stored.at_us, stored.at_us
 
-    def of_key(self, told: Told) -> Stored | None:
-        """What is stored under the key that an answer is about."""
-        stored = self.stored.get((told.wanted.user_id, told.wanted.record_key))
+    def of_key(self, wanted: Order | Transfer) -> Stored | None:
+        """What is stored under the key of an order or a transfer."""
+        stored = self.stored.get((wanted.user_id, wanted.record_key))
         return stored[0] if stored else None
 
 
@@ -182,7 +195,7 @@ def _sequence(record: Record) -> int:
 
 def _same_reply(evidence: Evidence) -> Found:
     for told in evidence.told:
-        answer, stored = told.answer, evidence.of_key(told)
+        answer, stored = told.answer, evidence.of_key(told.wanted)
         same_order = stored is not None and stored.record.fingerprint == told.wanted.fingerprint
         if answer.decided:
             if stored is None or not same_order or stored.at_us > told.told_us:
@@ -201,7 +214,7 @@ def _same_reply(evidence: Evidence) -> Found:
 
 def _replayed(evidence: Evidence) -> Found:
     for told in evidence.told:
-        stored = evidence.of_key(told)
+        stored = evidence.of_key(told.wanted)
         if told.answer.decided and stored is not None and told.answer.replayed != (stored.sender != told.request):
             yield Violation(
                 Rule.REPLAYED, f"request {told.request} was told {told.answer.replayed}; request {stored.sender} decided"
@@ -211,15 +224,18 @@ def _replayed(evidence: Evidence) -> Found:
 def _nothing_decided(evidence: Evidence) -> Found:
     """Of the request itself. What an earlier one, left without an answer, may yet do under the same key it cannot know."""
     for told in evidence.told:
-        answer = told.answer
-        if not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and told.request in evidence.deciders:
-            yield Violation(Rule.NOTHING_DECIDED, f"request {told.request} was told {answer.body}, and then it was executed")
+        answer, stored = told.answer, evidence.of_key(told.wanted)
+        nothing = not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if nothing and stored is not None and stored.sender == told.request:
+            yield Violation(
+                Rule.NOTHING_DECIDED, f"request {told.request} was told {answer.body}, and then {stored.record.key} was executed"
+            )
 
 
 def _stored_wins(evidence: Evidence) -> Found:
     not_now = {AssetNotFound.code, AssetHalted.code, REFUSED}
     for told in evidence.told:
-        answer, stored = told.answer, evidence.of_key(told)
+        answer, stored = told.answer, evidence.of_key(told.wanted)
         before = stored is not None and stored.at_us < told.sent_us and stored.record.fingerprint == told.wanted.fingerprint
         if before and answer.body in not_now:
             yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body}, long after its outcome was stored")
@@ -238,44 +254,64 @@ def _linearizable(evidence: Evidence) -> Found:
 
 
 def _movements_in_time(evidence: Evidence) -> Found:
-    first_sent_us = evidence.history.first_sent_us
     for (user_id, key), several in evidence.stored.items():
         first_told_us = evidence.first_told_us.get((user_id, key), FOREVER_US)
-        if not _meet(evidence.effect(several[0]), (first_sent_us[user_id, key], first_told_us)):
+        if not _meet(evidence.effect(several[0]), (evidence.first_sent_us[user_id, key], first_told_us)):
             yield Violation(Rule.LINEARIZABLE, f"record {user_id}/{key} did not happen between question and answer")
 
 
 def _refusals_in_time(evidence: Evidence) -> Found:
-    """A refusal has no place in the sequence: at some moment after it was asked for, the balance must not have covered it.
+    """A transfer's refusal is not stored: the balance must not have covered it at some moment of this request.
 
-    Of an order, that is since its key was first sent. A transfer's refusal is not stored: it is this request's own, and what the
-    key's transfer took itself, for another request, is no reason.
+    What the key's transfer took itself, for another request, is no reason.
     """
-    first_sent_us = evidence.history.first_sent_us
     for told in evidence.told:
-        wanted, stored = told.wanted, evidence.of_key(told)
-        covered = False
+        wanted, stored = told.wanted, evidence.of_key(told.wanted)
         if isinstance(wanted, Transfer) and told.answer.body == REFUSED:
             to_us = told.told_us if stored is None else min(told.told_us, evidence.effect(stored)[0] - 1)
-            covered = not _short_of(evidence, wanted, -wanted.units, (told.sent_us, to_us))
-        elif isinstance(wanted, Order) and told.answer.status == HTTPStatus.PAYMENT_REQUIRED and stored is not None:
-            span = first_sent_us[wanted.user_id, wanted.record_key], told.told_us
-            covered = not _short_of(evidence, wanted, _cost_units(stored.record, wanted), span)
-        if covered:
-            yield Violation(Rule.LINEARIZABLE, f"request {told.request} was refused what the balance covered all the time")
+            asked = told.sent_us, to_us
+            versions = evidence.of_account(wanted.user_id)
+            if not any(account.balance_units(wanted.symbol) < -wanted.units and _meet(span, asked) for span, account in versions):
+                yield Violation(Rule.LINEARIZABLE, f"request {told.request} was refused what the balance covered all the time")
 
 
-def _cost_units(record: Record, order: Order) -> int:
-    """The audit has made sure of the prices; this is the definition of a cost, rounded up."""
-    value = order.quantity_units * record.prices[order.symbol]
-    return -(-value // record.prices[order.pay_with])
+def _in_order(evidence: Evidence) -> Found:
+    """On some version of the account, while the request was under way, its decisions must follow one another to another version.
+
+    Orders that are refused have no place in the account's sequence: they must fit it as it stood between their neighbours.
+    """
+    for request, several in evidence.decided.items():
+        if not several:
+            continue
+        records = [stored.record for stored in several]
+        versions = evidence.of_account(records[0].user_id)
+        under_way = evidence.history.asked[request].sent_us, max(stored.at_us for stored in several)
+        standing = [account for _, account in versions]
+        if not any(_meet(span, under_way) and _after(account, records) in standing for span, account in versions):
+            keys = ", ".join(record.key for record in records)
+            yield Violation(Rule.IN_ORDER, f"request {request} decided {keys}, which do not follow one another in this order")
 
 
-def _short_of(evidence: Evidence, wanted: Order | Transfer, units: int, span: Span) -> bool:
-    """Whether the account held less than that, of what is to be paid with, at some moment of a time."""
-    symbol = wanted.pay_with if isinstance(wanted, Order) else wanted.symbol
-    versions = evidence.of_account(wanted.user_id)
-    return any(version.account.balance_units(symbol) < units and _meet(version.span, span) for version in versions)
+def _after(account: Account, records: Sequence[Record]) -> Account | None:
+    """The account after decisions that follow one another, or `None` where they do not."""
+    for record in records:
+        movement = record.movement
+        if movement is None:
+            if not _refused_on(account, record):
+                return None
+        elif movement.sequence != account.sequence + 1:
+            return None
+        else:
+            changed = {symbol: account.balance_units(symbol) + units for symbol, units in movement.changes.items()}
+            account = Account(account.user_id, {**account.balances, **changed}, movement.sequence, movement.head)
+    return account
+
+
+def _refused_on(account: Account, record: Record) -> bool:
+    """Whether a refusal states what the account held. The audit has made sure that this is less than the cost."""
+    message = json.loads(record.reply)["message"]
+    symbol = message.rpartition(" ")[2]
+    return bool(message.endswith(f"have {text_from(account.balance_units(symbol))} {symbol}"))
 
 
 def _market(evidence: Evidence) -> Found:
@@ -350,6 +386,7 @@ CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     _nothing_decided,
     _stored_wins,
     _linearizable,
+    _in_order,
     _market,
     _resolved,
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NamedTuple
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.funding import Transfer
@@ -11,7 +12,7 @@ from chalicelib.errors import Contention
 from simulation.database import Write
 from simulation.faults import Fault
 from simulation.journal import Entry
-from simulation.workload import Plan
+from simulation.workload import Plan, Wanted
 
 _DECIDED = frozenset({HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED})
 
@@ -21,7 +22,7 @@ REFUSED = "transfer refused"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A process's answer to an order or a transfer. `body`: the stored reply, or the code of an error.
+    """A process's answer to an order, by itself or in a batch, or to a transfer. `body`: the stored reply, or an error's code.
 
     `replayed`: whether it says that an earlier request decided. `knew`: the datastore had handed it what the key stands for.
     """
@@ -42,9 +43,19 @@ class Answer:
         return self.status in _DECIDED
 
 
+class Asked(NamedTuple):
+    """What a request asked for, and when."""
+
+    sent_us: int
+    wanted: Wanted
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer that reached whoever asked. `request`: which of its requests it answers; `last`: asked when all was over."""
+    """An answer that reached whoever asked: one for each order of a batch.
+
+    `request`: which request it answers; `last`: asked when all was over.
+    """
 
     wanted: Order | Transfer
     request: str
@@ -69,10 +80,11 @@ class History:
     """A run, once it is over."""
 
     plan: Plan
+    asked: dict[str, Asked] = field(default_factory=dict)
+    """What each request asked for, by its name, in the order in which they were sent."""
+
     told: list[Told] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
-    first_sent_us: dict[tuple[int, str], int] = field(default_factory=dict)
-    """When each record's key was first sent, by user and key."""
 
     listed: dict[str, list[tuple[int, Asset | None]]] = field(default_factory=dict)
     """What each symbol was listed as, and from when on; `None` where it was not."""

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chalicelib.domain.account import Account
-from chalicelib.domain.funding import Transfer
 from chalicelib.domain.money import text_from
-from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.store.connection import Cancelled, Item
 from simulation.faults import Fault
 from simulation.scheduler import US_PER_S, Scheduler
+from simulation.workload import View, Wanted, each_of
 
 Entry = tuple[int, str, Callable[..., str], tuple[Any, ...]]
 """When (µs), who, and what: a function and its arguments."""
@@ -37,14 +36,16 @@ def timeline(entries: Iterable[Entry]) -> list[str]:
     return [f"{at_us / US_PER_S:11.6f}  {who:18}  {what(*arguments)}" for at_us, who, what, arguments in entries]
 
 
-def send_text(wanted: Any, fault: Fault | None) -> str:
+def send_text(wanted: Wanted, fault: Fault | None) -> str:
     """What is asked for, and what goes wrong with it."""
     match wanted:
-        case Order() | Transfer():
-            what = f"for user {wanted.user_id}, {wanted.record_key}: {wanted.fingerprint}"
+        case View(None):
+            what = "the list of assets"
+        case View(user_id):
+            what = f"the portfolio of user {user_id}"
         case _:
-            what = "for the list of assets" if wanted.user_id is None else f"for the portfolio of user {wanted.user_id}"
-    return f"asks {what}{_trouble(fault)}"
+            what = f"user {wanted.user_id}, {' | '.join(f'{each.record_key}: {each.fingerprint}' for each in each_of(wanted))}"
+    return f"asks for {what}{_trouble(fault)}"
 
 
 def answer_text(answer: Any) -> str:
@@ -59,7 +60,8 @@ def answer_text(answer: Any) -> str:
                 f"is shown {', '.join(f'{asset.symbol} at {text_from(asset.price_units)} USD' for asset in answer) or 'nothing'}"
             )
         case _:
-            return f"is told {answer.status} {_short(answer.body)}{' (replayed)' if answer.replayed else ''}"
+            told = [f"{each.status} {_short(each.body)}{' (replayed)' if each.replayed else ''}" for each in answer]
+            return f"is told {' | '.join(told) or 'of an error'}"
 
 
 def call_text(operation: str, request: dict[str, Any], fault: Fault | None) -> str:

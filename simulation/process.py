@@ -1,6 +1,6 @@
 """A process that serves requests: the real engine, over a connection on which things go wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -16,17 +16,18 @@ from chalicelib.engine import Engine
 from chalicelib.errors import EngineError
 from chalicelib.funding import transfer_once
 from chalicelib.patience import World
-from chalicelib.store.connection import Cancelled, Datastore, Unanswered
+from chalicelib.settlement import Outcome
+from chalicelib.store.connection import Cancelled, Datastore, Item, Unanswered
 from chalicelib.store.tables import Tables
 from simulation.database import Call, Database, Receive, Reply
 from simulation.faults import Fate, Fault, Faults
 from simulation.history import REFUSED, Answer
 from simulation.journal import Journal, call_text, reply_text
 from simulation.scheduler import US_PER_S, Scheduler, Task, Turn, Wait
-from simulation.workload import View, Wanted
+from simulation.workload import Batch, View, Wanted, each_of
 
-Shown = Answer | Account | list[Asset]
-"""What a process gives back: a view as the engine's own type."""
+Shown = tuple[Answer, ...] | Account | list[Asset]
+"""What a process gives back: an answer to each thing that it was asked to make happen; a view as the engine's own type."""
 
 Build = Callable[[Settings, Datastore, World], Engine]
 """`chalicelib.engine.build`, or what a test puts in its place."""
@@ -51,8 +52,8 @@ class Request:
         self.name = name
         self.reply = reply
         self.calls = 0
-        self.knows = False
-        """Whether the datastore has handed it what is stored under its key."""
+        self.knows: set[str] = set()
+        """The keys of the records that the datastore has handed it."""
         self.fates = Random(2 * seed)
         self._seed = seed
         self._jitter: Random | None = None
@@ -81,7 +82,7 @@ class Process:
         self.name = name
         self.dead = False
         self._settings = settings
-        self._tables = Tables.of(settings.table_prefix)
+        self._records = Tables.of(settings.table_prefix).idempotency
         self._database = database
         self._scheduler = scheduler
         self._faults = faults
@@ -106,7 +107,7 @@ class Process:
         return self._serving[self._scheduler.current]
 
     def serve(self, request: Request, wanted: Wanted) -> None:
-        """Executes an order, makes a transfer, or shows what there is to see."""
+        """Executes orders, makes a transfer, or shows what there is to see."""
         if self.dead:
             request.reply(None)
             return
@@ -131,21 +132,23 @@ class Process:
                 request.reply(None)
 
     def _answer(self, request: Request, wanted: Wanted) -> Shown:
+        parts = each_of(wanted)
+        results: Sequence[Outcome | Exception]
         try:
             match wanted:
                 case View(user_id):
                     return self._view(user_id)
+                case Batch(_, orders):
+                    results = self._engine.executor.execute_batch(orders, self._engine.patience())
                 case Order():
-                    outcome = self._engine.executor.execute(wanted, self._engine.patience())
+                    results = [self._engine.executor.execute(wanted, self._engine.patience())]
                 case Transfer():
-                    outcome = transfer_once(self._engine, wanted)
-            return Answer(outcome.record.status, outcome.record.reply, outcome.replayed, request.knows)
-        except EngineError as error:
-            return Answer(error.status, error.code, knew=request.knows)
-        except TransferRefused:
-            return Answer(HTTPStatus.CONFLICT, REFUSED, knew=request.knows)
+                    results = [transfer_once(self._engine, wanted)]
         except Exception as error:  # noqa: BLE001  (the boundary, as in the app)
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}", knew=request.knows)
+            results = [error] * len(parts)
+        return tuple(
+            [_answer(result, knew=part.record_key in request.knows) for part, result in zip(parts, results, strict=True)]
+        )
 
     def _view(self, user_id: int | None) -> Account | list[Asset]:
         patience = self._engine.patience()
@@ -165,7 +168,7 @@ class Process:
         if fate.fault is Fault.STALLED:
             self._scheduler.sleep(int(fate.extra * SLOW_US))
         self._journal(who, reply_text, outcome)
-        request.knows = request.knows or self._tells_outcome(operation, api_request, outcome)
+        request.knows |= self._records_in(outcome)
         if isinstance(outcome, dict):
             return outcome
         try:
@@ -202,14 +205,26 @@ class Process:
                 send(fate.there_us + _delay_us(fate), back)
         return _reply(wait.result())
 
-    def _tells_outcome(self, operation: str, api_request: dict[str, Any], outcome: Reply) -> bool:
-        """Whether a reply holds the record of the request's key."""
+    def _records_in(self, outcome: Reply) -> set[str]:
+        """The keys of the records that a reply holds. One that leaves keys unprocessed counts for nothing: all is asked again."""
+        items: list[Item | None] = []
         if isinstance(outcome, Cancelled):
-            reason = outcome.reasons[0]
-            return reason is not None and reason.raw_item is not None and "idempotency_key" in reason.raw_item
-        if isinstance(outcome, Exception) or operation != "GetItem":
-            return False
-        return api_request["TableName"] == self._tables.idempotency and "Item" in outcome
+            items = [reason.raw_item for reason in outcome.reasons if reason is not None]
+        elif isinstance(outcome, dict) and not outcome.get("UnprocessedKeys"):
+            items = outcome.get("Responses", {}).get(self._records, [])
+        return {item["idempotency_key"]["S"] for item in items if item is not None and "idempotency_key" in item}
+
+
+def _answer(result: Outcome | Exception, *, knew: bool) -> Answer:
+    match result:
+        case Outcome(record, replayed):
+            return Answer(record.status, record.reply, replayed, knew)
+        case EngineError():
+            return Answer(result.status, result.code, knew=knew)
+        case TransferRefused():
+            return Answer(HTTPStatus.CONFLICT, REFUSED, knew=knew)
+        case _:
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(result).__name__}: {result}", knew=knew)
 
 
 def _call(operation: str, api_request: dict[str, Any], sender: str, spot: str, fate: Fate) -> Call:

@@ -9,11 +9,11 @@ from chalicelib.domain.pricing import Asset
 from chalicelib.store.tables import Tables, asset_key, number
 from simulation.database import Database, Snapshot
 from simulation.faults import Fate, Fault, Faults
-from simulation.history import Answer, History, Seen, Told
+from simulation.history import Asked, History, Seen, Told
 from simulation.journal import Journal, answer_text, asset_text, send_text
 from simulation.process import Build, Process, Request, Shown
 from simulation.scheduler import US_PER_S, Endless, Scheduler, Wait
-from simulation.workload import Action, Ask, Crash, ListAsset, Look, Plan, Restore, View, Wanted
+from simulation.workload import Action, Ask, Crash, ListAsset, Look, Plan, Restore, View, Wanted, each_of
 
 PATIENCE_US = 29 * US_PER_S
 """How long a client waits: API Gateway hangs up then."""
@@ -87,11 +87,11 @@ class _Run:
                 self.scheduler.after(to_us, self.database.snapshot, partial(self.restore_at, at_us))
 
     def ask(self, action: Ask) -> None:
-        """A client, or an operator: sends a request and, where that may help, sends it again."""
+        """A client, or an operator: sends a request and, until each of its answers is final, sends it again."""
         for attempt in range(1, action.sends + 1):
             random = self.stream(action.id, attempt)
             answer = self.send(action.wanted, f"{action.id}.{attempt}", random)
-            if isinstance(answer, Answer) and answer.final and not action.insists:
+            if isinstance(answer, tuple) and all(each.final for each in answer) and not action.insists:
                 return
             self.scheduler.sleep(int(random.random() ** 3 * PAUSE_US))
 
@@ -118,14 +118,13 @@ class _Run:
         """Sends one request, waits for its answer, and remembers what was said."""
         scheduler, past = self.scheduler, self.past
         sent_us = scheduler.now_us
-        if not isinstance(wanted, View):
-            past.first_sent_us.setdefault((wanted.user_id, wanted.record_key), sent_us)
         fate = self.faults.of_send(random, name)
         self.journal(f"client {name}", send_text, wanted, fate.fault)
         wait = Wait(scheduler)
         scheduler.after(PATIENCE_US, wait.end, (name, None))
         for copy, there_us in enumerate(_arrivals(fate), 1):
             request = Request(f"{name}.{copy}", random.getrandbits(64), partial(self.reply, wait, fate, f"{name}.{copy}"))
+            past.asked[request.name] = Asked(sent_us, wanted)
             process = int(random.random() * len(self.processes))
             scheduler.after(there_us, self.deliver, process, request, wanted)
         request_name: str
@@ -134,8 +133,9 @@ class _Run:
         self.journal(f"client {name}", answer_text, answer)
         if isinstance(answer, Account | list):
             past.seen.append(Seen(answer, request_name, sent_us, scheduler.now_us))
-        elif answer is not None and not isinstance(wanted, View):
-            past.told.append(Told(wanted, request_name, sent_us, scheduler.now_us, answer, last=self.faults.over))
+        elif answer is not None:
+            for each, told in zip(each_of(wanted), answer, strict=True):
+                past.told.append(Told(each, request_name, sent_us, scheduler.now_us, told, last=self.faults.over))
         return answer
 
     def deliver(self, process: int, request: Request, wanted: Wanted) -> None:

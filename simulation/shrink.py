@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from chalicelib import engine
+from chalicelib.domain.order import Order
 from simulation.checks import Rule, judge
 from simulation.process import Build
 from simulation.run import run
-from simulation.workload import Ask, Plan
+from simulation.workload import Action, Ask, Batch, Plan
 
 Part = TypeVar("Part")
 Breaks = Callable[[Plan], bool]
@@ -27,7 +28,7 @@ def shrink(plan: Plan, rule: Rule, build: Build = engine.build) -> Plan:
 
     while True:
         shorter = plan
-        for without_something in (_no_end, _fewer_actions, _fewer_symbols, _fewer_sends):
+        for without_something in (_no_end, _fewer_actions, _fewer_symbols, _fewer_sends, _fewer_orders):
             shorter = without_something(shorter, breaks)
         shorter = _fewer_faults(shorter, breaks, list(run(shorter, build).struck))
         if shorter == plan:
@@ -64,12 +65,30 @@ def _fewer_sends(plan: Plan, breaks: Breaks) -> Plan:
     for index, action in enumerate(plan.actions):
         if isinstance(action, Ask):
             for sends in range(1, action.sends):
-                fewer = replace(action, sends=sends)
-                candidate = replace(plan, actions=(*plan.actions[:index], fewer, *plan.actions[index + 1 :]))
+                candidate = _with(plan, index, replace(action, sends=sends))
                 if breaks(candidate):
                     plan = candidate
                     break
     return plan
+
+
+def _fewer_orders(plan: Plan, breaks: Breaks) -> Plan:
+    """Leaves out of each batch what it can do without."""
+    for index, action in enumerate(plan.actions):
+        if isinstance(action, Ask) and isinstance(action.wanted, Batch):
+            plan = _fewer_in_batch(plan, breaks, index, action, action.wanted)
+    return plan
+
+
+def _fewer_in_batch(plan: Plan, breaks: Breaks, index: int, ask: Ask, batch: Batch) -> Plan:
+    def with_only(orders: Sequence[Order]) -> Plan:
+        return _with(plan, index, replace(ask, wanted=replace(batch, orders=tuple(orders))))
+
+    return with_only(_fewest(batch.orders, lambda orders: bool(orders) and breaks(with_only(orders))))
+
+
+def _with(plan: Plan, index: int, action: Action) -> Plan:
+    return replace(plan, actions=(*plan.actions[:index], action, *plan.actions[index + 1 :]))
 
 
 def _fewest(parts: Sequence[Part], enough: Callable[[Sequence[Part]], bool]) -> Sequence[Part]:

@@ -4,7 +4,7 @@ Small numbers on purpose: few users, few keys, prices and amounts at which sever
 Most of a run happens in a few crowded moments, since what goes wrong goes wrong between requests that meet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -28,6 +28,9 @@ PAIRS = (
 )
 """What is bought, and what with; some more often."""
 
+BATCH_KEYS = ("k0", "k1", "k2", "k3", "k4", "b0", "b1", "b2", "b3")
+"""What the orders of batches are sent under: orders sent by themselves use the first five."""
+
 PREFIX = "sim"
 
 LONG_US = 5 * US_PER_S
@@ -43,10 +46,18 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask(Action):
-    """A client sends an order, or an operator a transfer: up to `sends` times, even after a final answer if it `insists`."""
+class Batch:
+    """Several orders of one account in one request, each under a key of its own."""
 
-    wanted: Order | Transfer
+    user_id: int
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Action):
+    """A client sends orders, or an operator a transfer: up to `sends` times, even after a final answer if it `insists`."""
+
+    wanted: Order | Batch | Transfer
     sends: int
     insists: bool
 
@@ -58,8 +69,19 @@ class View:
     user_id: int | None
 
 
-Wanted = Order | Transfer | View
+Wanted = Order | Batch | Transfer | View
 """What can be asked of a process."""
+
+
+def each_of(wanted: Wanted) -> Sequence[Order | Transfer]:
+    """What a request asks to happen, in its order: to each there is an answer."""
+    match wanted:
+        case Batch(_, orders):
+            return orders
+        case View():
+            return ()
+        case _:
+            return (wanted,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +174,8 @@ class _Drawing:
             self.transfers(user_id)
             for number in range(random.randint(1, 5)):
                 self.orders(user_id, f"k{number}")
+            for _ in range(random.choice((0, 0, 1, 1, 2))):
+                self.batches(user_id)
             for _ in range(random.randint(0, 2)):
                 self.actions.append(Look(self.id(), self.time(), View(user_id)))
         for _ in range(random.choice((0, 1, 2, 4))):
@@ -168,7 +192,7 @@ class _Drawing:
         self.actions.append(Restore(self.id(), at_us, to_us))
         for name, from_us in (("kept", 0), ("lost", to_us), ("after", at_us)):
             for number in range(random.randint(1, 4)):
-                self.small_order(f"{name}-{number}", from_us + random.randrange(self.span_us))
+                self.small_orders(f"{name}-{number}", from_us + random.randrange(self.span_us))
 
     def troubled_market(self) -> None:
         """Orders whose answers are long in coming, and which can no longer be decided by then."""
@@ -176,7 +200,7 @@ class _Drawing:
         self.opened(1)
         for number in range(random.randint(1, 3)):
             at_us = number * 2 * LONG_US + random.randrange(LONG_US)
-            self.small_order(f"k{number}", at_us)
+            self.small_orders(f"k{number}", at_us)
             trouble_us = at_us + random.randrange(3 * US_PER_S)
             price = random.choice((None, self.opening["BTC"]))
             self.actions.append(ListAsset(self.id(), trouble_us, "BTC", price, halted=True))
@@ -185,11 +209,14 @@ class _Drawing:
     def opened(self, user_id: int) -> None:
         self.actions.append(Ask(self.id(), 0, Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))
 
-    def small_order(self, key: str, at_us: int) -> None:
-        """One that the account covers several times."""
-        units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
-        order = Order(1, key, "BTC", "USD", units, text_from(units))
-        self.actions.append(Ask(self.id(), at_us, order, sends=2, insists=False))
+    def small_orders(self, key: str, at_us: int) -> None:
+        """One that the account covers several times, or a batch of such."""
+        orders = []
+        for number in range(self.random.choice((1, 1, 2, 3))):
+            units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
+            orders.append(Order(1, f"{key}.{number}", "BTC", "USD", units, text_from(units)))
+        wanted = orders[0] if len(orders) == 1 else Batch(1, tuple(orders))
+        self.actions.append(Ask(self.id(), at_us, wanted, sends=2, insists=False))
 
     def id(self) -> int:
         return len(self.actions) + 1
@@ -234,6 +261,22 @@ class _Drawing:
                 if random.random() < 0.1:
                     order = self.order(user_id, key)
             self.actions.append(Ask(self.id(), at_us, order, random.randint(1, 4), insists=random.random() < 0.3))
+
+    def batches(self, user_id: int) -> None:
+        """A batch, and maybe others of the same orders: some of them are sent by themselves and in other batches as well."""
+        random = self.random
+        asked = [each for action in self.actions if isinstance(action, Ask) for each in each_of(action.wanted)]
+        sent = {each.idempotency_key: each for each in asked if isinstance(each, Order) and each.user_id == user_id}
+        keys = random.sample(BATCH_KEYS, random.choice((1, 2, 2, 3, 4, 6)))
+        orders = [sent[key] if key in sent and random.random() < 0.9 else self.order(user_id, key) for key in keys]
+        at_us = self.time()
+        for number in range(random.choice((1, 1, 2))):
+            if number > 0:
+                at_us = random.choice((at_us, at_us + random.randrange(30_000), self.time()))
+                orders = random.sample(orders, random.randint(1, len(orders)))
+            self.actions.append(
+                Ask(self.id(), at_us, Batch(user_id, tuple(orders)), random.randint(1, 4), insists=random.random() < 0.3)
+            )
 
     def order(self, user_id: int, key: str) -> Order:
         random = self.random
