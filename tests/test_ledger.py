@@ -314,6 +314,16 @@ def test_several_decisions_are_stored_with_what_they_do_to_the_account_together(
     }
 
 
+def test_what_is_bought_and_sold_again_moves_the_head_and_names_no_balance(actions_of: ActionsOf) -> None:
+    """DynamoDB refuses a request that names what it does not use."""
+    bought = replace(moving({"BTC": 2, "USD": -60}, sequence=4), key="order#bought")
+    sold = replace(moving({"USD": 60, "BTC": -2}, sequence=5), key="order#sold")
+    *_, account = actions_of(SEEN, bought, sold)
+
+    assert account["Update"]["UpdateExpression"] == "SET #head = :head, #sequence = :sequence"
+    assert account["Update"]["ExpressionAttributeNames"] == {"#head": "head", "#sequence": "sequence"}
+
+
 # What a cancelled transaction says: every two reasons that can stand at once.
 
 STORED = moving({"USD": -1}, sequence=2)

@@ -166,14 +166,17 @@ class Ledger:
         }
         moved = after.sequence > seen.sequence
         if moved:
-            names |= {"#sequence": "sequence", "#balances": "balances"}
+            names["#sequence"] = "sequence"
             values |= {":head": {"B": after.head}, ":sequence": number(after.sequence)}
             updates = ["#head = :head", "#sequence = :sequence"]
             if seen.sequence == 0:
+                names["#balances"] = "balances"
                 updates.append("#balances = :balances")
                 values[":balances"] = number_map(after.balances)
             else:
                 changed = [symbol for symbol, units in after.balances.items() if seen.balances.get(symbol) != units]
+                if changed:  # what is bought and sold again in one batch may leave all as it was
+                    names["#balances"] = "balances"
                 for index, symbol in enumerate(changed):
                     balance, debit_units = f"#balances.#s{index}", seen.balance_units(symbol) - after.balances[symbol]
                     names[f"#s{index}"] = symbol
