@@ -34,7 +34,7 @@ ASIDE = 2.0
 """For how long, in commits: what it takes to look and to commit."""
 
 NEAR = 2.0
-"""A view may be relied on, and an order follows another at once, within so many commits' time: later, others may have been there."""
+"""Within so many commits' time a view may be relied on, and an order follows another at once: later, others may have come."""
 
 RIVALS_MAX = 32.0
 KNOWN = 0.5

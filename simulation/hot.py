@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from itertools import count
+from typing import Any
 
 from chalicelib import engine
 from chalicelib.config import Settings
@@ -12,10 +15,11 @@ from chalicelib.domain.order import Order
 from chalicelib.store.tables import Tables, asset_key, number
 from simulation.database import Database
 from simulation.faults import Faults, Weather
+from simulation.history import Answer
 from simulation.journal import Journal
 from simulation.process import Build, Process, Request
 from simulation.scheduler import US_PER_S, Scheduler, Wait
-from simulation.workload import PREFIX, Wanted
+from simulation.workload import PREFIX
 
 USER_ID = 1
 UNITS = 1_000
@@ -63,34 +67,39 @@ def trade(processes: int, seconds: int, seed: int, build: Build = engine.build) 
         database.put(Tables.of(PREFIX).assets, item)
     shifts = [Shift() for _ in range(processes)]
 
-    def ask(process: Process, wanted: Wanted, name: str) -> tuple[Request, object]:
+    def ask(process: Process, wanted: Order | Transfer, name: str) -> tuple[Request, Answer]:
         wait = Wait(scheduler)
         request = Request(name, scheduler.random.getrandbits(64), wait.end)
         process.serve(request, wanted)
-        return request, wait.result()
+        (answer,) = wait.result()
+        return request, answer
 
-    def work(number_: int, process: Process) -> None:
-        shift, end_us = shifts[number_], SETTLING_US + seconds * US_PER_S
-        order = 0
-        while scheduler.now_us < end_us:
-            order += 1
-            wanted = Order(USER_ID, f"{number_}-{order}", "BTC", "USD", UNITS, text_from(UNITS))
-            request, answer = ask(process, wanted, f"{number_}.{order}")
+    def work(place: int, process: Process) -> None:
+        shift, end_us = shifts[place], SETTLING_US + seconds * US_PER_S
+        for order in count(1):
+            if scheduler.now_us >= end_us:
+                return
+            wanted = Order(USER_ID, f"{place}-{order}", "BTC", "USD", UNITS, text_from(UNITS))
+            request, answer = ask(process, wanted, f"{place}.{order}")
             if SETTLING_US <= scheduler.now_us < end_us:
                 shift.calls += request.calls
-                if getattr(answer, "status", None) == HTTPStatus.OK:
+                if answer.status == HTTPStatus.OK:
                     shift.fills += 1
                 else:
                     shift.others += 1
 
     def open_account() -> None:
-        team = [
-            Process(f"process {place}", settings, database=database, scheduler=scheduler, faults=faults, journal=journal, build=build)
-            for place in range(processes)
-        ]
+        parts: dict[str, Any] = {
+            "database": database,
+            "scheduler": scheduler,
+            "faults": faults,
+            "journal": journal,
+            "build": build,
+        }
+        team = [Process(f"process {place}", settings, **parts) for place in range(processes)]
         ask(team[0], Transfer(USER_ID, "opening", "USD", 10**6 * UNITS_PER_ONE), "opening")
         for place, process in enumerate(team):
-            scheduler.start(lambda place=place, process=process: work(place, process))
+            scheduler.start(partial(work, place, process))
 
     scheduler.start(open_account)
     scheduler.run()
