@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.account import Account, Record, move, next_head
+from chalicelib.domain.money import MAX_STORED_UNITS
 
 RECORD = Record(
     user_id=1,
@@ -33,6 +34,14 @@ def test_a_movement_takes_the_next_place_and_changes_the_balances() -> None:
 def test_a_movement_never_overdraws() -> None:
     with pytest.raises(AssertionError):
         move(Account(1, {"USD": 59}), RECORD, {"USD": -60})
+
+
+def test_a_balance_grows_to_what_can_be_stored_exactly_and_not_beyond() -> None:
+    almost = Account(1, {"USD": MAX_STORED_UNITS - 60})
+
+    assert move(almost, RECORD, {"USD": 60})[0].balances == {"USD": MAX_STORED_UNITS}
+    with pytest.raises(AssertionError):
+        move(almost, RECORD, {"USD": 61})
 
 
 @pytest.mark.parametrize(
