@@ -51,7 +51,7 @@ def transfer(account: Account, wanted: Transfer, at: datetime) -> tuple[Account,
     after = held + wanted.units
     if after < 0:
         raise TransferRefused(f"a debit of {text_from(-wanted.units)} {wanted.symbol} overdraws the balance of {text_from(held)}")
-    if after > MAX_FUNDED_UNITS and wanted.units > 0:
+    if after > max(held, MAX_FUNDED_UNITS):  # fills may have gone beyond the end, and a debit from there is welcome
         most = text_from(MAX_FUNDED_UNITS)
         raise TransferRefused(f"the balance would be {text_from(after)} {wanted.symbol}; fundings end at {most}")
     reply = {

@@ -7,6 +7,7 @@ book's is not repeated by its auditor.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -113,13 +114,11 @@ def _check_cost(prices: Mapping[str, int], order: re.Match[str], cost_units: int
 
 
 def _reply(record: Record) -> dict[str, Any]:
-    try:
+    with suppress(ValueError, RecursionError):
         reply = json.loads(record.reply)
-    except (ValueError, RecursionError):
-        reply = None
-    if not isinstance(reply, dict):
-        raise Misstated("its reply is no JSON object")
-    return reply
+        if isinstance(reply, dict):
+            return reply
+    raise Misstated("its reply is no JSON object")
 
 
 def _states(reply: Mapping[str, Any], **expected: object) -> None:
