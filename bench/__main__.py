@@ -1,59 +1,122 @@
-"""``python -m bench``: measures, with progress; then a table, a chart and a file of the figures."""
+"""``python -m bench``: measures, with progress, and ends with a table, a chart and a file of the figures.
+
+Both are kept under bench/results/, with a Markdown table of the ratios. The exit status is 1 where a part failed, or where
+something happened that must not: an order lost, an account that its records do not make, a 409.
+"""
 
 import argparse
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import batch, costs, end_to_end, growth, hot
+from bench import batch, chart, costs, end_to_end, growth, hot, report, results
 from bench.figures import Figure
 from bench.processes import isolate
-from bench.report import table
 from bench.setting import Say, Setting
+from bench.targets import MUST_NOT_HAPPEN
 
-Part = Callable[[Setting, Say], list[Figure]]
+RESULTS = Path(__file__).parent / "results"
+PIPED_WIDTH = 120
+"""Columns of the table where it does not go to a terminal."""
 
-PARTS: dict[str, Part] = {
+PARTS: dict[str, Callable[[Setting, Say], list[Figure]]] = {
     "http": end_to_end.measure,
     "batch": batch.measure,
+    "hot": hot.measure,
     "costs": costs.measure,
     "growth": growth.measure,
-    "hot": hot.measure,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the parts that the command line asks for. Returns the exit status: 1 where a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"which parts to run ({','.join(PARTS)})")
-    parser.add_argument("--peer", metavar="URL", help="another engine that speaks the same contract, measured beside")
-    parser.add_argument("--rounds", type=int, default=3, help="how many rounds; their median counts (3)")
-    parser.add_argument("--records", type=int, default=100_000, help="how full `growth` makes a store (100000)")
-    options = parser.parse_args(arguments)
+    """Runs the parts that the command line asks for. Returns the exit status."""
+    options = _options(arguments)
     isolate()
     console = Console()
-    figures: list[Figure] = []
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    under = results.circumstances(datetime.now(UTC), options.rounds)
     with tempfile.TemporaryDirectory(prefix="bench-") as logs:
         setting = Setting(options.rounds, options.peer, options.records, Path(logs))
-        for name in options.parts.split(","):
-            figures += _run(name, setting, console)
-    console.print(table(figures))
-    return 1 if any(figure.met is False for figure in figures) else 0
+        figures, failed = _run(options.parts, setting, console)
+    console.print(report.table(figures))
+    if figures:
+        stem = RESULTS / under.measured_at.replace(":", "").replace("+0000", "Z")
+        _write(stem.with_suffix(".json"), results.dump(under, figures), console)
+        _write(stem.with_suffix(".md"), report.markdown(figures), console)
+        _write(stem.with_suffix(".svg"), chart.draw(figures, under.line()), console)
+    wrong = any(figure.target == MUST_NOT_HAPPEN and figure.met is False for figure in figures)
+    return 1 if failed or wrong else 0
 
 
-def _run(name: str, setting: Setting, console: Console) -> list[Figure]:
-    started_s = time.monotonic()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--parts", type=_parts, default=list(PARTS), help=f"which to run, of {','.join(PARTS)} (all)")
+    parser.add_argument("--peer", metavar="URL", type=_url, help="another engine that speaks the same contract, measured beside")
+    parser.add_argument("--rounds", type=_positive, default=3, help="how many rounds each part has (3)")
+    parser.add_argument(
+        "--records", type=_positive, default=max(growth.SIZES), help=f"how full `growth` makes a store ({max(growth.SIZES)})"
+    )
+    return parser.parse_args(arguments)
+
+
+def _parts(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return names
+
+
+def _url(text: str) -> str:
+    if not text.startswith("http://"):
+        raise argparse.ArgumentTypeError("must be an http:// URL")
+    return text.rstrip("/")
+
+
+def _positive(text: str) -> int:
+    if not (text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError("must be a positive whole number")
+    return int(text)
+
+
+def _run(names: Sequence[str], setting: Setting, console: Console) -> tuple[list[Figure], bool]:
+    """Runs the parts. Returns their figures, and whether one failed: that must not cost the figures of the others."""
+    figures: list[Figure] = []
+    failed = False
+    columns = (SpinnerColumn(), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(name)
-        figures = PARTS[name](setting, lambda what: progress.update(task, description=f"{name}: {what}"))
-    console.print(f"{name}: {time.monotonic() - started_s:.0f} s")
-    return figures
+        task = progress.add_task("", total=len(names))
+        for name in names:
+            started_s = time.monotonic()
+
+            def say(what: str, name: str = name) -> None:
+                progress.update(task, description=f"{name}: {what}")
+
+            try:
+                figures += PARTS[name](setting, say)
+            except Exception:  # noqa: BLE001  (whatever it is, it is told, and the run goes on)
+                failed = True
+                console.print(f"[bold red]{name} failed")
+                console.print_exception()
+            else:
+                console.print(f"[green]✓[/] {name}, {time.monotonic() - started_s:.0f} s")
+            progress.advance(task)
+    return figures, failed
+
+
+def _write(path: Path, text: str, console: Console) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    console.print(f"{path.relative_to(Path.cwd())}", highlight=False)
 
 
 if __name__ == "__main__":

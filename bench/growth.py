@@ -84,9 +84,9 @@ def _figures(stores: Sequence[Store]) -> list[Figure]:
         least, most = own[0], own[-1]
         if most is not least:
             ratios = [large / small for large, small in zip(most.costs_ms, least.costs_ms, strict=True)]
-            what = f"{name}: a fill at {most.size:,} records beside one at {least.size:,}"
+            what = f"{name}, {most.size:,} records: a fill beside one at {least.size:,}"
             figures.append(at_most(of_rounds(PART, what, ratios, "×"), GROWTH))
-        figures += [of_rounds(PART, f"{name}: a fill at {store.size:,} records", store.costs_ms, "ms of CPU") for store in own]
+        figures += [of_rounds(PART, f"{name}, {store.size:,} records: a fill", store.costs_ms, "ms of CPU") for store in own]
     return figures
 
 

@@ -1,4 +1,4 @@
-"""What a run found, for people: a table of the figures, ratios and targets first."""
+"""What a run found, as a table: for a terminal, and for a README."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,21 +12,39 @@ LARGE = 1_000
 
 
 def table(figures: Sequence[Figure]) -> Table:
-    """All figures, part by part; in each part first the ratios and what has a target."""
-    shown = Table(title="median of the rounds", title_justify="left")
+    """All figures, part by part; in each part first the ratios, then what else has a target."""
+    shown = Table(title="Medians of the rounds, with the lowest and the highest", title_justify="left")
     for heading in ("", "lowest", "median", "highest", "target"):
         shown.add_column(heading, justify="left" if heading in ("", "target") else "right")
-    for part in dict.fromkeys(figure.part for figure in figures):
+    for part, of_part in by_part(figures).items():
         shown.add_section()
         shown.add_row(f"[bold]{part}")
-        for figure in ordered(figure for figure in figures if figure.part == part):
-            shown.add_row(figure.name, bound(figure.low), amount(figure), bound(figure.high), verdict(figure))
+        for figure in of_part:
+            shown.add_row(figure.name, bound(figure.low), amount(figure), bound(figure.high), _colour(figure))
     return shown
 
 
-def ordered(figures: Iterable[Figure]) -> list[Figure]:
-    """Ratios first, then what else has a target, then the rest, each as they came."""
-    return sorted(figures, key=lambda figure: (figure.unit != RATIO, not figure.target))
+def markdown(figures: Sequence[Figure]) -> str:
+    """The ratios and what has a target, as a Markdown table: the rest stands in the file of figures."""
+    lines = ["| | median | lowest – highest | target |", "|---|---|---|---|"]
+    for part, of_part in by_part(figures).items():
+        told = [figure for figure in of_part if figure.unit == RATIO or figure.target]
+        if told:
+            lines.append(f"| **{part}** | | | |")
+        for figure in told:
+            spread = "" if figure.low is None else f"{bound(figure.low)} – {bound(figure.high)}"
+            lines.append(f"| {figure.name} | {amount(figure)} | {spread} | {verdict(figure)} |")
+    return "\n".join(lines) + "\n"
+
+
+def by_part(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
+    """Figures by part, each part's ratios first, then what else has a target, then the rest; else as they came."""
+    parts: dict[str, list[Figure]] = {}
+    for figure in figures:
+        parts.setdefault(figure.part, []).append(figure)
+    return {
+        part: sorted(of_part, key=lambda figure: (figure.unit != RATIO, not figure.target)) for part, of_part in parts.items()
+    }
 
 
 def amount(figure: Figure) -> str:
@@ -42,14 +60,19 @@ def bound(value: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, more only where the whole part has more: ``1.40``, ``18.0``, ``108``, ``12,345``; counts as they are."""
+    """Three digits, two below one, more where the whole part has them: ``0.90``, ``1.40``, ``108``, ``12,345``."""
     if value == int(value) or abs(value) >= LARGE:
         return f"{value:,.0f}"
-    return f"{value:#.3g}".rstrip(".")
+    return (f"{value:#.3g}" if abs(value) >= 1 else f"{value:#.2g}").rstrip(".")
 
 
 def verdict(figure: Figure) -> str:
     """The target, and whether it is met."""
     if figure.met is None:
         return figure.target
-    return f"[green]{figure.target} ✓" if figure.met else f"[red]{figure.target} missed"
+    return f"{figure.target} {'✓' if figure.met else '✗'}"
+
+
+def _colour(figure: Figure) -> str:
+    colour = {True: "[green]", False: "[bold red]", None: ""}[figure.met]
+    return colour + verdict(figure)

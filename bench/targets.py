@@ -4,6 +4,9 @@ from dataclasses import replace
 
 from bench.figures import Figure
 
+MUST_NOT_HAPPEN = "0"
+"""The target of what must not happen."""
+
 
 def at_least(figure: Figure, bound: float) -> Figure:
     """The figure, with its target: `bound` or more."""
@@ -22,4 +25,4 @@ def below(figure: Figure, bound: float) -> Figure:
 
 def none(part: str, name: str, count: int) -> Figure:
     """A count of what must not happen."""
-    return Figure(part, name, count, "", target="0", met=count == 0)
+    return Figure(part, name, count, "", target=MUST_NOT_HAPPEN, met=count == 0)
