@@ -24,6 +24,8 @@ from bench.targets import MUST_NOT_HAPPEN
 RESULTS = Path(__file__).parent / "results"
 PIPED_WIDTH = 120
 """Columns of the table where it does not go to a terminal."""
+INTERRUPTED = 130
+"""The exit status of what Ctrl-C ended."""
 
 PARTS: dict[str, Callable[[Setting, Say], list[Figure]]] = {
     "http": end_to_end.measure,
@@ -44,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     under = results.circumstances(datetime.now(UTC), options.rounds)
     with tempfile.TemporaryDirectory(prefix="bench-") as logs:
         setting = Setting(options.rounds, options.peer, options.records, Path(logs))
-        figures, failed = _run(options.parts, setting, console)
+        try:
+            figures, failed = _run(options.parts, setting, console)
+        except KeyboardInterrupt:
+            return INTERRUPTED
     console.print(report.table(figures))
     if figures:
         stem = RESULTS / under.measured_at.replace(":", "").replace("+0000", "Z")

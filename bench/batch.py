@@ -6,7 +6,7 @@ A batch is one transaction: what a fill costs beyond its own record, the request
 from bench.contenders import MINISTACK, MOTO, PEER, Contender, Loaded, own_engines, trade
 from bench.figures import Figure, of_rounds
 from bench.load import Plan, generator
-from bench.orders import batches, singles
+from bench.orders import Batches, Singles
 from bench.setting import Say, Setting
 from bench.targets import at_least, none
 
@@ -14,9 +14,6 @@ PART = "batches"
 SIZES = (1, 10, 99)
 WARM_UP_S = 0.5
 LOAD_S = 3.0
-REQUESTS_A_SECOND = 300
-PEER_REQUESTS_A_SECOND = 1_500
-"""More than is ever answered over one connection."""
 PACE = {MOTO: 4.0, MINISTACK: 40.0}
 """How many times the peer's fills each is to make with its largest batches."""
 
@@ -30,13 +27,12 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
         for number in range(1, setting.rounds + 1):
             if setting.peer:
                 say(f"round {number} of {setting.rounds}: {PEER}, one by one")
-                orders = singles(setting.peer, int((WARM_UP_S + LOAD_S) * PEER_REQUESTS_A_SECOND))
-                peer.append(trade(Contender(PEER, setting.peer), load, Plan([setting.peer], 1, orders, WARM_UP_S, LOAD_S)))
+                plan = Plan([setting.peer], 1, Singles(setting.peer), WARM_UP_S, LOAD_S)
+                peer.append(trade(Contender(PEER, setting.peer), load, plan))
             for size in SIZES:
                 for contender in contenders:
                     say(f"round {number} of {setting.rounds}: batches of {size}, {contender.name}")
-                    orders = batches(contender.url, int((WARM_UP_S + LOAD_S) * REQUESTS_A_SECOND), size)
-                    plan = Plan([contender.url], 1, orders, WARM_UP_S, LOAD_S)
+                    plan = Plan([contender.url], 1, Batches(contender.url, size), WARM_UP_S, LOAD_S)
                     loads.setdefault((contender.name, size), []).append(trade(contender, load, plan))
     return _figures(loads, peer)
 

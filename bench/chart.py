@@ -151,7 +151,7 @@ def _legend(series: Sequence[str]) -> Iterator[str]:
     for name in series:
         yield f'<rect x="{x}" y="53" width="10" height="10" rx="2" fill="{COLOURS[name]}"/>'
         yield _text(x + 15, 62, name, 11.5, DIM)
-        x += 34 + 7 * len(name)
+        x += 36 + 6 * len(name)
 
 
 def _text(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from bench.orders import BATCH, EXECUTE, PAY_WITH, QUANTITY, SYMBOL, USER
-from bench.processes import ministack
+from bench.orders import BATCH, EXECUTE, ORDER, QUANTITY, SYMBOL, USER
+from bench.processes import leave_interrupts_to_parent, ministack
 from bench.setting import Say, Setting
 from bench.targets import at_most
 from chalicelib.config import Settings
@@ -65,7 +65,10 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
     """Asks the application for each outcome once."""
     say("one request for each outcome")
     forks = multiprocessing.get_context("forkserver")
-    with ministack(setting.log("ministack")) as datastore, ProcessPoolExecutor(1, forks) as process:
+    with (
+        ministack(setting.log("ministack")) as datastore,
+        ProcessPoolExecutor(1, forks, initializer=leave_interrupts_to_parent) as process,
+    ):
         costs = process.submit(_count, datastore.url, setting.log("application")).result()
     statuses = {name: cost.status for name, cost in costs.items()}
     assert statuses == STATUSES, statuses
@@ -140,13 +143,12 @@ class Context:
 
 
 def _order(key: str, symbol: str = SYMBOL, quantity: str = QUANTITY) -> dict[str, Any]:
-    order = {"user_id": USER, "symbol": symbol, "pay_with": PAY_WITH, "quantity": quantity}
+    order = {"user_id": USER, **ORDER, "symbol": symbol, "quantity": quantity}
     return _event("POST", EXECUTE, order, {"x-idempotency-key": key})
 
 
 def _batch(key: str) -> dict[str, Any]:
-    order = {"symbol": SYMBOL, "pay_with": PAY_WITH, "quantity": QUANTITY}
-    orders = [{"idempotency_key": f"{key}-{number}", **order} for number in range(BATCH_SIZE)]
+    orders = [{"idempotency_key": f"{key}-{number}", **ORDER} for number in range(BATCH_SIZE)]
     return _event("POST", BATCH, {"user_id": USER, "orders": orders})
 
 

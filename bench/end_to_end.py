@@ -9,7 +9,7 @@ from decimal import Decimal
 from bench.contenders import MINISTACK, MOTO, PEER, Contender, Loaded, own_engines, trade
 from bench.figures import Figure, of_rounds
 from bench.load import Plan, generator
-from bench.orders import singles
+from bench.orders import Singles
 from bench.setting import Say, Setting
 from bench.targets import at_least, below, none
 
@@ -17,8 +17,6 @@ PART = "over HTTP"
 CONNECTIONS = (1, 8, 32)
 WARM_UP_S = 0.5
 LOAD_S = 3.0
-REQUESTS_A_SECOND = 1_500
-"""So many are made for each second of a load: more than any engine here could answer."""
 PACE = {MOTO: 1.3, MINISTACK: 2.0}
 """How many times the peer's fills each is to make."""
 
@@ -37,8 +35,7 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
             for connections in CONNECTIONS:
                 for contender in contenders:
                     say(f"round {number} of {setting.rounds}: {connections} connections, {contender.name}")
-                    orders = singles(contender.url, int((WARM_UP_S + LOAD_S) * REQUESTS_A_SECOND))
-                    plan = Plan([contender.url], connections, orders, WARM_UP_S, LOAD_S)
+                    plan = Plan([contender.url], connections, Singles(contender.url), WARM_UP_S, LOAD_S)
                     loads[contender.name, connections].append(trade(contender, load, plan))
     return [*_speed(loads), *_books(loads)]
 

@@ -1,21 +1,20 @@
 """What a fill costs when a store holds 100, 1,000, 10,000 and 100,000 records: CPU time of the engine and of its datastore.
 
-CPU time, because a busy machine stretches everything else. Each size is a store of its own, filled in batches beforehand, so that
-the sizes can be measured in turn, round by round: what slows the machine down for a while slows down all of them.
+CPU time, as Linux tells it, because a busy machine stretches everything else. Each size is a store of its own, filled in batches
+beforehand, so that the sizes can be measured in turn, round by round: what slows the machine down for a while slows all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
-from itertools import count
 
-from bench.contenders import MINISTACK, MOTO, Contender
+from bench.contenders import MINISTACK, MOTO, Contender, fills
 from bench.figures import Figure, of_rounds
 from bench.load import Generator, Plan, generator
-from bench.orders import QUANTITY, SYMBOL, batches, singles
+from bench.orders import QUANTITY, SYMBOL, Batches, Singles
 from bench.processes import Server, engine, ministack
 from bench.setting import Say, Setting
 from bench.targets import at_most, none
@@ -45,11 +44,11 @@ class Store:
     fills: int = 0
     costs_ms: list[float] = field(default_factory=list)
 
-    def send(self, requests: Sequence[bytes], fills: int) -> None:
-        """Sends requests, one after the other, that fill so many orders."""
-        answers = self.load.send(Plan([self.contender.url], 1, requests, 0, FOREVER_S))
-        assert answers.statuses == {HTTPStatus.OK: len(requests)}, answers.statuses
-        self.fills += fills
+    def send(self, requests: Iterable[bytes], count: int) -> None:
+        """Sends so many of the requests, one after the other. Each order in them must be filled."""
+        answers = self.load.send(Plan([self.contender.url], 1, requests, 0, FOREVER_S, count))
+        assert answers.statuses == {HTTPStatus.OK: count}, answers.statuses
+        self.fills += sum(len(fills(response)) for response in answers.responses)
 
     def cpu_s(self) -> float:
         """CPU time used so far."""
@@ -58,7 +57,7 @@ class Store:
 
 def measure(setting: Setting, say: Say) -> list[Figure]:
     """Fills the stores, then takes the cost of single fills on each of them in turn."""
-    sizes = [size for size in SIZES if size <= setting.records]
+    sizes = [size for size in SIZES if size <= max(setting.records, SIZES[0])]
     with ExitStack() as started:
         stores = []
         for size in sizes:
@@ -71,7 +70,7 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
             for store in stores:
                 say(f"round {number} of {rounds}: {store.size:,} records, {store.contender.name}")
                 before_s = store.cpu_s()
-                store.send(singles(store.contender.url, FILLS_A_ROUND), FILLS_A_ROUND)
+                store.send(Singles(store.contender.url), FILLS_A_ROUND)
                 store.costs_ms.append((store.cpu_s() - before_s) * 1000 / FILLS_A_ROUND)
         wrong = sum(store.contender.holdings()[SYMBOL] != store.fills * Decimal(QUANTITY) for store in stores)
     return [*_figures(stores), none(PART, "portfolios that are not what was acknowledged", wrong)]
@@ -103,13 +102,12 @@ def _store(setting: Setting, name: str, size: int) -> Iterator[Store]:
 def _fill(stores: Sequence[Store], say: Say) -> None:
     """All stores at once: engines on moto have one thread that works, and leave the rest of the machine to the others."""
     total = sum(store.size for store in stores)
-    filled = count(BATCH_SIZE * SLICE, BATCH_SIZE * SLICE)
 
     def fill(store: Store) -> None:
         while store.fills + BATCH_SIZE <= store.size:
             several = min(SLICE, (store.size - store.fills) // BATCH_SIZE)
-            store.send(batches(store.contender.url, several, BATCH_SIZE), several * BATCH_SIZE)
-            say(f"filling the stores: {min(next(filled), total):,} of {total:,} records")
+            store.send(Batches(store.contender.url, BATCH_SIZE), several)
+            say(f"filling the stores: {sum(each.fills for each in stores):,} of {total:,} records")
 
     with ThreadPoolExecutor(len(stores)) as threads:
         list(threads.map(fill, stores))

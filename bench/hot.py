@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.figures import Figure, of_rounds
 from bench.orders import PAY_WITH, QUANTITY, QUANTITY_UNITS, SYMBOL
-from bench.processes import ministack
+from bench.processes import leave_interrupts_to_parent, ministack
 from bench.setting import Say, Setting
 from bench.spread import percentile
 from bench.store import differs, market_at
@@ -184,6 +184,7 @@ class Timed:
 
 
 def _work(settings: Settings, parent: Connection) -> None:
+    leave_interrupts_to_parent()
     timed = Timed(DynamoDB(settings))
     engine = build(settings, timed)
     parent.send("ready")

@@ -12,12 +12,14 @@ import selectors
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import urlsplit
 
+from bench.processes import leave_interrupts_to_parent
 from bench.spread import percentile
 from bench.wire import Response, parse
 
@@ -28,25 +30,21 @@ RECEIVE_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send. `urls`: where to, the connections taking them in turn; `requests`: as many as the time could ever take."""
+    """What to send. `urls`: where to, the connections taking them in turn; `count`: how many, where time is no limit."""
 
     urls: Sequence[str]
     connections: int
-    requests: Sequence[bytes]
+    requests: Iterable[bytes]
     warm_up_s: float
     counted_s: float
+    count: int | None = None
 
 
 @dataclass(slots=True)
 class Answers:
-    """What came back.
-
-    `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`. `ran_out`: all
-    requests were sent before the time was over, and so the pace is the plan's rather than the engine's.
-    """
+    """What came back. `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`."""
 
     seconds: float
-    ran_out: bool = False
     responses: list[Response] = field(default_factory=list)
     counted: list[Response] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
@@ -64,7 +62,8 @@ class Answers:
 @contextmanager
 def generator() -> Iterator["Generator"]:
     """A process that sends loads."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as process:
+    forks = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, forks, initializer=leave_interrupts_to_parent) as process:
         yield Generator(process)
 
 
@@ -111,20 +110,22 @@ class _Connection:
 
 def send(plan: Plan) -> Answers:
     """Sends a load from this process. See `Generator.send`."""
-    waiting = deque(plan.requests)
+    requests = islice(plan.requests, plan.count)
     with ExitStack() as open_sockets, selectors.DefaultSelector() as selector:
         connections = [_Connection(plan.urls[number % len(plan.urls)]) for number in range(plan.connections)]
         for connection in connections:
             open_sockets.enter_context(connection.socket)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
+        # Made while answers are waited for, and never while one waits to be taken.
+        ahead = deque(islice(requests, plan.connections))
         from_s = time.monotonic() + plan.warm_up_s
         until_s = from_s + plan.counted_s
         answers = Answers(plan.counted_s)
-        on_their_way = 0
-        for connection in connections:
-            connection.send(waiting.popleft())
-            on_their_way += 1
+        on_their_way = len(ahead)
+        for connection in connections[:on_their_way]:
+            connection.send(ahead.popleft())
         while on_their_way:
+            ahead.extend(islice(requests, plan.connections - len(ahead)))
             ready = selector.select(SILENCE_S)
             if not ready:
                 raise TimeoutError(f"no answer for {SILENCE_S:.0f} s")
@@ -138,9 +139,8 @@ def send(plan: Plan) -> Answers:
                 if from_s <= now_s < until_s:
                     answers.counted.append(response)
                     answers.latencies_ms.append((now_s - connection.sent_s) * 1000)
-                if now_s < until_s and waiting:
-                    connection.send(waiting.popleft())
+                if now_s < until_s and ahead:
+                    connection.send(ahead.popleft())
                 else:
-                    answers.ran_out |= now_s < until_s
                     on_their_way -= 1
     return answers

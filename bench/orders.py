@@ -1,7 +1,9 @@
 """The orders of the loads: each under a key that no order of any run had before it."""
 
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
 
 from bench.wire import post
 
@@ -11,26 +13,32 @@ EXECUTE = "/api/v1/trading/execute"
 BATCH = "/api/v1/trading/execute/batch"
 SYMBOL, PAY_WITH, QUANTITY, QUANTITY_UNITS = "SOL", "USD", "0.0001", 10_000
 """0.0001 SOL, for 0.01 USD: 100,000 USD last for ten million orders."""
+ORDER = {"symbol": SYMBOL, "pay_with": PAY_WITH, "quantity": QUANTITY}
 
 
-def singles(url: str, count: int) -> list[bytes]:
-    """That many requests for one order each."""
-    run = uuid.uuid4().hex
-    body = {"user_id": USER, **_order()}
-    return [post(url + EXECUTE, body, {"X-Idempotency-Key": f"{run}-{number}"}) for number in range(count)]
+@dataclass(frozen=True, slots=True)
+class Singles:
+    """Requests for one order each, without end. `url`: the engine's."""
+
+    url: str
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Other keys each time."""
+        run = uuid.uuid4().hex
+        order = {"user_id": USER, **ORDER}
+        return (post(self.url + EXECUTE, order, {"X-Idempotency-Key": f"{run}-{number}"}) for number in count())
 
 
-def batches(url: str, count: int, size: int) -> list[bytes]:
-    """That many requests for `size` orders each."""
-    run = uuid.uuid4().hex
-    return [
-        post(
-            url + BATCH,
-            {"user_id": USER, "orders": [{"idempotency_key": f"{run}-{number}-{n}", **_order()} for n in range(size)]},
-        )
-        for number in range(count)
-    ]
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Requests for `size` orders each, without end. `url`: the engine's."""
 
+    url: str
+    size: int
 
-def _order() -> dict[str, Any]:
-    return {"symbol": SYMBOL, "pay_with": PAY_WITH, "quantity": QUANTITY}
+    def __iter__(self) -> Iterator[bytes]:
+        """Other keys each time."""
+        run = uuid.uuid4().hex
+        for number in count():
+            orders = [{"idempotency_key": f"{run}-{number}-{place}", **ORDER} for place in range(self.size)]
+            yield post(self.url + BATCH, {"user_id": USER, "orders": orders})

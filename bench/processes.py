@@ -1,6 +1,7 @@
 """The processes that are measured: started on free loopback ports, and stopped."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,11 @@ def isolate() -> None:
         del os.environ[name]
     os.environ.update(processes.environment(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local"))  # noqa: S106
     os.chdir(processes.ROOT)
+
+
+def leave_interrupts_to_parent() -> None:
+    """For processes of our own: Ctrl-C reaches all that a terminal started, and one of them is enough to clear up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Circumstances:
         """For below a chart."""
         return (
             f"{self.measured_at[:10]} · commit {self.commit} · {self.cores} cores, {self.cpu} · "
-            f"Python {self.python} · {self.rounds} round{'s' if self.rounds > 1 else ''}"
+            f"Python {self.python} · bars: medians of {self.rounds} rounds; lines: lowest to highest"
         )
 
 
@@ -42,7 +42,7 @@ def circumstances(now: datetime, rounds: int) -> Circumstances:
     return Circumstances(
         measured_at=now.isoformat(timespec="seconds"),
         commit=_git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "--untracked-files=no") else ""),
-        cores=len(os.sched_getaffinity(0)),
+        cores=os.cpu_count() or 1,
         cpu=_cpu(),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain, islice
 from threading import Thread
 
 import pytest
@@ -15,7 +16,7 @@ from bench import chart, report, results
 from bench.contenders import fills
 from bench.figures import Figure, of_rounds
 from bench.load import Plan, send
-from bench.orders import BATCH, batches, singles
+from bench.orders import BATCH, Batches, Singles
 from bench.spread import percentile
 from bench.targets import at_least, at_most, below, none
 from bench.wire import Response, parse, post
@@ -56,14 +57,14 @@ def test_what_cannot_be_read_is_an_error(received: bytes) -> None:
 
 
 def test_no_two_orders_have_the_same_key() -> None:
-    sent = [*singles(URL, 50), *singles(URL, 50)]
+    sent = [*islice(Singles(URL), 50), *islice(Singles(URL), 50)]
 
     keys = {line for request in sent for line in request.split(b"\r\n") if line.startswith(b"X-Idempotency-Key")}
     assert len(keys) == len(sent)
 
 
 def test_a_batch_is_one_that_the_engine_reads() -> None:
-    (request,) = batches(URL, 1, 99)
+    request = next(iter(Batches(URL, 99)))
     head, _, body = request.partition(b"\r\n\r\n")
 
     read = read_batch(body, Caller(1, 0))
@@ -103,7 +104,6 @@ def test_a_load_sends_each_request_once_and_keeps_each_answer() -> None:
     assert [(response.status, response.json()["n"]) for response in answers.responses] == [(200, 1), (402, 2), (200, 3)]
     assert answers.statuses == {200: 2, 402: 1}
     assert len(answers.latencies_ms) == len(answers.counted) == 3
-    assert answers.ran_out, "the time was not over when there was nothing left to send"
 
 
 def test_nothing_is_sent_when_the_time_is_over_and_nothing_before_it_counts() -> None:
@@ -113,7 +113,13 @@ def test_nothing_is_sent_when_the_time_is_over_and_nothing_before_it_counts() ->
     assert len(got) == 1
     assert len(answers.responses) == 1
     assert answers.counted == []
-    assert not answers.ran_out
+
+
+def test_no_more_is_sent_than_was_asked_for() -> None:
+    with server([answer(b"{}")] * 2) as (url, got):
+        answers = send(Plan([url], 1, Singles(url), warm_up_s=0, counted_s=3600, count=2))
+
+    assert len(got) == len(answers.responses) == 2
 
 
 def test_a_connection_that_ends_early_is_an_error() -> None:
@@ -137,7 +143,7 @@ def test_the_load_agrees_with_the_engine_on_what_was_filled(market: Market) -> N
     url = market.urls[0]
     before = market.holdings(1).get("SOL", Decimal(0))
 
-    answers = send(Plan([url], 1, [*singles(url, 1), *batches(url, 1, 3)], warm_up_s=0, counted_s=3600))
+    answers = send(Plan([url], 1, chain(islice(Singles(url), 1), islice(Batches(url, 3), 1)), warm_up_s=0, counted_s=3600))
     filled = [fill for response in answers.responses for fill in fills(response)]
 
     assert [fill["quantity_filled"] for fill in filled] == ["0.0001"] * 4
