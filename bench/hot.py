@@ -34,7 +34,7 @@ PART = "hot account"
 PROCESSES = (1, 2, 4, 8)
 WARM_UP_S = 0.5
 """Not counted: the first order of each process finds an account that it has not seen."""
-LOAD_S = 3.0
+LOAD_S = 4.0
 LEAD_S = 0.1
 """From the command to the start, which all processes sleep towards on the machine's one monotonic clock."""
 PACE, SHARE = 0.7, 0.5
@@ -122,7 +122,7 @@ def _figures(loads: dict[int, list[Together]], differences: int) -> list[Figure]
     for count, rounds in loads.items():
         who = f"{count} process{'es' if count > 1 else ''}"
         paces = [together.fills / LOAD_S for together in rounds]
-        refusals = sum((together.refusals for together in rounds), Counter({CONTENTION: 0}))
+        refusals = {CONTENTION: 0, **sum((together.refusals for together in rounds), Counter())}
         if count > 1:
             beside_one = [together.fills / max(1, alone.fills) for together, alone in zip(rounds, loads[1], strict=True)]
             pace = of_rounds(PART, f"{who}: fills beside one process", beside_one, "×")
@@ -134,7 +134,7 @@ def _figures(loads: dict[int, list[Together]], differences: int) -> list[Figure]
             of_rounds(PART, f"{who}: transactions a fill", [together.transactions_a_fill for together in rounds], ""),
             of_rounds(PART, f"{who}: p50", [together.latency_ms(50) for together in rounds], "ms"),
             of_rounds(PART, f"{who}: p99", [together.latency_ms(99) for together in rounds], "ms"),
-            *(none(PART, f"{who}: {code}", number) for code, number in sorted(refusals.items())),
+            *(none(PART, f"{who}: {code}", orders) for code, orders in sorted(refusals.items())),
         ]
     return [*figures, none(PART, "accounts whose audit finds a difference", differences)]
 
