@@ -1,5 +1,6 @@
 """The ledger's requests, just as DynamoDB gets them, and what each answer to them means."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -149,12 +150,12 @@ def test_a_fill_credits_what_was_bought_and_debits_what_was_paid_if_nothing_else
             "Update": {
                 "TableName": "hft-x-accounts",
                 "Key": {"user_id": {"N": "7"}},
-                "ConditionExpression": "#head = :seen AND #balances.#s0 >= :d0",
-                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0, #balances.#s1 = :b1",
+                "ConditionExpression": "#head = :seen AND #b.#s0 >= :d0",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #b.#s0 = :b0, #b.#s1 = :b1",
                 "ExpressionAttributeNames": {
                     "#head": "head",
                     "#sequence": "sequence",
-                    "#balances": "balances",
+                    "#b": "balances",
                     "#s0": "USD",
                     "#s1": "ETH",
                 },
@@ -242,8 +243,8 @@ def test_the_first_funding_opens_the_account_if_there_is_none(actions_of: Action
                 "TableName": "hft-x-accounts",
                 "Key": {"user_id": {"N": "7"}},
                 "ConditionExpression": "attribute_not_exists(#head)",
-                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances = :balances",
-                "ExpressionAttributeNames": {"#head": "head", "#sequence": "sequence", "#balances": "balances"},
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #b = :balances",
+                "ExpressionAttributeNames": {"#head": "head", "#sequence": "sequence", "#b": "balances"},
                 "ExpressionAttributeValues": {
                     ":head": {"B": b"next"},
                     ":sequence": {"N": "1"},
@@ -262,12 +263,12 @@ def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
             "Update": {
                 "TableName": "hft-x-accounts",
                 "Key": {"user_id": {"N": "7"}},
-                "ConditionExpression": "#head = :seen AND #balances.#s0 >= :d0",
-                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0",
+                "ConditionExpression": "#head = :seen AND #b.#s0 >= :d0",
+                "UpdateExpression": "SET #head = :head, #sequence = :sequence, #b.#s0 = :b0",
                 "ExpressionAttributeNames": {
                     "#head": "head",
                     "#sequence": "sequence",
-                    "#balances": "balances",
+                    "#b": "balances",
                     "#s0": "USD",
                 },
                 "ExpressionAttributeValues": {
@@ -296,10 +297,8 @@ def test_several_decisions_are_stored_with_what_they_do_to_the_account_together(
         put(item_from_record(record)) for record in (bought, refused, sold)
     ]
     assert unused["ConditionCheck"]["Key"]["idempotency_key"] == {"S": "order#unused"}
-    assert account["Update"]["UpdateExpression"] == (
-        "SET #head = :head, #sequence = :sequence, #balances.#s0 = :b0, #balances.#s1 = :b1"
-    )
-    assert account["Update"]["ConditionExpression"] == "#head = :seen AND #balances.#s0 >= :d0"
+    assert account["Update"]["UpdateExpression"] == ("SET #head = :head, #sequence = :sequence, #b.#s0 = :b0, #b.#s1 = :b1")
+    assert account["Update"]["ConditionExpression"] == "#head = :seen AND #b.#s0 >= :d0"
     assert (
         account["Update"]["ExpressionAttributeNames"] | {"#s0": "USD", "#s1": "ETH"}
         == (account["Update"]["ExpressionAttributeNames"])
@@ -322,6 +321,23 @@ def test_what_is_bought_and_sold_again_moves_the_head_and_names_no_balance(actio
 
     assert account["Update"]["UpdateExpression"] == "SET #head = :head, #sequence = :sequence"
     assert account["Update"]["ExpressionAttributeNames"] == {"#head": "head", "#sequence": "sequence"}
+
+
+def test_a_transaction_over_as_many_assets_as_99_orders_can_concern_is_one_that_dynamodb_takes(actions_of: ActionsOf) -> None:
+    """100 actions; and in each expression 4,096 bytes, and 300 operators."""
+    rich = replace(SEEN, balances={f"PAYS{number:06}": 10**20 for number in range(99)})
+    fills = [
+        replace(moving({f"BUYS{number:06}": 1, f"PAYS{number:06}": -1}, sequence=4 + number), key=f"order#{number}")
+        for number in range(99)
+    ]
+
+    actions = actions_of(rich, *fills)
+
+    assert len(actions) == 100
+    for expression in ("UpdateExpression", "ConditionExpression"):
+        written = actions[-1]["Update"][expression]
+        assert len(written) <= 4_096
+        assert len(re.findall(r"=|AND", written)) <= 300
 
 
 # What a cancelled transaction says: every two reasons that can stand at once.

@@ -170,15 +170,15 @@ class Ledger:
             values |= {":head": {"B": after.head}, ":sequence": number(after.sequence)}
             updates = ["#head = :head", "#sequence = :sequence"]
             if seen.sequence == 0:
-                names["#balances"] = "balances"
-                updates.append("#balances = :balances")
+                names["#b"] = "balances"
+                updates.append("#b = :balances")
                 values[":balances"] = number_map(after.balances)
             else:
                 changed = [symbol for symbol, units in after.balances.items() if seen.balances.get(symbol) != units]
                 if changed:  # what is bought and sold again in one batch may leave all as it was
-                    names["#balances"] = "balances"
+                    names["#b"] = "balances"  # short, like the others: an expression takes 4 KB, a batch may concern 198 assets
                 for index, symbol in enumerate(changed):
-                    balance, debit_units = f"#balances.#s{index}", seen.balance_units(symbol) - after.balances[symbol]
+                    balance, debit_units = f"#b.#s{index}", seen.balance_units(symbol) - after.balances[symbol]
                     names[f"#s{index}"] = symbol
                     # The new balance itself, which the head makes exact: not every engine adds with all of its 38 digits.
                     values[f":b{index}"] = number(after.balances[symbol])

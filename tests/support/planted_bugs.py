@@ -79,7 +79,7 @@ class NoConditionOnAccount(Ledger):
             for placeholder, symbol in body["ExpressionAttributeNames"].items():
                 if placeholder.startswith("#s") and placeholder != "#sequence":
                     index = placeholder.removeprefix("#s")
-                    updates.append(f"#balances.#s{index} = if_not_exists(#balances.#s{index}, :zero) + :a{index}")
+                    updates.append(f"#b.#s{index} = if_not_exists(#b.#s{index}, :zero) + :a{index}")
                     added = after.balances[symbol] - seen.balance_units(symbol)
                     body["ExpressionAttributeValues"] |= {":zero": number(0), f":a{index}": number(added)}
             body["UpdateExpression"] = "SET " + ", ".join(updates)
