@@ -174,12 +174,14 @@ class Ledger:
                 updates.append("#b = :balances")
                 values[":balances"] = number_map(after.balances)
             else:
+                # None, where the orders of a batch undo each other. A name that no expression uses would be refused.
                 changed = [symbol for symbol, units in after.balances.items() if seen.balances.get(symbol) != units]
                 if changed:  # what is bought and sold again in one batch may leave all as it was
                     names["#b"] = "balances"  # short, like the others: an expression takes 4 KB, a batch may concern 198 assets
                 for index, symbol in enumerate(changed):
                     balance, debit_units = f"#b.#s{index}", seen.balance_units(symbol) - after.balances[symbol]
-                    names[f"#s{index}"] = symbol
+                    # Short names: an expression takes 4 KB, and a batch of 99 may concern 198 assets.
+                    names |= {"#b": "balances", f"#s{index}": symbol}
                     # The new balance itself, which the head makes exact: not every engine adds with all of its 38 digits.
                     values[f":b{index}"] = number(after.balances[symbol])
                     updates.append(f"{balance} = :b{index}")

@@ -96,6 +96,18 @@ def test_what_one_order_buys_the_next_can_spend(market: Market) -> None:
     assert market.holdings(user) == {"USD": Decimal(3_000), "BTC": Decimal("0.1"), "ETH": Decimal(14)}
 
 
+def test_orders_that_undo_each_other_are_filled_all_the_same(market: Market) -> None:
+    user = market.new_user(USD="50000", BTC="1")
+    there_and_back = [batched("BTC", "USD", "0.5"), batched("USD", "BTC", "25000")]
+
+    results = market.batch_results(user, there_and_back)
+
+    assert [(result["status"], result["body"]["sequence"]) for result in results] == [(200, 3), (200, 4)]
+    assert market.holdings(user) == {"USD": Decimal(50_000), "BTC": Decimal(1)}
+    assert market.portfolio(user)["sequence"] == 4
+    assert [result["status"] for result in market.batch_results(user, [batched()])] == [200]
+
+
 def test_orders_are_decided_in_the_order_in_which_they_are_sent(market: Market) -> None:
     """The other way round, there would be nothing to sell yet."""
     user = market.new_user(BTC="1")
