@@ -1,4 +1,4 @@
-"""What an order can meet, so that each outcome there is comes about; set up anew, with a new key, as often as it is wanted."""
+"""What an order or a batch can meet, so that each outcome there is comes about; set up anew, with new keys, each time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,10 +10,22 @@ from chalicelib.engine import Engine, build
 from chalicelib.store.connection import DynamoDB
 from tests.support.market import Market, new_key
 
-PRICES, ITEM, COMMIT = "BatchGetItem", "GetItem", "TransactWriteItems"
-"""The calls that an order makes. An item is the account, or the record where an order cannot be decided."""
 
-REUSED, UNKNOWN, HALTED = "ERR_IDEMPOTENCY_KEY_REUSED", "ERR_ASSET_NOT_FOUND", "ERR_ASSET_HALTED"
+@dataclass(frozen=True)
+class Call:
+    """A kind of call that orders make: an operation, and a table that it names."""
+
+    operation: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.operation} of {self.table}"
+
+
+PRICES = Call("BatchGetItem", "assets")
+RECORDS = Call("BatchGetItem", "idempotency")  # of orders that cannot be decided: what is stored is their outcome
+ACCOUNT = Call("GetItem", "accounts")
+COMMIT = Call("TransactWriteItems", "accounts")
 
 
 class Desk:
@@ -44,7 +56,7 @@ def sent(order: Order, process: Engine) -> Order:
     return order
 
 
-# Each leaves its desk as its name says, and returns the order that is to be sent from here.
+# Each leaves its desk as its name says, and returns the order that is to be sent from here, or the orders of a batch.
 
 
 def nothing_known(desk: Desk) -> Order:
@@ -103,36 +115,107 @@ def halted(desk: Desk) -> Order:
     return desk.order(symbol="H")
 
 
-@dataclass(frozen=True)
-class Situation:
-    """What an order meets. `breaks`: the call that does. `right`: its answer, whatever happens: a status, or an error's code.
+def new_batch(desk: Desk) -> list[Order]:
+    return [desk.order() for _ in range(3)]
 
-    `replayed`: whether its key has that outcome already. `stored`: the status under its key in the end, `None` for a free one.
+
+def new_batch_account_moved_on(desk: Desk) -> list[Order]:
+    return [account_moved_on(desk), desk.order()]
+
+
+def batch_with_one_too_dear(desk: Desk) -> list[Order]:
+    dear = too_dear(desk)
+    return [desk.order(), dear, desk.order()]
+
+
+def batch_filled_before(desk: Desk) -> list[Order]:
+    orders = new_batch(desk)
+    desk.here.executor.execute_batch(orders, desk.here.patience())
+    return orders
+
+
+def batch_with_some_decided_before(desk: Desk) -> list[Order]:
+    refused = refused_before_account_topped_up(desk)
+    return [desk.order(), refused, desk.order(), filled_before(desk)]
+
+
+def batch_with_key_of_another(desk: Desk) -> list[Order]:
+    return [desk.order(), key_of_another(desk), desk.order()]
+
+
+def batch_with_assets_that_cannot_be_traded(desk: Desk) -> list[Order]:
+    return [desk.order(), never_listed(desk), filled_before_asset_delisted(desk), halted(desk), desk.order()]
+
+
+@dataclass(frozen=True)
+class Right:
+    """The right answer to an order, whatever happens. `said`: a status, or an error's code.
+
+    `stored`: the status under its key in the end, `None` for a free one. `replayed`: whether its key has that outcome already.
+    `looked_up`: its assets cannot be traded, so that what is stored is read, and the transaction is not for it.
     """
 
-    prepared: Callable[[Desk], Order]
-    breaks: str
-    right: str
+    said: str
     stored: int | None
     replayed: bool = False
+    looked_up: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether the transaction stores it."""
+        return not self.replayed and self.said == str(self.stored)
+
+    @property
+    def cancels(self) -> bool:
+        """Whether its key keeps a transaction from happening, until the answer is heard and it drops out."""
+        return not self.decides and not self.looked_up
+
+
+FILL, REFUSAL = Right("200", stored=200), Right("402", stored=402)
+FILLED, REFUSED = Right("200", stored=200, replayed=True), Right("402", stored=402, replayed=True)
+FILLED_ONCE = Right("200", stored=200, replayed=True, looked_up=True)
+REUSED = Right("ERR_IDEMPOTENCY_KEY_REUSED", stored=200)
+UNKNOWN = Right("ERR_ASSET_NOT_FOUND", stored=None, looked_up=True)
+HALTED = Right("ERR_ASSET_HALTED", stored=None, looked_up=True)
+
+
+class Situation:
+    """What an order meets, or the orders of a batch. `breaks`: the call that does. `rights`: the right answer to each."""
+
+    def __init__(self, prepared: Callable[[Desk], Order | list[Order]], breaks: Call, *rights: Right) -> None:
+        self.prepared = prepared
+        self.breaks = breaks
+        self.rights = rights
 
     def __str__(self) -> str:
         return f"{self.prepared.__name__}, {self.breaks} breaks"
 
 
-SITUATIONS = [
-    Situation(nothing_known, PRICES, "200", stored=200),
-    Situation(nothing_known, ITEM, "200", stored=200),
-    Situation(nothing_known, COMMIT, "200", stored=200),
-    Situation(account_known, COMMIT, "200", stored=200),
-    Situation(account_moved_on, COMMIT, "200", stored=200),
-    Situation(too_dear, COMMIT, "402", stored=402),
-    Situation(filled_before, COMMIT, "200", stored=200, replayed=True),
-    Situation(filled_before_account_moved_on, COMMIT, "200", stored=200, replayed=True),
-    Situation(filled_before_asset_delisted, ITEM, "200", stored=200, replayed=True),
-    Situation(refused_before_account_topped_up, COMMIT, "402", stored=402, replayed=True),
-    Situation(key_of_another, COMMIT, REUSED, stored=200),
-    Situation(never_listed, PRICES, UNKNOWN, stored=None),
-    Situation(never_listed, ITEM, UNKNOWN, stored=None),
-    Situation(halted, ITEM, HALTED, stored=None),
+ORDERS = [
+    Situation(nothing_known, PRICES, FILL),
+    Situation(nothing_known, ACCOUNT, FILL),
+    Situation(nothing_known, COMMIT, FILL),
+    Situation(account_known, COMMIT, FILL),
+    Situation(account_moved_on, COMMIT, FILL),
+    Situation(too_dear, COMMIT, REFUSAL),
+    Situation(filled_before, COMMIT, FILLED),
+    Situation(filled_before_account_moved_on, COMMIT, FILLED),
+    Situation(filled_before_asset_delisted, RECORDS, FILLED_ONCE),
+    Situation(refused_before_account_topped_up, COMMIT, REFUSED),
+    Situation(key_of_another, COMMIT, REUSED),
+    Situation(never_listed, PRICES, UNKNOWN),
+    Situation(never_listed, RECORDS, UNKNOWN),
+    Situation(halted, RECORDS, HALTED),
+]
+BATCHES = [
+    *(Situation(new_batch, breaks, FILL, FILL, FILL) for breaks in (PRICES, ACCOUNT, COMMIT)),
+    Situation(new_batch_account_moved_on, COMMIT, FILL, FILL),
+    Situation(batch_with_one_too_dear, COMMIT, FILL, REFUSAL, FILL),
+    Situation(batch_filled_before, COMMIT, FILLED, FILLED, FILLED),
+    Situation(batch_with_some_decided_before, COMMIT, FILL, REFUSED, FILL, FILLED),
+    Situation(batch_with_key_of_another, COMMIT, FILL, REUSED, FILL),
+    *(
+        Situation(batch_with_assets_that_cannot_be_traded, breaks, FILL, UNKNOWN, FILLED_ONCE, HALTED, FILL)
+        for breaks in (PRICES, RECORDS, ACCOUNT, COMMIT)
+    ),
 ]

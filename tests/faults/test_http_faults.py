@@ -9,7 +9,7 @@ import requests
 from chalicelib.config import Settings
 from chalicelib.errors import Contention, DatastoreUnavailable, EngineError
 from tests.contract.test_concurrency import assert_audit
-from tests.support.market import Market, new_key, order
+from tests.support.market import Market, batched, new_key, order
 from tests.support.processes import chalice_local
 from tests.support.proxy import Proxy, Rule
 
@@ -92,6 +92,59 @@ def test_an_account_that_stays_busy_is_a_409_and_its_key_is_free(market: Market,
     reply = market.post(order(user), key)
 
     assert (reply.status_code, reply.headers.get("Idempotent-Replayed")) == (200, None)
+    assert_audit(market, user)
+
+
+# Batches: each order says for itself what the single one would have said.
+
+
+def assert_each_refused(reply: requests.Response, orders: list[dict[str, Any]], error: type[EngineError]) -> None:
+    results = reply.json()["results"]
+    assert [(result["idempotency_key"], result["status"], result["replayed"]) for result in results] == [
+        (each["idempotency_key"], error.status, False) for each in orders
+    ]
+    for result in results:
+        assert result["body"].pop("timestamp")
+        assert result["body"] == {"status": error.status, "error_code": error.code, "message": str(error())}
+    assert reply.elapsed.total_seconds() <= BUDGET_MS / 1000 + ON_TOP_S
+
+
+def test_what_became_of_a_batch_without_an_answer_is_found_out_by_its_keys(market: Market, proxied: Proxy) -> None:
+    user = market.new_user(USD="100000")
+    first, dear, last = orders = [batched(quantity=quantity) for quantity in ("1", "2", "0.5")]
+
+    with proxied.fault(broken(user, CUT_OFF)):
+        assert_each_refused(market.post_batch({"user_id": user, "orders": orders}), orders, DatastoreUnavailable)
+    found = market.batch_results(user, [last, first])
+    alone = market.post(order(user, quantity="2"), dear["idempotency_key"])
+
+    assert [(result["status"], result["replayed"]) for result in found] == [(200, True), (200, True)]
+    assert (alone.status_code, alone.headers["Idempotent-Replayed"]) == (402, "true")
+    assert market.portfolio(user)["holdings"] == {"BTC": "1.50000000", "USD": "25000.00000000"}
+    assert_audit(market, user)
+
+
+def test_a_batchs_reply_lost_on_the_way_to_the_engine_is_none_of_the_clients_business(market: Market, proxied: Proxy) -> None:
+    user = market.new_user(USD="100000")
+
+    with proxied.fault(broken(user, {"times": 1, **CUT_OFF})):
+        results = market.batch_results(user, [batched(quantity=quantity) for quantity in ("1", "2")])
+
+    assert [(result["status"], result["replayed"]) for result in results] == [(200, False), (402, False)]
+    assert market.portfolio(user)["holdings"] == {"BTC": "1.00000000", "USD": "50000.00000000"}
+
+
+def test_a_batch_on_an_account_that_stays_busy_is_a_409_for_each_that_needs_it(market: Market, proxied: Proxy) -> None:
+    user = market.new_user(USD="100000")
+    orders = [batched(), batched()]
+    unknown, wrong = batched("NOSUCH"), batched(quantity="0")
+
+    with proxied.fault(broken(user, CONFLICT)):
+        reply = market.post_batch({"user_id": user, "orders": [unknown, *orders, wrong]})
+    told = market.batch_results(user, orders)
+
+    assert [result["status"] for result in reply.json()["results"]] == [404, 409, 409, 422]
+    assert [(result["status"], result["replayed"]) for result in told] == [(200, False), (200, False)]
     assert_audit(market, user)
 
 

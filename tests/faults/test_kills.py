@@ -33,6 +33,9 @@ MOMENT_S = 0.03
 PATIENCE_S = 60
 """For what comes within a second on a machine with nothing else to do."""
 
+AT_ONCE = (1, 1, 2, 5, 10)
+"""How many orders go together."""
+
 HELD = {"USD": "10000", "BTC": "1", "ETH": "10"}
 ORDERS = [
     # Their costs are exact, so that nothing is lost to rounding, and an account stays worth what it was.
@@ -47,7 +50,10 @@ ORDERS = [
 
 @dataclass(frozen=True)
 class Answered:
-    """An order and its answer. `replayed`: it was decided already. `interrupted`: an attempt before ended without an answer."""
+    """An order and its answer. `replayed`: it was decided already. `interrupted`: an attempt before ended without an answer.
+
+    `batched`: it went with others.
+    """
 
     body: dict[str, object]
     key: str
@@ -55,6 +61,7 @@ class Answered:
     reply: str = ""
     replayed: bool = False
     interrupted: bool = False
+    batched: bool = False
 
 
 @dataclass
@@ -99,7 +106,7 @@ class Load:
 
 @dataclass
 class Client:
-    """Sends one order after the other, to any process, until it has its answer; and now and then an earlier one again."""
+    """Sends orders, alone and in batches, to any process, until each has its answer; and now and then earlier ones again."""
 
     random: Random
     users: list[int]
@@ -110,20 +117,28 @@ class Client:
         answered: list[Answered] = []
         try:
             while not self.load.over:
-                body = order(self.random.choice(self.users), *self.random.choice(ORDERS))
-                answered.append(self._insist(Answered(body, new_key())))
+                user = self.random.choice(self.users)
+                wanted = [
+                    Answered(order(user, *self.random.choice(ORDERS)), new_key()) for _ in range(self.random.choice(AT_ONCE))
+                ]
+                answered += self._insist(wanted)
                 if self.random.random() < 0.3:
-                    earlier = self.random.choice(answered)
+                    earlier = [each for each in answered if each.body["user_id"] == user]
+                    earlier = self.random.sample(earlier, min(len(earlier), self.random.choice(AT_ONCE)))
                     again = self._insist(earlier)
-                    assert (again.replayed, again.status, again.reply) == (True, earlier.status, earlier.reply), f"seed {SEED}"
+                    assert all(each.replayed for each in again), f"seed {SEED}"
+                    said = [[(each.key, each.status, each.reply) for each in told] for told in (again, earlier)]
+                    assert said[0] == said[1], f"seed {SEED}"
         finally:
             self.load.end()  # for all: a client that failed ends it too
         return answered
 
-    def _insist(self, wanted: Answered) -> Answered:
+    def _insist(self, wanted: list[Answered]) -> list[Answered]:
+        """One order goes by itself, several go as a batch; those that have no answer then go again."""
         give_up_at = monotonic() + PATIENCE_S
-        interrupted = False
-        while monotonic() < give_up_at:
+        told = {each.key: replace(each, status=0, batched=len(wanted) > 1) for each in wanted}
+        while waiting := [each for each in told.values() if not each.status]:
+            assert monotonic() < give_up_at, f"no answer for {waiting}; seed {SEED}"
             port = self.random.choice(self.ports)
             connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
             try:
@@ -133,21 +148,43 @@ class Client:
                 continue
             try:
                 with self.load.request(port):
-                    headers = {"X-Idempotency-Key": wanted.key}
-                    connection.request("POST", "/api/v1/trading/execute", json.dumps(wanted.body), headers)
-                    response = connection.getresponse()
-                    reply = response.read().decode()
+                    answers = sent(connection, waiting)
             except (OSError, HTTPException):
-                interrupted = True
+                told |= {each.key: replace(each, interrupted=True) for each in waiting}
                 continue
             finally:
                 connection.close()
-            if response.status in (200, 402):
-                self.load.answered()
-                replayed = response.headers.get("Idempotent-Replayed") == "true"
-                return replace(wanted, status=response.status, reply=reply, replayed=replayed, interrupted=interrupted)
-            assert response.status in (409, 503), reply
-        raise AssertionError(f"no answer for {wanted}; seed {SEED}")
+            for each in answers:
+                if each.status in (200, 402):
+                    told[each.key] = each
+                else:
+                    assert each.status in (409, 503), each.reply
+            self.load.answered()
+        return list(told.values())
+
+
+def sent(connection: HTTPConnection, orders: list[Answered]) -> list[Answered]:
+    """What became of orders, one by itself or several as a batch."""
+    if len(orders) == 1:
+        (only,) = orders
+        headers = {"X-Idempotency-Key": only.key}
+        connection.request("POST", "/api/v1/trading/execute", json.dumps(only.body), headers)
+        response = connection.getresponse()
+        reply = response.read().decode().removesuffix("\n")
+        replayed = response.headers.get("Idempotent-Replayed") == "true"
+        return [replace(only, status=response.status, reply=reply, replayed=replayed)]
+    user = orders[0].body["user_id"]
+    fields = [
+        {name: value for name, value in each.body.items() if name != "user_id"} | {"idempotency_key": each.key} for each in orders
+    ]
+    connection.request("POST", "/api/v1/trading/execute/batch", json.dumps({"user_id": user, "orders": fields}))
+    response = connection.getresponse()
+    reply = response.read().decode()
+    assert response.status == 200, reply
+    return [
+        replace(each, status=result["status"], reply=json.dumps(result["body"]), replayed=result["replayed"])
+        for each, result in zip(orders, json.loads(reply)["results"], strict=True)
+    ]
 
 
 def worth(account: Account) -> int:
@@ -198,7 +235,7 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
         assert_audit(market, user)
         assert worth(market.account(user)) == worth_before[user], f"seed {SEED}"
         stored = {
-            record.key.removeprefix("order#"): (record.status, record.reply + "\n", record.movement is not None)
+            record.key.removeprefix("order#"): (record.status, record.reply, record.movement is not None)
             for record in market.records(user)
             if record.key.startswith("order#")
         }
@@ -210,5 +247,6 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
     figures.append(
         f"killed: {KILLS} processes with SIGKILL (seed {SEED}), {sum(in_flight)} requests in them; {len(interrupted)} orders "
         f"were cut off, {sum(each.replayed for each in interrupted)} of them decided by then; "
-        f"{len(answered)} orders answered, {fills} fills and {len(answered) - fills} refusals; lost: 0, twice: 0"
+        f"{len(answered)} orders answered, {sum(each.batched for each in answered)} of them in batches, "
+        f"{fills} fills and {len(answered) - fills} refusals; lost: 0, twice: 0"
     )

@@ -3,12 +3,12 @@
     a process           ──  microburst breaks one kind of call, once or for ever  ──  ministack
     another process     ─────────────────────────────────────────────────────────────────╯
 
-An order is sent by the first: it gets the right answer, or within the request's time one that says "send it again". Then it goes
-again, with its key, by the second: that gets the right answer, and nothing has happened twice.
+An order, or a batch of them, is sent by the first: each gets the right answer, or within the request's time one that says "send
+it again". Then all go again, with their keys, by the second: each gets the right answer, and nothing has happened twice.
 """
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,9 +25,10 @@ from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
 from chalicelib.errors import EngineError
 from chalicelib.local.tables import create_missing
+from chalicelib.settlement import Outcome, Refusal
 from chalicelib.store.connection import DynamoDB
 from tests.contract.test_concurrency import assert_audit
-from tests.faults.situations import COMMIT, SITUATIONS, Desk, Situation
+from tests.faults.situations import ACCOUNT, BATCHES, COMMIT, ORDERS, Call, Desk, Right, Situation
 from tests.support.market import Market, new_key
 from tests.support.processes import free_port
 from tests.support.proxy import Proxy, Rule
@@ -49,23 +50,25 @@ LATE_S = 0.3
 class Fault:
     """What breaks. `rule`: in microburst's words. `executed`: whether the datastore does what the broken call asks for.
 
-    `in_the_end`: what an order gets that never gets through, `None` where all do. `only`: the one call that can break like this.
+    `in_the_end`: what an order gets that never gets through, `None` where all do. `reason`: that of a cancelled transaction, in
+    place of a rule: nothing but a transaction breaks like this.
     """
 
     name: str
     rule: Rule
     executed: bool | None
     in_the_end: str | None = UNAVAILABLE
-    only: str | None = None
+    reason: str | None = None
 
+    def rule_for(self, orders: int) -> Rule:
+        """In microburst's words, where that many orders go together."""
+        if self.reason is None:
+            return self.rule
+        reasons = [{"Code": "None"}] * orders + [{"Code": self.reason}]
+        return {"error": {"code": "TransactionCanceledException", "fields": {"CancellationReasons": reasons}}}
 
-def stored_outcome(engine: Engine, order: Order) -> Record | None:
-    return engine.ledger.read_records(order.user_id, [order.record_key], engine.patience()).get(order.record_key)
-
-
-def cancelled(reason: str) -> Rule:
-    reasons = [{"Code": "None"}, {"Code": reason}]
-    return {"error": {"code": "TransactionCanceledException", "fields": {"CancellationReasons": reasons}}}
+    def breaks(self, call: Call) -> bool:
+        return self.reason is None or call == COMMIT
 
 
 FAULTS = [
@@ -77,34 +80,47 @@ FAULTS = [
     Fault("connection reset", {"reset": True}, executed=False),
     Fault("500", {"error": {"code": "InternalServerError"}}, executed=False),
     Fault("throttled", {"error": {"code": "ProvisionedThroughputExceededException"}}, executed=False),
-    Fault("throttled transaction", cancelled("ThrottlingError"), executed=False, only=COMMIT),
-    Fault("conflict", cancelled("TransactionConflict"), executed=False, in_the_end=CONTENTION, only=COMMIT),
+    Fault("throttled transaction", {}, executed=False, reason="ThrottlingError"),
+    Fault("conflict", {}, executed=False, in_the_end=CONTENTION, reason="TransactionConflict"),
     Fault("latency like DynamoDB's", {"latency": {"preset": "dynamodb"}}, executed=True, in_the_end=None),
 ]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a process said: a status, or an error's code. `record`: what it stands on, where there is one."""
+    """What a process said of an order: a status, or an error's code. `record`: what it stands on, where there is one."""
 
     said: str
     replayed: bool = False
     record: Record | None = None
 
 
-def ask(process: Engine, order: Order) -> Answer:
+def ask(process: Engine, orders: list[Order]) -> list[Answer]:
+    """Sends one order by itself, or several as a batch."""
+    patience = process.patience()
+    outcomes: list[Outcome | Refusal]
     try:
-        outcome = process.executor.execute(order, process.patience())
+        if len(orders) > 1:
+            outcomes = process.executor.execute_batch(orders, patience)
+        else:
+            outcomes = [process.executor.execute(orders[0], patience)]
     except EngineError as error:
-        return Answer(error.code)
+        outcomes = [error]
     except Exception as bug:  # noqa: BLE001  (as the route does: the other situations are still to be seen)
-        return Answer(f"ERR_INTERNAL: {bug!r}")
-    return Answer(str(outcome.record.status), outcome.replayed, outcome.record)
+        return [Answer(f"ERR_INTERNAL: {bug!r}") for _ in orders]
+    return [answer(outcome) for outcome in outcomes]
+
+
+def answer(outcome: Outcome | Refusal) -> Answer:
+    if isinstance(outcome, Outcome):
+        return Answer(str(outcome.record.status), outcome.replayed, outcome.record)
+    assert isinstance(outcome, EngineError)
+    return Answer(outcome.code)
 
 
 @dataclass(frozen=True)
 class Course:
-    """How it went: what was said at first and again, whether that was a replay, and the status that is stored under the key.
+    """How it went with an order: what was said at first and again, whether that was a replay, and the status under the key.
 
     `in_time`: so was the first answer. `one_record`: all answers stand on what is stored.
     """
@@ -118,18 +134,23 @@ class Course:
     one_record: bool = True
 
 
-def right_courses(situation: Situation, fault: Fault, lasting: str) -> list[Course]:
-    """The one that is right; two where it depends on when a call arrives."""
+def right_courses(situation: Situation, fault: Fault, lasting: str) -> list[list[Course]]:
+    """The right one of each order; in two ways where it depends on when a call arrives."""
     through = lasting == ONCE or fault.in_the_end is None
-    decides = not situation.replayed and situation.right in ("200", "402")
-    if not decides:
-        again_replayed = [situation.replayed]
-    elif through or situation.breaks != COMMIT:
-        again_replayed = [through]
+    decided_at_first: list[bool]
+    if through:
+        decided_at_first = [True]
+    elif situation.breaks != COMMIT or any(right.cancels for right in situation.rights):
+        decided_at_first = [False]
     else:
-        again_replayed = [True, False] if fault.executed is None else [fault.executed]
-    first, first_replayed = (situation.right, situation.replayed) if through else (str(fault.in_the_end), False)
-    return [Course(first, first_replayed, situation.right, replayed, situation.stored) for replayed in again_replayed]
+        decided_at_first = [True, False] if fault.executed is None else [fault.executed]
+
+    def course(right: Right, *, decided: bool) -> Course:
+        told = through or (right.looked_up and situation.breaks in (ACCOUNT, COMMIT))
+        first, first_replayed = (right.said, right.replayed) if told else (str(fault.in_the_end), False)
+        return Course(first, first_replayed, right.said, right.replayed or (right.decides and decided), right.stored)
+
+    return [[course(right, decided=decided) for right in situation.rights] for decided in decided_at_first]
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +163,11 @@ def market(ministack_url: str) -> Market:
 
 
 @pytest.fixture(scope="module")
-def desks(market: Market, proxied: Proxy) -> list[Desk]:
+def desks(market: Market, proxied: Proxy) -> dict[Situation, Desk]:
     """One for each situation."""
     breakable = DynamoDB(replace(SETTINGS, datastore_endpoint=proxied.url))
     user_ids = count(73_519_001)  # no amount and no time has these digits in a row
-    return [Desk(next(user_ids), market, breakable) for _ in SITUATIONS]
+    return {situation: Desk(next(user_ids), market, breakable) for situation in ORDERS + BATCHES}
 
 
 @pytest.fixture(scope="module")
@@ -156,107 +177,133 @@ def courses(figures: list[str]) -> Iterator[list[Course]]:
     yield taken
     retried = sum(course.first in (UNAVAILABLE, CONTENTION) for course in taken)
     figures.append(
-        f"on the wire: {len(FAULTS)} faults × {len(SITUATIONS)} situations, once and for ever: {len(taken)} orders, "
-        f"{len(taken) - retried} answered at once, {retried} by a retry, "
+        f"on the wire: {len(FAULTS)} faults × {len(ORDERS)} situations of orders and {len(BATCHES)} of batches,"
+        f" once and for ever: {len(taken)} orders, {len(taken) - retried} answered at once, {retried} by a retry, "
         f"{sum(not course.in_time for course in taken)} too late"
     )
 
 
 @pytest.mark.parametrize("lasting", [ONCE, FOR_EVER])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("of", [ORDERS, BATCHES], ids=["orders", "batches"])
 def test_an_order_gets_the_right_answer_or_its_retry_does(
-    fault: Fault, lasting: str, desks: list[Desk], proxied: Proxy, courses: list[Course]
+    of: list[Situation],
+    fault: Fault,
+    lasting: str,
+    *,
+    desks: Mapping[Situation, Desk],
+    proxied: Proxy,
+    courses: list[Course],
 ) -> None:
     """All situations at one moment, each at its desk: nearly all of the time is spent waiting."""
-    rows = [(each, desk) for each, desk in zip(SITUATIONS, desks, strict=True) if fault.only in (None, each.breaks)]
+    rows = [(each, desks[each]) for each in of if fault.breaks(each.breaks)]
     limit = {"times": 1} if lasting == ONCE else {}
     rules = [
-        {"operation": situation.breaks, "body": f"contains(to_string(@), '{desk.user_id}')", **limit, **fault.rule}
+        {
+            "operation": situation.breaks.operation,
+            "body": f"contains(to_string(@), '-{situation.breaks.table}') && contains(to_string(@), '{desk.user_id}')",
+            **limit,
+            **fault.rule_for(len(situation.rights)),
+        }
         for situation, desk in rows
     ]
 
-    def prepare(situation: Situation, desk: Desk) -> Order:
+    def prepare(situation: Situation, desk: Desk) -> list[Order]:
         desk.start_processes(replace(SETTINGS, request_budget_ms=BUDGET_MS[lasting]))
-        return situation.prepared(desk)
+        prepared = situation.prepared(desk)
+        return prepared if isinstance(prepared, list) else [prepared]
 
-    def first(desk: Desk, order: Order) -> tuple[Answer, float]:
+    def first(desk: Desk, orders: list[Order]) -> tuple[list[Answer], float]:
         started_s = monotonic()
-        return ask(desk.here, order), monotonic() - started_s
+        return ask(desk.here, orders), monotonic() - started_s
 
-    def again(desk: Desk, order: Order) -> tuple[Answer, Record | None]:
-        answer = ask(desk.elsewhere, order)
-        return answer, stored_outcome(desk.elsewhere, order)
+    def again(desk: Desk, orders: list[Order]) -> tuple[list[Answer], Mapping[str, Record]]:
+        answers = ask(desk.elsewhere, orders)
+        keys = [order.record_key for order in orders]
+        return answers, desk.elsewhere.ledger.read_records(desk.user_id, keys, desk.elsewhere.patience())
 
     with ThreadPoolExecutor(len(rows)) as threads:
         situations, at = zip(*rows, strict=True)
-        orders = list(threads.map(prepare, situations, at))
+        sent = list(threads.map(prepare, situations, at))
         with proxied.fault(*rules):
-            firsts = list(threads.map(first, at, orders))
-        agains = list(threads.map(again, at, orders))
+            firsts = list(threads.map(first, at, sent))
+        agains = list(threads.map(again, at, sent))
 
     wrong = []
-    for situation, (early, took_s), (late, stored) in zip(situations, firsts, agains, strict=True):
-        course = Course(
-            first=early.said,
-            first_replayed=early.replayed,
-            again=late.said,
-            again_replayed=late.replayed,
-            stored=stored.status if stored else None,
-            in_time=took_s <= BUDGET_MS[lasting] / 1000 + LATE_S,
-            one_record=all(answer.record in (None, stored) for answer in (early, late)),
-        )
-        courses.append(course)
+    for situation, orders, (early, took_s), (late, stored) in zip(situations, sent, firsts, agains, strict=True):
+        went = [
+            Course(
+                first=at_first.said,
+                first_replayed=at_first.replayed,
+                again=at_last.said,
+                again_replayed=at_last.replayed,
+                stored=record.status if record else None,
+                in_time=took_s <= BUDGET_MS[lasting] / 1000 + LATE_S,
+                one_record=all(each.record in (None, record) for each in (at_first, at_last)),
+            )
+            for at_first, at_last, record in zip(early, late, [stored.get(order.record_key) for order in orders], strict=True)
+        ]
+        courses.extend(went)
         right = right_courses(situation, fault, lasting)
-        if course not in right:
-            wrong.append(f"{situation}:\n    {course}\n    instead of {right}")
+        if went not in right:
+            wrong.append(f"{situation}:\n    {went}\n    instead of {right}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_at_the_end_every_account_is_what_its_records_make_it(market: Market, desks: list[Desk]) -> None:
-    for desk in desks:
+def test_at_the_end_every_account_is_what_its_records_make_it(market: Market, desks: Mapping[Situation, Desk]) -> None:
+    for desk in desks.values():
         assert_audit(market, desk.user_id)
 
 
 def test_many_at_once_through_everything_that_breaks(market: Market, proxied: Proxy, figures: list[str]) -> None:
-    """Each order comes from two clients at one moment, over three processes; each fault strikes one call out of so many."""
+    """Each order comes by itself and in a batch, over three processes; each fault strikes one call out of so many."""
     random = Random(1)
     market.list_asset("XYZ", "1")
     users = [market.new_user(USD="1000") for _ in range(3)]
     breakable = DynamoDB(replace(SETTINGS, datastore_endpoint=proxied.url))
     processes = [build(replace(SETTINGS, request_budget_ms=BUDGET_MS[FOR_EVER]), breakable) for _ in range(3)]
-    orders = [
-        Order(random.choice(users), new_key(), "XYZ", "USD", units, text_from(units))
-        for units in random.choices([UNITS_PER_ONE, 7 * UNITS_PER_ONE, 5_000 * UNITS_PER_ONE], k=40)
+    batches = [
+        [
+            Order(user, new_key(), "XYZ", "USD", units, text_from(units))
+            for units in random.choices([UNITS_PER_ONE, 7 * UNITS_PER_ONE, 5_000 * UNITS_PER_ONE], k=5)
+        ]
+        for user in users * 3
     ]
+    sendings = list(chain.from_iterable([batch, *([order] for order in batch)] for batch in batches))
     rules = [
         {
             "service": "dynamodb",
             "sequence": {"fail": 1, "pass": others},
-            **({"operation": fault.only} if fault.only else {}),
-            **fault.rule,
+            **({"operation": COMMIT.operation} if fault.reason else {}),
+            **fault.rule_for(orders=1),
         }
         for fault, others in zip(FAULTS, (43, 11, 41, 37, 29, 13, 23, 19, 17, 5, 1), strict=True)
     ]
 
-    def insist(number: int) -> tuple[Record | None, int]:
-        """Sends until there is an answer."""
+    def insist(number: int) -> tuple[list[Record | None], int]:
+        """Sends until each order has its answer; those that have are not sent again."""
+        orders, records = sendings[number], []
         for attempt in range(20):
-            answer = ask(processes[(number + attempt) % 3], orders[number % len(orders)])
-            if answer.said not in (UNAVAILABLE, CONTENTION):
-                return answer.record, attempt
+            told = list(zip(orders, ask(processes[(number + attempt) % 3], orders), strict=True))
+            orders = [order for order, answer in told if answer.said in (UNAVAILABLE, CONTENTION)]
+            records += [answer.record for order, answer in told if order not in orders]
+            if not orders:
+                return records, attempt
         raise AssertionError("no answer")
 
     with proxied.fault(*rules), ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(insist, chain(*((n, n + len(orders)) for n in range(len(orders))))))
+        answers = list(threads.map(insist, range(len(sendings))))
 
     for user in users:
         assert_audit(market, user)
         stored = {record.key: record for record in market.records(user) if record.key.startswith("order#")}
-        told = [record for record, _ in answers if record is not None and record.user_id == user]
+        told = [record for records, _ in answers for record in records if record is not None and record.user_id == user]
         assert {record.key: record for record in told} == stored
         assert all(record == stored[record.key] for record in told)
+    assert sum(len(records) for records, _ in answers) == 2 * sum(map(len, batches))
     figures.append(
-        f"all faults at once: {len(answers)} requests for {len(orders)} orders, {sum(n for _, n in answers)} sent again"
+        f"all faults at once: {len(sendings)} requests, {len(batches)} of them batches, for {sum(map(len, batches))} orders; "
+        f"{sum(n for _, n in answers)} sent again"
     )
 
 
@@ -277,14 +324,16 @@ def nobody_answers_the_door() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.mark.parametrize("orders", [1, 99])
 @pytest.mark.parametrize("outage", [nobody_there, nobody_answers_the_door])
-def test_without_a_datastore_the_answer_comes_in_time(outage: Callable[[], AbstractContextManager[int]]) -> None:
+def test_without_a_datastore_the_answer_comes_in_time(outage: Callable[[], AbstractContextManager[int]], orders: int) -> None:
     with outage() as port:
         endpoint = f"http://127.0.0.1:{port}"
         settings = replace(SETTINGS, datastore_endpoint=endpoint, request_budget_ms=BUDGET_MS[FOR_EVER])
         process = build(settings, DynamoDB(settings))
         started_s = monotonic()
 
-        assert ask(process, Order(1, new_key(), "BTC", "USD", UNITS_PER_ONE, "1")).said == UNAVAILABLE
+        answers = ask(process, [Order(1, new_key(), "BTC", "USD", UNITS_PER_ONE, "1") for _ in range(orders)])
 
+        assert answers == [Answer(UNAVAILABLE)] * orders
         assert monotonic() - started_s <= BUDGET_MS[FOR_EVER] / 1000 + LATE_S
