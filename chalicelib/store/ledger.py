@@ -176,8 +176,6 @@ class Ledger:
             else:
                 # None, where the orders of a batch undo each other. A name that no expression uses would be refused.
                 changed = [symbol for symbol, units in after.balances.items() if seen.balances.get(symbol) != units]
-                if changed:  # what is bought and sold again in one batch may leave all as it was
-                    names["#b"] = "balances"  # short, like the others: an expression takes 4 KB, a batch may concern 198 assets
                 for index, symbol in enumerate(changed):
                     balance, debit_units = f"#b.#s{index}", seen.balance_units(symbol) - after.balances[symbol]
                     # Short names: an expression takes 4 KB, and a batch of 99 may concern 198 assets.

@@ -83,7 +83,7 @@ class NoConditionOnAccount(Ledger):
                     added = after.balances[symbol] - seen.balance_units(symbol)
                     body["ExpressionAttributeValues"] |= {":zero": number(0), f":a{index}": number(added)}
             body["UpdateExpression"] = "SET " + ", ".join(updates)
-        return _without_conditions(action, "head", "balances")
+        return _without_conditions(action, "head", "b")
 
 
 class SequenceForHead(Ledger):
