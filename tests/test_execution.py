@@ -1,6 +1,8 @@
 """The execution loop, outcome by outcome: what the answer to a commit means for the order, and what it cost to find out."""
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -440,6 +442,16 @@ def test_an_outcome_that_was_read_counts_what_came_before(process: Process, moto
     outcome = process.execute(order)
 
     assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 2, 1)
+
+
+def test_a_fill_names_the_thread_that_decided_it_and_the_time_of_day_at_which_it_did(process: Process, user: int) -> None:
+    process.time.elapsed_s = 1.5
+
+    with ThreadPoolExecutor(1, thread_name_prefix="trader") as threads:
+        outcome = threads.submit(process.execute, buy(user)).result()
+
+    reply = json.loads(outcome.record.reply)
+    assert (reply["executed_by_thread"], reply["executed_at"]) == ("trader_0", "2026-01-01T00:00:01.500000Z")
 
 
 # What must not be mixed up.

@@ -284,6 +284,13 @@ def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
     ]
 
 
+def test_the_smallest_debit_there_is_may_not_overdraw_either(actions_of: ActionsOf) -> None:
+    _, account = actions_of(SEEN, moving({"USD": -1}, sequence=4))
+
+    assert account["Update"]["ConditionExpression"] == "#head = :seen AND #balances.#s0 >= :d0"
+    assert account["Update"]["ExpressionAttributeValues"][":d0"] == {"N": "1"}
+
+
 def test_several_decisions_are_stored_with_what_they_do_to_the_account_together(actions_of: ActionsOf) -> None:
     """The account is written once, as the last of them leaves it; what comes and goes in between is nobody's debit."""
     bought = replace(moving({"ETH": 2, "USD": -60}, sequence=4), key="order#bought")
@@ -468,7 +475,7 @@ def test_more_records_than_one_read_takes_are_read_in_several(ledger: Ledger, st
 def test_a_read_that_was_left_half_done_is_a_throttled_one(ledger: Ledger, stub: Stub, patience: Patience) -> None:
     stub.answer = {"Responses": {"hft-x-idempotency": []}, "UnprocessedKeys": {"hft-x-idempotency": {"Keys": [{}]}}}
 
-    with pytest.raises(Throttled):
+    with pytest.raises(Throttled, match=r"^BatchGetItem left keys unprocessed$"):
         ledger.read_records(7, ["order#k"], patience)
 
 
