@@ -28,6 +28,9 @@ from simulation.scheduler import Scheduler
 Key = tuple[str, ...]
 """An item's key: the values of its key attributes, in the schema's order."""
 
+Place = tuple[str, Key]
+"""Where an item is: its table, and its key there."""
+
 Reply = dict[str, Any] | Exception
 """What DynamoDB answers, or the error that the engine's connection makes of it."""
 
@@ -106,6 +109,10 @@ class _Action:
     after: Item | None = None
     held: bool = False
 
+    @property
+    def place(self) -> Place:
+        return self.table, self.key
+
 
 class Database:
     """The three tables."""
@@ -121,7 +128,7 @@ class Database:
         """Every write that stands, in the order in which they appeared."""
         self.undone: list[Write] = []
         """Writes that a restore has undone."""
-        self._held: set[tuple[str, Key]] = set()
+        self._held: set[Place] = set()
         self._tokens: dict[str, tuple[dict[str, Any], bool]] = {}
         self._committing = 0
         self._snapshot_due: Callable[[Snapshot], None] | None = None
@@ -251,10 +258,10 @@ class Database:
             for action in actions:
                 self._let_go(action)
             del self._tokens[token]
-            return Cancelled([reasons.get(action.key) for action in actions])
+            return Cancelled([reasons.get(action.place) for action in actions])
         self._committing += 1
-        for place, action in enumerate(in_turn):
-            if place > 0:
+        for index, action in enumerate(in_turn):
+            if index > 0:
                 yield HOP_US + call.dwell_us
             if action.after is not None:
                 self._write(action.table, action.key, action.after, call.sender)
@@ -264,16 +271,16 @@ class Database:
         self._settle()
         return {}
 
-    def _prepare_all(self, actions: list[_Action], call: Call) -> Generator[int, None, dict[Key, CancellationReason]]:
-        """Prepares a transaction's items. Returns the reasons against it, by the items' keys."""
+    def _prepare_all(self, actions: list[_Action], call: Call) -> Generator[int, None, dict[Place, CancellationReason]]:
+        """Prepares a transaction's items. Returns the reasons against it, by the items' places."""
         reasons = {}
-        for place, action in enumerate(actions):
-            if place > 0:
+        for index, action in enumerate(actions):
+            if index > 0:
                 yield HOP_US
-            throttled = call.throttled and place == 0
+            throttled = call.throttled and index == 0
             reason = CancellationReason("ThrottlingError") if throttled else self._prepare(action)
             if reason is not None:
-                reasons[action.key] = reason
+                reasons[action.place] = reason
         return reasons
 
     def _actions(self, transact_items: list[dict[str, Any]]) -> list[_Action]:
@@ -289,15 +296,14 @@ class Database:
             table = body["TableName"]
             key = self._key(table, body["Item"]) if kind == "Put" else self._key(table, body["Key"], exactly=True)
             actions.append(_Action(kind, body, table, key))
-        touched = {(action.table, action.key) for action in actions}
+        touched = {action.place for action in actions}
         if not 0 < len(touched) == len(actions) <= MAX_ACTIONS:
             raise InvalidRequest("1 to 100 actions, no two of them on one item")
         return actions
 
     def _prepare(self, action: _Action) -> CancellationReason | None:
         """Checks an action's item and holds it, or says why not."""
-        place = (action.table, action.key)
-        if place in self._held:
+        if action.place in self._held:
             return CancellationReason("TransactionConflict", "Transaction is ongoing for the item")
         body = action.body
         old = self.tables[action.table].get(action.key)
@@ -318,13 +324,13 @@ class Database:
                 if self._key(action.table, action.after) != action.key:
                     return CancellationReason("ValidationError", "This attribute is part of the key")
         action.held = True
-        self._held.add(place)
+        self._held.add(action.place)
         return None
 
     def _let_go(self, action: _Action) -> None:
         if action.held:
             action.held = False
-            self._held.discard((action.table, action.key))
+            self._held.discard(action.place)
 
     def _write(self, table: str, key: Key, item: Item, sender: str) -> None:
         self.tables[table][key] = item

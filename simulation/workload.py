@@ -150,7 +150,7 @@ class _Drawing:
         random = self.random
         weather = Weather.drawn(random) if random.random() < 0.9 else Weather()
         theme = random.random()
-        if theme < 0.8:
+        if theme < 0.75:
             self.market()
         elif theme < 0.9:
             self.restored_market()
@@ -188,11 +188,12 @@ class _Drawing:
         random = self.random
         self.opened(1)
         to_us = self.span_us + random.randrange(self.span_us)
-        at_us = to_us + random.randrange(self.span_us)
-        self.actions.append(Restore(self.id(), at_us, to_us))
-        for name, from_us in (("kept", 0), ("lost", to_us), ("after", at_us)):
+        restored_us = to_us + random.randrange(self.span_us)
+        self.actions.append(Restore(self.id(), restored_us, to_us))
+        for name, from_us in (("kept", 0), ("lost", to_us), ("after", restored_us)):
             for number in range(random.randint(1, 4)):
-                self.small_orders(f"{name}-{number}", from_us + random.randrange(self.span_us))
+                at_us = from_us + random.randrange(self.span_us)
+                self.small_orders(f"{name}-{number}", at_us, random.choice((1, 1, 1, 1, 1, 2)))
 
     def troubled_market(self) -> None:
         """Orders whose answers are long in coming, and which can no longer be decided by then."""
@@ -200,7 +201,7 @@ class _Drawing:
         self.opened(1)
         for number in range(random.randint(1, 3)):
             at_us = number * 2 * LONG_US + random.randrange(LONG_US)
-            self.small_orders(f"k{number}", at_us)
+            self.small_orders(f"k{number}", at_us, random.choice((1, 1, 2, 3)))
             trouble_us = at_us + random.randrange(3 * US_PER_S)
             price = random.choice((None, self.opening["BTC"]))
             self.actions.append(ListAsset(self.id(), trouble_us, "BTC", price, halted=True))
@@ -209,10 +210,10 @@ class _Drawing:
     def opened(self, user_id: int) -> None:
         self.actions.append(Ask(self.id(), 0, Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))
 
-    def small_orders(self, key: str, at_us: int) -> None:
+    def small_orders(self, key: str, at_us: int, count: int) -> None:
         """One that the account covers several times, or a batch of such."""
         orders = []
-        for number in range(self.random.choice((1, 1, 2, 3))):
+        for number in range(count):
             units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
             orders.append(Order(1, f"{key}.{number}", "BTC", "USD", units, text_from(units)))
         wanted = orders[0] if len(orders) == 1 else Batch(1, tuple(orders))

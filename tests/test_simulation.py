@@ -153,6 +153,18 @@ PLANTED = {
     "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), Rule.LINEARIZABLE),
     "an empty account pinned": Planted(engine_with(planted_bugs.EmptyAccountPinned), Rule.RESOLVED),
     "trying for ever": Planted(engine_with(planted_bugs.TriesForEver), Rule.ENDS),
+    "a batch on one view": Planted(engine_with(settler=planted_bugs.BatchOnOneView), Rule.HISTORY),
+    "a batch's refusals on one view": Planted(engine_with(settler=planted_bugs.BatchRefusedOnOneView), Rule.IN_ORDER),
+    "a batch backwards": Planted(engine_with(executor=planted_bugs.BatchBackwards), Rule.IN_ORDER),
+    "a batch in several transactions": Planted(engine_with(executor=planted_bugs.BatchOneByOne), Rule.IN_ORDER),
+    "a batch replayed as one": Planted(engine_with(executor=planted_bugs.BatchReplayedAsOne), Rule.REPLAYED),
+    "an outcome in another order's place": Planted(engine_with(executor=planted_bugs.KnownFirst), Rule.SAME_REPLY),
+    "one outcome for all of a batch": Planted(engine_with(executor=planted_bugs.KnownForAll), Rule.SAME_REPLY),
+    "one known outcome stops the rest of a batch": Planted(engine_with(settler=planted_bugs.KnownStopsTheRest), Rule.RESOLVED),
+    "only a batch's first order remembered after an attempt without an answer": Planted(
+        engine_with(settler=planted_bugs.OnlyFirstRemembered), Rule.NOTHING_DECIDED, 500
+    ),
+    "a name that nothing uses": Planted(engine_with(planted_bugs.UnusedName), Rule.NO_BUG, 500),
 }
 
 

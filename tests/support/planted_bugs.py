@@ -15,9 +15,9 @@ from chalicelib.domain.account import Account, Record, move
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
-from chalicelib.errors import Contention, DatastoreUnavailable, Undecided
+from chalicelib.errors import Contention, DatastoreUnavailable, EngineError, Undecided
 from chalicelib.execution import Executor
-from chalicelib.patience import Patience, World
+from chalicelib.patience import Patience, TimeUp, World
 from chalicelib.queries import Queries
 from chalicelib.settlement import AnyWanted, Decide, Decider, Outcome, Refusal, Settler
 from chalicelib.store.connection import Cancelled, Datastore, Unanswered
@@ -142,22 +142,36 @@ class ReplyNotPinned(Ledger):
 class UnansweredMeansNothing(Settler):
     """404 and 409 for the asset's sake after an attempt without an answer: the key reads as absent, so nothing happened."""
 
+    def forgotten(self, wanted: Sequence[AnyWanted]) -> Sequence[AnyWanted]:
+        return wanted
+
     def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
         not_now: dict[AnyWanted, Undecided] = {}
 
         def remembered(pending: Sequence[AnyWanted]) -> Sequence[Decide | Undecided]:
             decides = decider(pending)
-            not_now.clear()
-            not_now.update({each: decide for each, decide in zip(pending, decides, strict=True) if isinstance(decide, Undecided)})
+            for each, decide in zip(pending, decides, strict=True):
+                if isinstance(decide, Undecided):
+                    not_now[each] = decide
+                else:
+                    not_now.pop(each, None)
             return decides
 
         results = super().settle_all(wanted, remembered, patience)
         if patience.left_s() < 0:  # what was not said for lack of time is said rightly
             return results
+        forgotten = self.forgotten(wanted)
         return [
-            not_now.get(each, result) if isinstance(result, DatastoreUnavailable) else result
+            not_now.get(each, result) if isinstance(result, DatastoreUnavailable) and each in forgotten else result
             for each, result in zip(wanted, results, strict=True)
         ]
+
+
+class OnlyFirstRemembered(UnansweredMeansNothing):
+    """After an attempt without an answer only the first order of a batch is remembered as one that may have happened."""
+
+    def forgotten(self, wanted: Sequence[AnyWanted]) -> Sequence[AnyWanted]:
+        return wanted[1:]
 
 
 class UnansweredMeansBusy(Settler):
@@ -222,6 +236,75 @@ class BatchReplayedAsOne(Executor):
         results = super().execute_batch(orders, patience)
         known = any(isinstance(result, Outcome) and result.replayed for result in results)
         return [replace(result, replayed=known) if isinstance(result, Outcome) else result for result in results]
+
+
+class BatchOneByOne(Executor):
+    """A batch is a loop over its orders, each in a transaction of its own."""
+
+    def execute_batch(self, orders: Sequence[Order], patience: Patience) -> list[Outcome | Refusal]:
+        results: list[Outcome | Refusal] = []
+        for order in orders:
+            try:
+                results.append(self.execute(order, patience))
+            except EngineError as error:
+                results.append(error)
+        return results
+
+
+class BatchRefusedOnOneView(Settler):
+    """An order of a batch that its account does not cover is told what that held before the batch."""
+
+    def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
+        def on_one_view(pending: Sequence[AnyWanted]) -> Sequence[Decide | Undecided]:
+            views: list[Account] = []
+
+            def decided(decide: Decide, account: Account) -> tuple[Account, Record]:
+                views.append(account)
+                _, record = decide(views[0])
+                return decide(account) if record.movement is not None else (account, record)
+
+            return [decide if isinstance(decide, Undecided) else partial(decided, decide) for decide in decider(pending)]
+
+        return super().settle_all(wanted, on_one_view, patience)
+
+
+class KnownFirst(Executor):
+    """A batch's outcomes come as they are learned: the replayed ones first, whatever their place."""
+
+    def execute_batch(self, orders: Sequence[Order], patience: Patience) -> list[Outcome | Refusal]:
+        results = super().execute_batch(orders, patience)
+        return sorted(results, key=lambda result: not (isinstance(result, Outcome) and result.replayed))
+
+
+class KnownForAll(Executor):
+    """A batch of which something was known is answered with that, all of it."""
+
+    def execute_batch(self, orders: Sequence[Order], patience: Patience) -> list[Outcome | Refusal]:
+        results = super().execute_batch(orders, patience)
+        known = next((result for result in results if isinstance(result, Outcome) and result.replayed), None)
+        return results if known is None else [known] * len(results)
+
+
+class KnownStopsTheRest(Settler):
+    """Once some of a batch turns out to have an outcome already, the others are not tried any more."""
+
+    def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
+        def until_known(pending: Sequence[AnyWanted]) -> Sequence[Decide | Undecided]:
+            if len(pending) < len(wanted):
+                raise TimeUp
+            return decider(pending)
+
+        return super().settle_all(wanted, until_known, patience)
+
+
+class UnusedName(Ledger):
+    """Balances are named, whether or not one is written: DynamoDB refuses a batch whose orders cancel out."""
+
+    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
+        action = super()._account_action(seen, after)
+        if "Update" in action:
+            action["Update"]["ExpressionAttributeNames"]["#balances"] = "balances"
+        return action
 
 
 class EmptyAccountPinned(Ledger):
