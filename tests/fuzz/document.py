@@ -14,6 +14,7 @@ TRADED = {"symbol": ["BTC", "eth", " Sol\t"], "pay_with": ["USD", "usd", "BTC"]}
 """What is bought and what with, in some of the spellings it may have."""
 
 EXECUTE = "/api/v1/trading/execute"
+BATCH = f"{EXECUTE}/batch"
 
 
 def steered_document() -> dict[str, Any]:
@@ -26,15 +27,25 @@ def steered_document() -> dict[str, Any]:
     steered = document()
     operation = steered["paths"][EXECUTE]["post"]
     key, _ = operation["parameters"]
-    key["schema"] = {"anyOf": [{"type": "string", "pattern": "^fuzz-[0-9]{12}$"}, key["schema"]]}
+    key["schema"] = _half_new(key["schema"])
     operation["parameters"] = [key]
-    for sample in operation["requestBody"]["content"]["application/json"]["examples"].values():
-        sample["value"]["user_id"] = USER
-    fields = steered["components"]["schemas"]["Order"]["properties"]
-    fields["user_id"] = {"anyOf": [{"const": USER}, fields["user_id"]]}
-    for name, symbols in TRADED.items():
-        fields[name] = {"anyOf": [{"enum": symbols}, fields[name]]}
+    schemas = steered["components"]["schemas"]
+    for path, schema in ((EXECUTE, "Order"), (BATCH, "Batch")):
+        for sample in steered["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"].values():
+            sample["value"]["user_id"] = USER
+        fields = schemas[schema]["properties"]
+        fields["user_id"] = {"anyOf": [{"const": USER}, fields["user_id"]]}
+    for schema in ("Order", "BatchOrder"):
+        fields = schemas[schema]["properties"]
+        for name, symbols in TRADED.items():
+            fields[name] = {"anyOf": [{"enum": symbols}, fields[name]]}
+    keys = schemas["BatchOrder"]["properties"]
+    keys["idempotency_key"] = _half_new(keys["idempotency_key"])
     return steered
+
+
+def _half_new(key: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [{"type": "string", "pattern": "^fuzz-[0-9]{12}$"}, key]}
 
 
 def without_whole_floats(order: Any) -> Any:
@@ -42,6 +53,19 @@ def without_whole_floats(order: Any) -> Any:
     if isinstance(order, dict) and isinstance(order.get("user_id"), float) and order["user_id"].is_integer():
         return order | {"user_id": int(order["user_id"])}
     return order
+
+
+def with_trimmed_keys(body: Any) -> Any:
+    """A key is trimmed before anything is said of it; JSON Schema can only speak of the whole. Sent trimmed."""
+    if not isinstance(body, dict) or not isinstance(body.get("orders"), list):
+        return body
+    return body | {"orders": [_with_trimmed_key(each) for each in body["orders"]]}
+
+
+def _with_trimmed_key(order: Any) -> Any:
+    if not isinstance(order, dict) or not isinstance(order.get("idempotency_key"), str):
+        return order
+    return order | {"idempotency_key": order["idempotency_key"].strip(BLANKS)}
 
 
 def beyond_the_document(order: Mapping[str, Any]) -> set[str]:

@@ -4,7 +4,7 @@ Cost is counted, not timed: the bytecode instructions that the Lambda's handler 
 DynamoDB left out, and the characters it answers and logs. Instructions do not see what a function written in C does with one
 large argument. There the bound is the code's: what is parsed has at most 16 KiB, digits become a number only where a pattern has
 limited them (`int`, quadratic in their count, sees 19), no pattern has a repetition within a repetition, and decimal arithmetic
-has 120 digits.
+has 120 digits. A batch has four times as many bytes, and is held against a good one of 99 orders.
 """
 
 import json
@@ -21,20 +21,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app
+from chalicelib.batch import MAX_BATCH_BODY_BYTES
+from chalicelib.fields import MAX_BATCH_ORDERS
 from chalicelib.http import MAX_BODY_BYTES
 from chalicelib.identity import Caller
 from chalicelib.log import JsonLines
 from chalicelib.patience import utc_now
-from tests.fuzz.document import USER
+from tests.fuzz.document import BATCH, EXECUTE, USER
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import ORDER, PIECES
-from tests.support.market import Market, new_key
+from tests.support.market import Market, batched, new_key
 
 MAX_HEADERS_BYTES = 10_240
 """API Gateway's limit for all headers of a request together."""
 
 FEW = 2
 MAX_ANSWER_BYTES = MAX_LOGGED_BYTES = 4096
+MAX_BATCH_ANSWER_BYTES = 128 * 1024
+"""Some three times the answer to 99 fills."""
+MAX_BATCH_LOGGED_BYTES = 64 * 1024
+"""A quarter of what CloudWatch is sure to take as one line."""
 
 Headers = dict[str, list[str]]
 
@@ -48,14 +54,14 @@ class Context:
         return 29_000
 
 
-def event(body: bytes, headers: Headers) -> dict[str, Any]:
+def event(path: str, body: bytes, headers: Headers) -> dict[str, Any]:
     """A request as API Gateway hands it on."""
     caller = Caller(USER, int(utc_now().timestamp()) + 60)
     return {
         "requestContext": {
             "httpMethod": "POST",
-            "resourcePath": "/api/v1/trading/execute",
-            "path": "/dev/api/v1/trading/execute",
+            "resourcePath": path,
+            "path": f"/dev{path}",
             "requestId": "request",
             "authorizer": caller.context(),
         },
@@ -70,17 +76,28 @@ def event(body: bytes, headers: Headers) -> dict[str, Any]:
 
 
 def instructions(do: Callable[[], Any]) -> tuple[int, Any]:
-    """How many bytecode instructions something takes, but for the emulated DynamoDB's; and what it returns."""
+    """How many bytecode instructions something takes, but for the emulated DynamoDB and what that calls; and what it returns."""
     count = 0
+    emulator: FrameType | None = None
 
     def trace(frame: FrameType, what: str, _: object) -> Any:
-        nonlocal count
+        nonlocal count, emulator
+        if emulator is not None:
+            return None
         if what == "call":
+            frame.f_trace_lines = False
             if any(f"/{package}/" in frame.f_code.co_filename for package in ("moto", "responses", "werkzeug")):
-                return None
-            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+                emulator = frame
+                return until_it_returns
+            frame.f_trace_opcodes = True
         count += what == "opcode"
         return trace
+
+    def until_it_returns(frame: FrameType, what: str, _: object) -> Any:
+        nonlocal emulator
+        if what == "return" and frame is emulator:
+            emulator = None
+        return until_it_returns
 
     before = sys.gettrace()
     sys.settrace(trace)
@@ -91,8 +108,8 @@ def instructions(do: Callable[[], Any]) -> tuple[int, Any]:
     return count, result
 
 
-def cost(body: bytes, headers: Headers | None = None) -> tuple[int, dict[str, Any]]:
-    request = event(body, headers or {"X-Idempotency-Key": [new_key()]})
+def cost(body: bytes, headers: Headers | None = None, path: str = EXECUTE) -> tuple[int, dict[str, Any]]:
+    request = event(path, body, headers or {"X-Idempotency-Key": [new_key()]})
     return instructions(lambda: app.app(request, Context()))
 
 
@@ -121,10 +138,16 @@ def logged() -> Iterator[StringIO]:
     logging.getLogger("hft").removeHandler(handler)
 
 
-def full_of(piece: bytes | Callable[[int], bytes], before: bytes = b"", after: bytes = b"", between: bytes = b"") -> bytes:
+def full_of(
+    piece: bytes | Callable[[int], bytes],
+    before: bytes = b"",
+    after: bytes = b"",
+    between: bytes = b"",
+    max_bytes: int = MAX_BODY_BYTES,
+) -> bytes:
     """As many pieces as a body has room for."""
     pieces: list[bytes] = []
-    room = MAX_BODY_BYTES - len(before) - len(after)
+    room = max_bytes - len(before) - len(after)
     while True:
         following = piece if isinstance(piece, bytes) else piece(len(pieces))
         room -= len(following) + len(between)
@@ -198,3 +221,128 @@ def test_whatever_a_body_is_full_of_it_costs_little(a_good_one: int, before: byt
 
     assert spent <= FEW * a_good_one
     assert len(reply["body"]) < MAX_ANSWER_BYTES
+
+
+# Batches.
+
+
+def batch(*orders: bytes | dict[str, Any]) -> bytes:
+    """A batch of orders: as they are written, or to be written."""
+    written = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in orders]
+    return b'{"user_id": %d, "orders": [%s]}' % (USER, b",".join(written))
+
+
+def little(**changed: Any) -> dict[str, Any]:
+    return batched("BTC", "USD", "0.00000001") | changed
+
+
+def good_batch() -> bytes:
+    """99 orders as they are sent."""
+    return batch(*(little() for _ in range(MAX_BATCH_ORDERS)))
+
+
+def cost_of_batch(body: bytes) -> tuple[int, dict[str, Any]]:
+    return cost(body, {}, BATCH)
+
+
+@pytest.fixture(scope="module")
+def a_good_batch(a_good_one: int, moto_market: Market) -> int:
+    """What 99 fills cost in a process that has answered everything once."""
+    assert a_good_one
+    moto_market.fund(USER, "USD", "100")
+    cost_of_batch(good_batch())
+    spent, reply = cost_of_batch(good_batch())
+    assert [result["status"] for result in json.loads(reply["body"])["results"]] == [200] * MAX_BATCH_ORDERS
+    return spent
+
+
+EACH_BYTES = MAX_BATCH_BODY_BYTES // MAX_BATCH_ORDERS - 2
+"""What each of 99 orders has room for."""
+
+
+def unknown_fields(name: str) -> bytes:
+    """An object with as many fields of such names as each order has room for."""
+    return full_of(lambda number: b'"%s%x":1' % (name.encode(), number), b"{", b"}", b",", EACH_BYTES)
+
+
+def all_of(piece: bytes, before: bytes = b"", after: bytes = b"", between: bytes = b"") -> bytes:
+    return full_of(piece, before, after, between, MAX_BATCH_BODY_BYTES)
+
+
+BATCHES = {
+    "99 that are no orders": batch(*[b"1"] * MAX_BATCH_ORDERS),
+    "99 that are empty": batch(*[b"{}"] * MAX_BATCH_ORDERS),
+    "99 with a few unknown fields": batch(*[b'{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1}'] * MAX_BATCH_ORDERS),
+    "99 full of unknown fields": batch(*[unknown_fields("")] * MAX_BATCH_ORDERS),
+    "99 with unknown fields that grow when they are written": batch(*[unknown_fields("\u00e9" * 36)] * MAX_BATCH_ORDERS),
+    "99 with everything wrong": batch(*[little(symbol=1, pay_with=1, quantity=1e9, idempotency_key="\u00e9")] * MAX_BATCH_ORDERS),
+    "99 with quantities of many digits": batch(
+        *(json.dumps(little()).encode().replace(b'"0.00000001"', b"9" * 500) for _ in range(MAX_BATCH_ORDERS))
+    ),
+    "99 with quantities of many decimals": batch(
+        *(json.dumps(little()).encode().replace(b'"0.00000001"', b"0." + b"0" * 480 + b"1") for _ in range(MAX_BATCH_ORDERS))
+    ),
+    "99 with large exponents": batch(
+        *(json.dumps(little()).encode().replace(b'"0.00000001"', b"1e999999999999999999") for _ in range(MAX_BATCH_ORDERS))
+    ),
+    "99 under one key": batch(*[little(idempotency_key="k" * 128)] * MAX_BATCH_ORDERS),
+    "99 with long keys": batch(*(little(idempotency_key="k" * 500 + str(n)) for n in range(MAX_BATCH_ORDERS))),
+    "99 with blanks around everything": batch(
+        *(little(idempotency_key=new_key().center(200), symbol="BTC".center(100)) for _ in range(MAX_BATCH_ORDERS))
+    ),
+    "99 with keys that are escaped when they are written": batch(
+        *(little(idempotency_key='"' * 126 + f"{n:02}", quantity="0") for n in range(MAX_BATCH_ORDERS))
+    ),
+    "99 of assets that nobody knows": batch(
+        *(little(symbol=f"N{number:09}", pay_with=f"M{number:09}") for number in range(MAX_BATCH_ORDERS))
+    ),
+    "99 that nobody can pay": batch(*(little(quantity="1000000000000000") for _ in range(MAX_BATCH_ORDERS))),
+    "99 arrays in arrays": batch(*[b"[" * 300 + b"]" * 300] * MAX_BATCH_ORDERS),
+    "one full of unknown fields": full_of(
+        lambda number: b'"%x":1' % number, batch(b"{")[:-2], b"}]}", b",", MAX_BATCH_BODY_BYTES
+    ),
+    "many unknown fields beside the orders": full_of(
+        lambda number: b'"%x":1' % number, batch(little())[:-1] + b",", b"}", b",", MAX_BATCH_BODY_BYTES
+    ),
+    "many that are no orders": all_of(b"1", batch()[:-2], b"]}", b","),
+    "many that are empty": all_of(b"{}", batch()[:-2], b"]}", b","),
+    "many objects, the last with a name twice": all_of(b'{"a":1}', batch()[:-2], b',{"a":1,"a":1}]}', b","),
+    "many arrays": all_of(b"[]", batch()[:-2], b"]}", b","),
+    "arrays in arrays": all_of(b"[", batch()[:-2]),
+    "arrays in arrays, as deep as goes": batch(b"[" * 900 + b"]" * 900),
+    "objects in objects": all_of(b'{"a":', batch()[:-2]),
+    "a user of many digits": all_of(b"9", b'{"user_id":', b',"orders":[]}'),
+    "escapes": all_of(b"\\ud83d\\ude00", batch()[:-2] + b'"', b'"]}'),
+    "blanks around everything": all_of(b" ", batch(little())),
+    "line ends before a mistake": all_of(b"\n", b"", b"x"),
+    "more than is read": b"x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_batch_that_is_made_to_cost_costs_little(a_good_batch: int, logged: StringIO, name: str) -> None:
+    spent, reply = cost_of_batch(BATCHES[name])
+
+    assert spent <= FEW * a_good_batch
+    assert len(reply["body"]) < MAX_BATCH_ANSWER_BYTES
+    assert 0 < len(logged.getvalue()) < MAX_BATCH_LOGGED_BYTES
+    assert reply["statusCode"] in (200, 413, 422)
+
+
+def test_a_batch_that_comes_again_costs_little(a_good_batch: int) -> None:
+    body = good_batch()
+    cost_of_batch(body)
+
+    spent, reply = cost_of_batch(body)
+
+    assert all(result["replayed"] for result in json.loads(reply["body"])["results"])
+    assert spent <= FEW * a_good_batch
+
+
+@inputs(25)
+@given(*[st.lists(PIECES, max_size=3).map(b"".join)] * 2, st.sampled_from([b",", b""]))
+def test_whatever_a_batch_is_full_of_it_costs_little(a_good_batch: int, before: bytes, piece: bytes, between: bytes) -> None:
+    spent, reply = cost_of_batch(all_of(piece or b" ", batch()[:-2] + before, b"]}", between))
+
+    assert spent <= FEW * a_good_batch
+    assert len(reply["body"]) < MAX_BATCH_ANSWER_BYTES

@@ -1,4 +1,4 @@
-"""Arbitrary bytes and headers at the parser: an order that can be executed, or a refusal that says why. Never anything else."""
+"""Arbitrary bytes and headers at the parser: orders that can be executed, or refusals that say why. Never anything else."""
 
 import json
 import re
@@ -9,20 +9,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from chalicelib.batch import MAX_BATCH_BODY_BYTES, Batch, Unread, read_batch
 from chalicelib.domain.money import units_from
 from chalicelib.domain.order import Order
 from chalicelib.errors import EngineError, Forbidden, IdempotencyKeyRequired, TooLarge, ValidationFailed
+from chalicelib.fields import MAX_BATCH_ORDERS
 from chalicelib.http import Headers, read_headers, read_order
 from chalicelib.identity import Caller
 from chalicelib.openapi import document
 from chalicelib.patience import utc_now
 from tests.fuzz.effort import inputs
-from tests.fuzz.texts import BODIES, HEADERS, NUMBERS, ORDER
+from tests.fuzz.texts import BODIES, HEADERS, NUMBERS, ORDER, batches
 
 CALLER = Caller(user_id=1, expires_at_s=0)
 KEY: Headers = {"x-idempotency-key": ["k"]}
 COMPONENTS = document()["components"]
 MAX_REFUSAL_BYTES = 4096
+MAX_BATCH_REFUSAL_BYTES = 16_384
+"""That 99 orders have one key is said of each."""
 
 
 def read(body: bytes, headers: Headers = KEY) -> Order | EngineError:
@@ -40,9 +44,9 @@ def check(outcome: Order | EngineError) -> None:
         check_refusal(outcome)
 
 
-def check_refusal(refusal: EngineError) -> None:
+def check_refusal(refusal: EngineError, max_bytes: int = MAX_REFUSAL_BYTES) -> None:
     text = refusal.body(utc_now())
-    assert len(text) < MAX_REFUSAL_BYTES
+    assert len(text) < max_bytes
     assert text.isascii()
     schema = "ErrorWithDetails" if refusal.status == 422 else "Error"
     validator = Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": COMPONENTS})
@@ -86,6 +90,49 @@ def test_every_body_with_every_header_is_an_order_or_refused() -> None:
     look()
     # A fuzzer that never gets past the first check shows little.
     assert outcomes == {Order, TooLarge, ValidationFailed, Forbidden, IdempotencyKeyRequired}
+
+
+def batch_of(orders: str) -> bytes:
+    return f'{{"user_id": 1, "orders": [{orders}]}}'.encode()
+
+
+def test_every_body_is_a_batch_or_refused_and_each_order_in_it_is_one_or_refused() -> None:
+    """An order that is read in a batch is the one that is read alone: `check_order` sends it by itself."""
+    outcomes: set[type] = set()
+
+    @inputs(400)
+    @given(batches() | BODIES)
+    @example(b"")
+    @example(batch_of(""))
+    @example(batch_of(",".join(["1"] * MAX_BATCH_ORDERS)))
+    @example(batch_of(",".join(["1"] * (MAX_BATCH_ORDERS + 1))))
+    @example(batch_of("[" * 30_000 + "]" * 30_000))
+    @example(batch_of('{"a":' * 9_000))
+    @example(batch_of(",".join(['{"idempotency_key":"k"}'] * MAX_BATCH_ORDERS)))
+    @example(batch_of('{"idempotency_key":' + "1" * 60_000 + "}"))
+    @example(batch_of('{"idempotency_key":"' + "k" * 60_000 + '"}'))
+    @example(batch_of("").ljust(MAX_BATCH_BODY_BYTES + 1))
+    def look(body: bytes) -> None:
+        try:
+            batch = read_batch(body, CALLER)
+        except (TooLarge, ValidationFailed, Forbidden) as refusal:
+            outcomes.add(type(refusal))
+            check_refusal(refusal, max_bytes=MAX_BATCH_REFUSAL_BYTES)
+            return
+        outcomes.update({Batch, *map(type, batch.sent)})
+        assert batch.user_id == CALLER.user_id
+        assert 1 <= len(batch.sent) <= MAX_BATCH_ORDERS
+        for each in batch.sent:
+            if isinstance(each, Unread):
+                assert isinstance(each.error, ValidationFailed | IdempotencyKeyRequired)
+                check_refusal(each.error)
+            else:
+                check_order(each)
+        keys = [each.idempotency_key for each in batch.sent if each.idempotency_key is not None]
+        assert len(set(keys)) == len(keys)
+
+    look()
+    assert outcomes == {Batch, Order, Unread, TooLarge, ValidationFailed, Forbidden}
 
 
 @inputs(100)

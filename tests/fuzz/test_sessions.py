@@ -1,7 +1,7 @@
 """Sessions of a client over HTTP, held against a model of the market that fits on a page: exact fractions and two dictionaries.
 
-Fundings, orders in many spellings, the same orders again, keys used for other orders, portfolios: the engine says just what
-the model gives, and says it again whenever it is asked again.
+Fundings, orders in many spellings, alone and in batches, the same orders again, keys used for other orders, portfolios: the
+engine says just what the model gives, and says it again whenever it is asked again.
 """
 
 import json
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from chalicelib.openapi import document
-from tests.fuzz.document import EXECUTE
+from tests.fuzz.document import BATCH, EXECUTE
 from tests.fuzz.effort import inputs
 from tests.support.market import Market, new_key
 
@@ -34,15 +34,34 @@ described = schemathesis.openapi.from_dict(document())
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """An order."""
+
+    symbol: str
+    pay_with: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the engine said to one."""
+
+    status: int
+    reply: dict[str, Any]
+    replayed: bool
+
+
+@dataclass(frozen=True)
 class Told:
     """What the engine said under a key, and to which order."""
 
     key: str
-    symbol: str
-    pay_with: str
-    units: int
+    wanted: Wanted
     status: int
     reply: dict[str, Any]
+
+
+orders = st.builds(Wanted, symbols, symbols | st.just("FUZZD"), quantities)
 
 
 class Sessions(RuleBasedStateMachine):
@@ -69,52 +88,84 @@ class Sessions(RuleBasedStateMachine):
         self.units[symbol] = self.units.get(symbol, 0) + units
         self.movements += 1
 
-    @rule(symbol=symbols, pay_with=symbols | st.just("FUZZD"), units=quantities, spelling=spellings)
-    def order(self, symbol: str, pay_with: str, units: int, spelling: Any) -> None:
+    @rule(wanted=orders, spelling=spellings)
+    def order(self, wanted: Wanted, spelling: Any) -> None:
         key = new_key()
-        response = self.send(key, symbol, pay_with, units, spelling)
-        if symbol == pay_with:
-            assert response.status_code == 422
+        response = self.send(key, wanted, spelling)
+        self.decided(key, wanted, Answer(response.status_code, response.json(), "Idempotent-Replayed" in response.headers))
+
+    def decided(self, key: str, wanted: Wanted, answer: Answer) -> None:
+        """A new order, and what it does."""
+        reply, held = dict(answer.reply), self.units.get(wanted.pay_with, 0)
+        assert not answer.replayed
+        if wanted.symbol == wanted.pay_with:
+            assert answer.status == 422
             return
-        cost = ceil(Fraction(PRICES[symbol]) * units / Fraction(PRICES[pay_with]))
-        held = self.units.get(pay_with, 0)
-        reply = response.json()
+        cost = ceil(Fraction(PRICES[wanted.symbol]) * wanted.units / Fraction(PRICES[wanted.pay_with]))
         if held < cost:
-            assert response.status_code == 402
-            assert reply["message"] == f"Need {shown(cost)} {pay_with} but only have {shown(held)} {pay_with}"
+            assert answer.status == 402
+            assert reply["message"] == f"Need {shown(cost)} {wanted.pay_with} but only have {shown(held)} {wanted.pay_with}"
         else:
-            self.units[pay_with] -= cost
-            self.units[symbol] = self.units.get(symbol, 0) + units
+            self.units[wanted.pay_with] -= cost
+            self.units[wanted.symbol] = self.units.get(wanted.symbol, 0) + wanted.units
             self.movements += 1
-            assert response.status_code == 200
-            assert Decimal(reply["quantity_filled"]) == units * UNIT
+            assert answer.status == 200
+            assert Decimal(reply["quantity_filled"]) == wanted.units * UNIT
             del reply["executed_at"], reply["executed_by_thread"], reply["quantity_filled"]
+            price = half_up(Fraction(PRICES[wanted.symbol]) / Fraction(PRICES[wanted.pay_with]) * 10**8)
             assert reply == {
                 "status": "ORDER_FILLED",
-                "symbol": symbol,
-                "execution_price": shown(half_up(Fraction(PRICES[symbol]) / Fraction(PRICES[pay_with]) * 10**8)),
+                "symbol": wanted.symbol,
+                "execution_price": shown(price),
                 "total_cost": shown(cost),
-                "paid_with": pay_with,
+                "paid_with": wanted.pay_with,
                 "remaining_balance": shown(held - cost),
                 "sequence": self.movements,
             }
-        assert "Idempotent-Replayed" not in response.headers
-        self.told.append(Told(key, symbol, pay_with, units, response.status_code, response.json()))
+        self.told.append(Told(key, wanted, answer.status, answer.reply))
+
+    @rule(data=st.data(), spelling=spellings)
+    def batch(self, data: st.DataObject, spelling: Any) -> None:
+        """New orders, some of those that were sent before, and others under their keys, in any order."""
+        earlier = (
+            data.draw(st.lists(st.sampled_from(self.told), max_size=3, unique_by=lambda told: told.key)) if self.told else []
+        )
+        sent: list[tuple[str, Wanted, Told | None]] = []
+        sent += [(told.key, data.draw(st.just(told.wanted) | orders), told) for told in earlier]
+        sent += [(new_key(), wanted, None) for wanted in data.draw(st.lists(orders, min_size=not earlier, max_size=5))]
+        sent = data.draw(st.permutations(sent))
+
+        texts = [f'{{"idempotency_key": "{key} ", {self.spelled(wanted, spelling)}}}' for key, wanted, _ in sent]
+        response = self.market.post_batch(f'{{"orders": [{", ".join(texts)}], "user_id": {self.user}}}'.encode())
+
+        described[BATCH]["POST"].validate_response(response)
+        for (key, wanted, told), result in zip(sent, response.json()["results"], strict=True):
+            assert result["idempotency_key"] == key
+            answer = Answer(result["status"], result["body"], result["replayed"])
+            self.statuses[answer.status] += 1
+            if told is None:
+                self.decided(key, wanted, answer)
+            elif wanted == told.wanted:
+                assert answer == Answer(told.status, told.reply, replayed=True)
+            elif wanted.symbol == wanted.pay_with:
+                assert (answer.status, answer.reply["error_code"]) == (422, "ERR_VALIDATION")
+            else:
+                assert (answer.status, answer.reply["error_code"]) == (422, "ERR_IDEMPOTENCY_KEY_REUSED")
 
     @precondition(lambda self: self.told)
     @rule(data=st.data(), spelling=spellings)
     def the_same_again(self, data: st.DataObject, spelling: Any) -> None:
         told = data.draw(st.sampled_from(self.told))
-        response = self.send(told.key, told.symbol, told.pay_with, told.units, spelling)
+        response = self.send(told.key, told.wanted, spelling)
         assert (response.status_code, response.json()) == (told.status, told.reply)
         assert response.headers["Idempotent-Replayed"] == "true"
 
     @precondition(lambda self: self.told)
-    @rule(data=st.data(), symbol=symbols, units=quantities, spelling=spellings)
-    def another_under_its_key(self, data: st.DataObject, symbol: str, units: int, spelling: Any) -> None:
+    @rule(data=st.data(), other=orders, spelling=spellings)
+    def another_under_its_key(self, data: st.DataObject, other: Wanted, spelling: Any) -> None:
         told = data.draw(st.sampled_from(self.told))
-        if symbol != told.pay_with and (symbol, units) != (told.symbol, told.units):
-            response = self.send(told.key, symbol, told.pay_with, units, spelling)
+        if other.symbol != other.pay_with and other != told.wanted:
+            response = self.send(told.key, other, spelling)
             assert (response.status_code, response.json()["error_code"]) == (422, "ERR_IDEMPOTENCY_KEY_REUSED")
 
     @rule()
@@ -131,22 +182,26 @@ class Sessions(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.look()
 
-    def send(self, key: str, symbol: str, pay_with: str, units: int, spelling: Any) -> requests.Response:
-        """Sends an order, written in one of the ways that mean the same."""
-        quantity = f"{(units * UNIT).normalize():f}"
-        if spelling.random() < 0.5:
-            quantity = shown(units)
-        if spelling.random() < 0.5:
-            quantity = f'"{quantity}"'
-        if spelling.random() < 0.5:
-            symbol, pay_with = symbol.lower(), f" {pay_with.title()}\t"
+    def send(self, key: str, wanted: Wanted, spelling: Any) -> requests.Response:
+        """Sends an order by itself, under one of the names that its key may have."""
         name = spelling.choice(["X-Idempotency-Key", "Idempotency-Key"])
-        fields = json.dumps({"user_id": self.user, "symbol": symbol, "pay_with": pay_with})
-        body = f'{fields[:-1]}, "quantity": {quantity}}}'.encode()
+        body = f'{{"user_id": {self.user}, {self.spelled(wanted, spelling)}}}'.encode()
         response = self.market.post(body, headers={name: f"{key} "})
         described[EXECUTE]["POST"].validate_response(response)
         self.statuses[response.status_code] += 1
         return response
+
+    def spelled(self, wanted: Wanted, spelling: Any) -> str:
+        """The fields of an order, written in one of the ways that mean the same."""
+        symbol, pay_with = wanted.symbol, wanted.pay_with
+        quantity = f"{(wanted.units * UNIT).normalize():f}"
+        if spelling.random() < 0.5:
+            quantity = shown(wanted.units)
+        if spelling.random() < 0.5:
+            quantity = f'"{quantity}"'
+        if spelling.random() < 0.5:
+            symbol, pay_with = symbol.lower(), f" {pay_with.title()}\t"
+        return f'"symbol": {json.dumps(symbol)}, "pay_with": {json.dumps(pay_with)}, "quantity": {quantity}'
 
 
 def shown(units: int) -> str:

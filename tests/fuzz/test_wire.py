@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.fuzz.document import EXECUTE
+from tests.fuzz.document import BATCH, EXECUTE
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import ORDER, PIECES
 from tests.support.market import Market
@@ -21,7 +21,17 @@ BODY = json.dumps(ORDER | {"user_id": 2**62 + 1}).encode()
 METHODS = st.sampled_from([b"POST", b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"post", b"\xff", b""])
 TARGETS = st.sampled_from(
     [
-        *(EXECUTE.encode(), b"/api/v1/trading/portfolio/1", b"/api/v1/trading/assets", b"/health", b"/docs", b"*", b"/", b"//"),
+        *(
+            EXECUTE.encode(),
+            BATCH.encode(),
+            b"/api/v1/trading/portfolio/1",
+            b"/api/v1/trading/assets",
+            b"/health",
+            b"/docs",
+            b"*",
+            b"/",
+            b"//",
+        ),
         *(b"/api/v1/trading/portfolio/%ff", b"/health?a=%&&a", b"http://localhost/health", b"/docs/..%2fapp.py", b"/\xc3\xa9"),
     ]
 )

@@ -1,6 +1,8 @@
-"""What a hostile client writes: bodies that are nearly orders, and headers that are nearly right."""
+"""What a hostile client writes: bodies that are nearly orders or batches, and headers that are nearly right."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -64,12 +66,12 @@ SPACES = st.sampled_from([""] * 40 + [" ", "\n", "\t", "\r\n", "\u00a0"])
 
 
 @st.composite
-def objects(draw: st.DrawFn) -> bytes:
-    """A JSON object of an order's fields: each as it should be, or somehow else, or missing; and sometimes one more."""
+def objects(draw: st.DrawFn, fields: Mapping[str, Any]) -> bytes:
+    """A JSON object of these fields: each as it should be, or somehow else, or missing; and sometimes one more."""
     often = st.sampled_from([True, True, True, False])
     members = [
         (draw(st.sampled_from([json.dumps(name), written(name)])), json.dumps(value) if draw(often) else draw(VALUES))
-        for name, value in ORDER.items()
+        for name, value in fields.items()
         if draw(often) or draw(often)
     ]
     if not draw(often):
@@ -96,12 +98,28 @@ def in_other_encodings(draw: st.DrawFn) -> bytes:
     return json.dumps(ORDER | {"symbol": draw(st.sampled_from(["BTC", "B\u00e9C"]))}, ensure_ascii=False).encode(encoding)
 
 
-BODIES = st.one_of(*[objects()] * 5, damaged(), in_other_encodings(), st.lists(PIECES).map(b"".join) | st.binary(max_size=200))
+BODIES = st.one_of(
+    *[objects(ORDER)] * 5, damaged(), in_other_encodings(), st.lists(PIECES).map(b"".join) | st.binary(max_size=200)
+)
 KEYS = st.one_of(
     st.sampled_from(["k", " k ", "", " ", "\t", "k" * 128, "k" * 129, "two words", "caf\u00e9", "\u00a0", "a\x00", "\x7f"]),
     st.text(max_size=20),
     st.text(st.characters(codec="latin-1"), max_size=140),
 )
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> bytes:
+    """A batch, or nearly one, of orders or what is nearly one."""
+    alone = {name: value for name, value in ORDER.items() if name != "user_id"}
+    orders = [
+        draw(objects({"idempotency_key": draw(st.sampled_from([f"k{number}"] * 9 + ["k0", " k0", "", None]))} | alone) | BODIES)
+        for number in range(draw(st.integers(0, 4)))
+    ]
+    user_id, name = draw(st.sampled_from([b"1"] * 9 + [b"2", b'"1"', b"0"])), draw(st.sampled_from([b"orders"] * 9 + [b"Orders"]))
+    return b'{"user_id":%s,"%s":[%s]}' % (user_id, name, b",".join(orders))
+
+
 HEADERS = st.dictionaries(
     st.sampled_from(["x-idempotency-key", "idempotency-key", "content-type", "x-idempotency-key "]) | st.text(max_size=8),
     st.lists(KEYS, max_size=3),
