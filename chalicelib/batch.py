@@ -16,6 +16,9 @@ from chalicelib.settlement import Outcome, Refusal
 MAX_BATCH_BODY_BYTES = 64 * 1024
 """Room for 99 of the longest orders there are, written on many lines."""
 
+UNKNOWN_FIELDS_NAMED = 1
+"""Of each order; more are only counted. Naming as many as for a single order, an answer would be ten times that to 99 fills."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -78,7 +81,7 @@ def _read(given: Json, user_id: int, caller: Caller) -> Order | Unread:
     rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
     key, wrong_key = _read_key(given.get(IDEMPOTENCY_KEY.name))
     try:
-        fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller)
+        fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller, UNKNOWN_FIELDS_NAMED)
     except ValidationFailed as wrong:
         return Unread(key, wrong)
     if key is None:

@@ -65,14 +65,20 @@ def read_user_id(text: str) -> int:
         raise ValidationFailed(Detail("user_id", str(refused))) from None
 
 
-def read_order_fields(given: Mapping[str, Json], wanted: Sequence[Field], whole: str, caller: Caller) -> dict[str, Any]:
+def read_order_fields(
+    given: Mapping[str, Json],
+    wanted: Sequence[Field],
+    whole: str,
+    caller: Caller,
+    unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
+) -> dict[str, Any]:
     """The fields of an order by name, `symbol` and `pay_with` among them. `whole`: what a client calls it.
 
     Raises:
         Forbidden: it is for another's.
         ValidationFailed: something is wrong with them.
     """
-    fields, wrong = read_fields(given, wanted, whole, caller)
+    fields, wrong = read_fields(given, wanted, whole, caller, unknown_named)
     if not wrong and fields["symbol"] == fields["pay_with"]:
         wrong.append(Detail("pay_with", "must be another asset than symbol"))
     if wrong:
@@ -81,9 +87,15 @@ def read_order_fields(given: Mapping[str, Json], wanted: Sequence[Field], whole:
 
 
 def read_fields(
-    given: Mapping[str, Json], wanted: Sequence[Field], whole: str, caller: Caller
+    given: Mapping[str, Json],
+    wanted: Sequence[Field],
+    whole: str,
+    caller: Caller,
+    unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
 ) -> tuple[dict[str, Any], list[Detail]]:
     """The fields of a `whole` that are as they should be, by name, and what is wrong with the others.
+
+    Of those that it does not have, `unknown_named` are named, and more are counted.
 
     Raises:
         Forbidden: its `user_id` is not the caller's.
@@ -103,8 +115,8 @@ def read_fields(
     known = {field.name for field in wanted}
     # A client that sends {"side": "SELL"} must not find that it bought.
     unknown = [name for name in given if name not in known]
-    wrong.extend(Detail(_shown(name), f"is not a field of {whole}") for name in unknown[:MAX_UNKNOWN_FIELDS_NAMED])
-    if len(unknown) > MAX_UNKNOWN_FIELDS_NAMED:
+    wrong.extend(Detail(_shown(name), f"is not a field of {whole}") for name in unknown[:unknown_named])
+    if len(unknown) > unknown_named:
         wrong.append(Detail("body", f"has {len(unknown)} fields that are none of {whole}'s"))
     return fields, wrong
 
