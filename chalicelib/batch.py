@@ -8,16 +8,20 @@ from datetime import datetime
 
 from chalicelib.domain.order import Order
 from chalicelib.errors import Detail, EngineError, IdempotencyKeyRequired, ValidationFailed
-from chalicelib.fields import BATCH_FIELDS, IDEMPOTENCY_KEY, PAY_WITH, QUANTITY, SYMBOL, Json, Refused
-from chalicelib.http import parse_object, read_fields, read_order_fields
+from chalicelib.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, IDEMPOTENCY_KEY, PAY_WITH, QUANTITY, SYMBOL, Json, Refused
+from chalicelib.http import MAX_UNKNOWN_FIELDS_NAMED, parse_object, read_fields, read_order_fields
 from chalicelib.identity import Caller
 from chalicelib.settlement import Outcome, Refusal
 
 MAX_BATCH_BODY_BYTES = 64 * 1024
 """Room for 99 of the longest orders there are, written on many lines."""
 
-UNKNOWN_FIELDS_NAMED = 1
-"""Of each order; more are only counted. Naming as many as for a single order, an answer would be ten times that to 99 fills."""
+UNKNOWN_FIELDS_NAMED = 40
+"""In a whole batch; after that one of each order is, and more are only counted. Were as many named of each as of a single order,
+an answer could be ten times that to 99 fills."""
+
+
+BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,13 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
     fields, wrong = read_fields(parse_object(body, MAX_BATCH_BODY_BYTES), BATCH_FIELDS, "a batch", caller)
     if wrong:
         raise ValidationFailed(*wrong)
-    sent = [_read(each, fields["user_id"], caller) for each in fields["orders"]]
+    sent: list[Order | Unread] = []
+    named = 0
+    for each in fields["orders"]:
+        may_name = max(1, min(MAX_UNKNOWN_FIELDS_NAMED, UNKNOWN_FIELDS_NAMED - named))
+        sent.append(_read(each, fields["user_id"], caller, may_name))
+        if isinstance(each, dict):
+            named += min(may_name, len(each.keys() - BATCH_ORDER_NAMES))
     times = Counter(each.idempotency_key for each in sent if each.idempotency_key is not None)
     wrong = [
         Detail(f"orders[{place}].idempotency_key", "stands twice in the batch")
@@ -74,14 +84,14 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
     return Batch(fields["user_id"], sent)
 
 
-def _read(given: Json, user_id: int, caller: Caller) -> Order | Unread:
+def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | Unread:
     """One order: its fields are checked first, then its key, as where the key is a header."""
     if not isinstance(given, dict):
         return Unread(None, ValidationFailed(Detail("body", "must be a JSON object")))
     rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
     key, wrong_key = _read_key(given.get(IDEMPOTENCY_KEY.name))
     try:
-        fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller, UNKNOWN_FIELDS_NAMED)
+        fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller, unknown_named)
     except ValidationFailed as wrong:
         return Unread(key, wrong)
     if key is None:

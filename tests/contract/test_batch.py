@@ -198,6 +198,15 @@ def test_an_order_that_is_none_is_refused_in_its_place(
     assert results[1]["idempotency_key"] == (None if "idempotency_key" in wrong else bad["idempotency_key"])
 
 
+def test_every_field_that_is_wrong_with_an_order_is_named(market: Market) -> None:
+    bad = batched() | {"side": "SELL", "leverage": 10, "quantity": "0", "symbol": ""}
+
+    (result,) = market.batch_results(new_user_id(), [bad])
+
+    named = {detail["field"] for detail in result["body"]["details"]}
+    assert named == {"side", "leverage", "quantity", "symbol"}
+
+
 @pytest.mark.parametrize("left_out", ["symbol", "pay_with", "quantity", "idempotency_key"])
 def test_a_field_that_is_missing_is_named_in_its_place(market: Market, left_out: str) -> None:
     bad = {name: value for name, value in batched().items() if name != left_out}
