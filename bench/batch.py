@@ -3,17 +3,17 @@
 A batch is one transaction: what a fill costs beyond its own record, the request and the account's item, is shared by all of it.
 """
 
+from functools import partial
+
 from bench.contenders import MINISTACK, MOTO, PEER, Contender, Loaded, own_engines, trade
 from bench.figures import Figure, of_rounds
-from bench.load import Plan, generator
+from bench.load import generator
 from bench.orders import Batches, Singles
 from bench.setting import Say, Setting
 from bench.targets import at_least, none
 
 PART = "batches"
 SIZES = (1, 10, 99)
-WARM_UP_S = 0.5
-LOAD_S = 3.0
 PACE = {MOTO: 4.0, MINISTACK: 40.0}
 """How many times the peer's fills each is to make with its largest batches."""
 
@@ -27,13 +27,12 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
         for number in range(1, setting.rounds + 1):
             if setting.peer:
                 say(f"round {number} of {setting.rounds}: {PEER}, one by one")
-                plan = Plan([setting.peer], 1, Singles(setting.peer), WARM_UP_S, LOAD_S)
-                peer.append(trade(Contender(PEER, setting.peer), load, plan))
+                peer.append(trade(Contender(PEER, setting.peer), load, Singles, connections=1))
             for size in SIZES:
                 for contender in contenders:
                     say(f"round {number} of {setting.rounds}: batches of {size}, {contender.name}")
-                    plan = Plan([contender.url], 1, Batches(contender.url, size), WARM_UP_S, LOAD_S)
-                    loads.setdefault((contender.name, size), []).append(trade(contender, load, plan))
+                    loaded = trade(contender, load, partial(Batches, size=size), connections=1)
+                    loads.setdefault((contender.name, size), []).append(loaded)
     return _figures(loads, peer)
 
 

@@ -5,7 +5,7 @@ its records make: figures of an engine that loses orders are worth nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from bench.load import Answers, Generator, Plan
-from bench.orders import USER
+from bench.orders import SEEDED_USER
 from bench.processes import engine, ministack
 from bench.setting import Setting
 from bench.store import differs, market_at
@@ -23,7 +23,13 @@ from bench.wire import Response
 from tests.support.market import Market
 
 MOTO, MINISTACK, PEER = "moto", "ministack", "the peer"
+WARM_UP_S = 0.5
+"""Not counted: connecting, and what an engine does when it sees an account for the first time."""
+LOAD_S = 3.0
 TIMEOUT_S = 60
+
+Orders = Callable[[str, int], Iterable[bytes]]
+"""Makes requests, for the engine at a URL and the account of a user."""
 
 
 class NothingFilled(Exception):
@@ -32,15 +38,19 @@ class NothingFilled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """An engine that is measured. `market`: the store behind it, where that can be audited."""
+    """An engine that is measured. `market`: the store behind it, where that can be reached."""
 
     name: str
     url: str
     market: Market | None = None
 
-    def holdings(self) -> dict[str, Decimal]:
-        """What the account of the loads holds, by its portfolio."""
-        reply = requests.get(f"{self.url}/api/v1/trading/portfolio/{USER}", timeout=TIMEOUT_S)
+    def new_account(self) -> int:
+        """A user with 100,000 USD: a new one where the store can be reached, so that no audit reads earlier loads."""
+        return self.market.new_user(USD="100000") if self.market else SEEDED_USER
+
+    def holdings(self, user_id: int) -> dict[str, Decimal]:
+        """What an account holds, by its portfolio."""
+        reply = requests.get(f"{self.url}/api/v1/trading/portfolio/{user_id}", timeout=TIMEOUT_S)
         reply.raise_for_status()
         return {symbol: Decimal(amount) for symbol, amount in reply.json()["holdings"].items()}
 
@@ -70,14 +80,15 @@ def own_engines(setting: Setting) -> Iterator[list[Contender]]:
         yield [Contender(MOTO, moto.url), Contender(MINISTACK, on_ministack.url, market_at(datastore.url))]
 
 
-def trade(contender: Contender, generator: Generator, plan: Plan) -> Loaded:
+def trade(contender: Contender, generator: Generator, orders: Orders, connections: int) -> Loaded:
     """Sends a load of orders, and checks the books after it.
 
     Raises:
         NothingFilled: no order was filled while it counted.
     """
-    before = contender.holdings()
-    answers = generator.send(plan)
+    user_id = contender.new_account()
+    before = contender.holdings(user_id)
+    answers = generator.send(Plan([contender.url], connections, orders(contender.url, user_id), WARM_UP_S, LOAD_S))
     counted = sum(len(fills(response)) for response in answers.counted)
     if not counted:
         first = answers.responses[0]
@@ -88,14 +99,14 @@ def trade(contender: Contender, generator: Generator, plan: Plan) -> Loaded:
     for fill in (fill for response in answers.responses for fill in fills(response)):
         expected[fill["symbol"]] += Decimal(fill["quantity_filled"])
         expected[fill["paid_with"]] -= Decimal(fill["total_cost"])
-    after = contender.holdings()
+    after = contender.holdings(user_id)
     missing = {symbol: after.get(symbol, Decimal(0)) - amount for symbol, amount in expected.items()}
     return Loaded(
         answers=answers,
         fills_a_second=counted / answers.seconds,
         unfilled=sum(not fills(response) for response in answers.responses),
         missing={symbol: amount for symbol, amount in missing.items() if amount},
-        audit_differs=contender.market is not None and differs(contender.market, USER),
+        audit_differs=contender.market is not None and differs(contender.market, user_id),
     )
 
 

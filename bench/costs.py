@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from bench.orders import BATCH, EXECUTE, ORDER, QUANTITY, SYMBOL, USER
+from bench.orders import BATCH, EXECUTE, ORDER, QUANTITY, SEEDED_USER, SYMBOL
 from bench.processes import leave_interrupts_to_parent, ministack
 from bench.setting import Say, Setting
 from bench.targets import at_most
@@ -143,17 +143,17 @@ class Context:
 
 
 def _order(key: str, symbol: str = SYMBOL, quantity: str = QUANTITY) -> dict[str, Any]:
-    order = {"user_id": USER, **ORDER, "symbol": symbol, "quantity": quantity}
+    order = {"user_id": SEEDED_USER, **ORDER, "symbol": symbol, "quantity": quantity}
     return _event("POST", EXECUTE, order, {"x-idempotency-key": key})
 
 
 def _batch(key: str) -> dict[str, Any]:
     orders = [{"idempotency_key": f"{key}-{number}", **ORDER} for number in range(BATCH_SIZE)]
-    return _event("POST", BATCH, {"user_id": USER, "orders": orders})
+    return _event("POST", BATCH, {"user_id": SEEDED_USER, "orders": orders})
 
 
 def _portfolio() -> dict[str, Any]:
-    return _event("GET", PORTFOLIO, None, parameters={"user_id": str(USER)})
+    return _event("GET", PORTFOLIO, None, parameters={"user_id": str(SEEDED_USER)})
 
 
 def _event(
@@ -164,7 +164,7 @@ def _event(
     parameters: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A request as API Gateway hands it on, once its authorizer has let it in."""
-    caller = Caller(USER, int((utc_now() + timedelta(minutes=10)).timestamp()))
+    caller = Caller(SEEDED_USER, int((utc_now() + timedelta(minutes=10)).timestamp()))
     return {
         "requestContext": {
             "httpMethod": method,

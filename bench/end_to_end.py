@@ -8,15 +8,13 @@ from decimal import Decimal
 
 from bench.contenders import MINISTACK, MOTO, PEER, Contender, Loaded, own_engines, trade
 from bench.figures import Figure, of_rounds
-from bench.load import Plan, generator
+from bench.load import generator
 from bench.orders import Singles
 from bench.setting import Say, Setting
 from bench.targets import at_least, below, none
 
 PART = "over HTTP"
 CONNECTIONS = (1, 8, 32)
-WARM_UP_S = 0.5
-LOAD_S = 3.0
 PACE = {MOTO: 1.3, MINISTACK: 2.0}
 """How many times the peer's fills each is to make."""
 
@@ -35,8 +33,7 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
             for connections in CONNECTIONS:
                 for contender in contenders:
                     say(f"round {number} of {setting.rounds}: {connections} connections, {contender.name}")
-                    plan = Plan([contender.url], connections, Singles(contender.url), WARM_UP_S, LOAD_S)
-                    loads[contender.name, connections].append(trade(contender, load, plan))
+                    loads[contender.name, connections].append(trade(contender, load, Singles, connections))
     return [*_speed(loads), *_books(loads)]
 
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from bench.contenders import MINISTACK, MOTO, Contender, fills
 from bench.figures import Figure, of_rounds
 from bench.load import Generator, Plan, generator
-from bench.orders import QUANTITY, SYMBOL, Batches, Singles
+from bench.orders import QUANTITY, SEEDED_USER, SYMBOL, Batches, Singles
 from bench.processes import Server, engine, ministack
 from bench.setting import Say, Setting
 from bench.targets import at_most, none
@@ -70,9 +70,9 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
             for store in stores:
                 say(f"round {number} of {rounds}: {store.size:,} records, {store.contender.name}")
                 before_s = store.cpu_s()
-                store.send(Singles(store.contender.url), FILLS_A_ROUND)
+                store.send(Singles(store.contender.url, SEEDED_USER), FILLS_A_ROUND)
                 store.costs_ms.append((store.cpu_s() - before_s) * 1000 / FILLS_A_ROUND)
-        wrong = sum(store.contender.holdings()[SYMBOL] != store.fills * Decimal(QUANTITY) for store in stores)
+        wrong = sum(store.contender.holdings(SEEDED_USER)[SYMBOL] != store.fills * Decimal(QUANTITY) for store in stores)
     return [*_figures(stores), none(PART, "portfolios that are not what was acknowledged", wrong)]
 
 
@@ -106,7 +106,7 @@ def _fill(stores: Sequence[Store], say: Say) -> None:
     def fill(store: Store) -> None:
         while store.fills + BATCH_SIZE <= store.size:
             several = min(SLICE, (store.size - store.fills) // BATCH_SIZE)
-            store.send(Batches(store.contender.url, BATCH_SIZE), several)
+            store.send(Batches(store.contender.url, SEEDED_USER, BATCH_SIZE), several)
             say(f"filling the stores: {sum(each.fills for each in stores):,} of {total:,} records")
 
     with ThreadPoolExecutor(len(stores)) as threads:

@@ -7,7 +7,7 @@ from itertools import count
 
 from bench.wire import post
 
-USER = 1
+SEEDED_USER = 1
 """Whom the seed gives 100,000 USD, here and in any engine of the same contract."""
 EXECUTE = "/api/v1/trading/execute"
 BATCH = "/api/v1/trading/execute/batch"
@@ -18,22 +18,24 @@ ORDER = {"symbol": SYMBOL, "pay_with": PAY_WITH, "quantity": QUANTITY}
 
 @dataclass(frozen=True, slots=True)
 class Singles:
-    """Requests for one order each, without end. `url`: the engine's."""
+    """Requests for one order each, without end."""
 
     url: str
+    user_id: int
 
     def __iter__(self) -> Iterator[bytes]:
         """Other keys each time."""
         run = uuid.uuid4().hex
-        order = {"user_id": USER, **ORDER}
+        order = {"user_id": self.user_id, **ORDER}
         return (post(self.url + EXECUTE, order, {"X-Idempotency-Key": f"{run}-{number}"}) for number in count())
 
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Requests for `size` orders each, without end. `url`: the engine's."""
+    """Requests for `size` orders each, without end."""
 
     url: str
+    user_id: int
     size: int
 
     def __iter__(self) -> Iterator[bytes]:
@@ -41,4 +43,4 @@ class Batches:
         run = uuid.uuid4().hex
         for number in count():
             orders = [{"idempotency_key": f"{run}-{number}-{place}", **ORDER} for place in range(self.size)]
-            yield post(self.url + BATCH, {"user_id": USER, "orders": orders})
+            yield post(self.url + BATCH, {"user_id": self.user_id, "orders": orders})

@@ -21,7 +21,6 @@ from bench.spread import percentile
 from bench.targets import at_least, at_most, below, none
 from bench.wire import Response, parse, post
 from chalicelib.batch import read_batch
-from chalicelib.domain.money import text_from
 from chalicelib.identity import Caller
 from tests.support.market import Market
 
@@ -57,19 +56,20 @@ def test_what_cannot_be_read_is_an_error(received: bytes) -> None:
 
 
 def test_no_two_orders_have_the_same_key() -> None:
-    sent = [*islice(Singles(URL), 50), *islice(Singles(URL), 50)]
+    sent = [*islice(Singles(URL, 1), 50), *islice(Singles(URL, 1), 50)]
 
     keys = {line for request in sent for line in request.split(b"\r\n") if line.startswith(b"X-Idempotency-Key")}
     assert len(keys) == len(sent)
 
 
 def test_a_batch_is_one_that_the_engine_reads() -> None:
-    request = next(iter(Batches(URL, 99)))
+    request = next(iter(Batches(URL, 7, 99)))
     head, _, body = request.partition(b"\r\n\r\n")
 
-    read = read_batch(body, Caller(1, 0))
+    read = read_batch(body, Caller(7, 0))
 
     assert head.startswith(f"POST {BATCH} HTTP/1.1\r\n".encode())
+    assert read.user_id == 7
     assert len({order.idempotency_key for order in read.orders}) == 99
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_sent_when_the_time_is_over_and_nothing_before_it_counts() ->
 
 def test_no_more_is_sent_than_was_asked_for() -> None:
     with server([answer(b"{}")] * 2) as (url, got):
-        answers = send(Plan([url], 1, Singles(url), warm_up_s=0, counted_s=3600, count=2))
+        answers = send(Plan([url], 1, Singles(url, 1), warm_up_s=0, counted_s=3600, count=2))
 
     assert len(got) == len(answers.responses) == 2
 
@@ -140,14 +140,14 @@ def test_a_connection_that_ends_early_is_an_error() -> None:
 
 def test_the_load_agrees_with_the_engine_on_what_was_filled(market: Market) -> None:
     """One order alone and a batch, as the measurements send them and read their answers."""
-    url = market.urls[0]
-    before = market.holdings(1).get("SOL", Decimal(0))
+    url, user = market.urls[0], market.new_user(USD="1")
 
-    answers = send(Plan([url], 1, chain(islice(Singles(url), 1), islice(Batches(url, 3), 1)), warm_up_s=0, counted_s=3600))
+    requests = chain(islice(Singles(url, user), 1), islice(Batches(url, user, 3), 1))
+    answers = send(Plan([url], 1, requests, warm_up_s=0, counted_s=3600))
     filled = [fill for response in answers.responses for fill in fills(response)]
 
     assert [fill["quantity_filled"] for fill in filled] == ["0.0001"] * 4
-    assert market.holdings(1)["SOL"] - before == Decimal(text_from(4 * 10_000))
+    assert market.holdings(user) == {"SOL": Decimal("0.0004"), "USD": Decimal("0.96")}
 
 
 def test_a_refusal_is_no_fill() -> None:
