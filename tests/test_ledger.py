@@ -287,7 +287,7 @@ def test_a_debit_takes_what_is_there(actions_of: ActionsOf) -> None:
 def test_the_smallest_debit_there_is_may_not_overdraw_either(actions_of: ActionsOf) -> None:
     _, account = actions_of(SEEN, moving({"USD": -1}, sequence=4))
 
-    assert account["Update"]["ConditionExpression"] == "#head = :seen AND #balances.#s0 >= :d0"
+    assert account["Update"]["ConditionExpression"] == "#head = :seen AND #b.#s0 >= :d0"
     assert account["Update"]["ExpressionAttributeValues"][":d0"] == {"N": "1"}
 
 
