@@ -170,7 +170,8 @@ class _Settlement:
     def run(self) -> None:
         """Gives every item its result."""
         try:
-            self._wait(self.seat.turns.before_order())
+            # Half of the time at most: a request that stood back for all of it could not even try.
+            self._wait(min(self.seat.turns.before_order(), self.patience.left_s() / 2))
             while self.pending:
                 try:
                     self._attempt()
