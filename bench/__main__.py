@@ -1,7 +1,7 @@
 """``python -m bench``: measures, with progress, and ends with a table, a chart and a file of the figures.
 
-Both are kept under bench/results/, with a Markdown table of the ratios. The exit status is 1 where a part failed, or where
-something happened that must not: an order lost, an account that its records do not make, a 409.
+Chart and figures are kept under bench/results/, with a Markdown table of the ratios and targets. The exit status is 1 where a
+part failed, or where something happened that must not: an order lost, an account that its records do not make, a 409.
 """
 
 import argparse
@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import batch, chart, costs, end_to_end, growth, hot, report, results
+from bench.contenders import NothingFilled
 from bench.figures import Figure
 from bench.processes import isolate
 from bench.setting import Say, Setting
@@ -50,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             figures, failed = _run(options.parts, setting, console)
         except KeyboardInterrupt:
             return INTERRUPTED
-    console.print(report.table(figures))
     if figures:
+        console.print(report.table(figures))
         stem = RESULTS / under.measured_at.replace(":", "").replace("+0000", "Z")
         _write(stem.with_suffix(".json"), results.dump(under, figures), console)
         _write(stem.with_suffix(".md"), report.markdown(figures), console)
@@ -108,10 +110,11 @@ def _run(names: Sequence[str], setting: Setting, console: Console) -> tuple[list
 
             try:
                 figures += PARTS[name](setting, say)
-            except Exception:  # noqa: BLE001  (whatever it is, it is told, and the run goes on)
+            except Exception as error:  # noqa: BLE001  (whatever it is, it is told, and the run goes on)
                 failed = True
-                console.print(f"[bold red]{name} failed")
-                console.print_exception()
+                console.print(f"[bold red]{name} failed:[/] {type(error).__name__}: {escape(str(error))}")
+                if not isinstance(error, OSError | NothingFilled):  # a peer that is not there, or does not trade, is no bug
+                    console.print_exception()
             else:
                 console.print(f"[green]✓[/] {name}, {time.monotonic() - started_s:.0f} s")
             progress.advance(task)
