@@ -15,7 +15,7 @@ WIDTH, MARGIN, GUTTER = 960, 28, 36
 COLUMNS = 2
 BAR, BAR_GAP, GROUP_GAP = 14, 4, 12
 PANEL_HEAD, PANEL_GAP = 54, 26
-LABEL_WIDTH, VALUE_WIDTH = 118, 112
+LABEL_WIDTH, VALUE_WIDTH = 134, 112
 """Room on the left of the bars for the group's name, and on their right for the value."""
 TITLE_HEIGHT, FOOTER_HEIGHT = 84, 44
 
@@ -53,6 +53,8 @@ PANELS = (
         "slowest {}",
     ),
     Panel("A fill as the store grows", "milliseconds of CPU, engine and datastore together", "growth", "a fill"),
+    Panel("A request's CPU", "millions of instructions in the function, logging included", "handler", "instructions"),
+    Panel("A cold start", "millions of instructions of the packaged function", "cold start", "instructions"),
 )
 
 
