@@ -1,8 +1,8 @@
 """The functions' code, as Lambda gets it: without what no request needs, and compiled.
 
-Chalice packages every file of every distribution in requirements.txt: of botocore the description of each of AWS's services, of
-Swagger UI its source maps and variants. Where Lambda unpacks it nothing can be written, so byte code has to be there from the
-start, or every cold start would compile every module anew.
+Chalice packages every file of every distribution in requirements.txt: of botocore the description of each of AWS's services (what
+is kept of it, see `deploy.service_data`), of Swagger UI its source maps and variants. Where Lambda unpacks it nothing can be
+written, so byte code has to be there from the start, or every cold start would compile every module anew.
 """
 
 import compileall
@@ -12,10 +12,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from deploy import service_data
+
 WHERE_LAMBDA_UNPACKS = "/var/task"
 
 KEPT_OF = {
-    "botocore/data/*/*": ("dynamodb", "secretsmanager", "ssm"),
+    "botocore/data/*/*": service_data.SERVICES,
     "swagger_ui_bundle/vendor/*/*": ("swagger-ui-bundle.js", "swagger-ui.css"),
 }
 """Of what a pattern matches, only what has one of these names as a part of its path."""
@@ -30,6 +32,9 @@ def trim(source: Path, destination: Path) -> Path:
         root = Path(unpacked)
         with zipfile.ZipFile(source) as archive:
             archive.extractall(root, [name for name in archive.namelist() if is_needed(name)])
+        botocore_data = root / "botocore" / "data"
+        if botocore_data.exists():
+            service_data.trim(botocore_data)
         # The interpreter that runs this is the one that Chalice deploys for. Lambda never looks whether a source is newer.
         compileall.compile_dir(
             root,
