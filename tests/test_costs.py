@@ -21,7 +21,7 @@ class Metered:
     write_units: list[float] = field(default_factory=list)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        answer = self.inner.call(operation, request)
+        answer = self.inner.call(operation, request | {"ReturnConsumedCapacity": "TOTAL"})
         if operation == "TransactWriteItems":
             self.write_units.append(sum(table["CapacityUnits"] for table in answer["ConsumedCapacity"]))
         return answer

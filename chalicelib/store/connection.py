@@ -91,7 +91,8 @@ class DynamoDB:
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """See `Datastore.call`."""
         try:
-            return self._connection.dispatch(operation, request)
+            # pynamodb would ask what the call consumed; who wants to know that asks for it.
+            return self._connection.dispatch(operation, {"ReturnConsumedCapacity": "NONE"} | request)
         except _NO_ANSWER as error:
             raise Unanswered(f"{operation}: {type(error).__name__}") from error
         except VerboseClientError as error:
