@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from chalicelib.domain.time import rfc3339
 
 _logger = logging.getLogger("hft")
+_encode = json.JSONEncoder(default=str).encode
+
+# Of a record, what no line of ours shows (Python's logging HOWTO, "Optimization").
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 # These tell at INFO where they found settings and credentials: noise in every process, and the first of it during an import.
 for _chatty in ("pynamodb", "botocore"):
@@ -27,7 +31,7 @@ class JsonLines(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _encode(line)
 
 
 def configure() -> None:
