@@ -1,0 +1,26 @@
+"""Instructions that a process executes: the same on every machine and at every load, unlike its time."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+VALGRIND = shutil.which("valgrind")
+NOT_COUNTED = "valgrind is missing: instructions are not counted"
+_TOOL = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
+"""callgrind counts the same to 0.2 %, and takes more than twice as long."""
+
+
+def count(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """How many instructions a command takes, from its start to its end, in all of its threads.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    assert VALGRIND is not None, NOT_COUNTED
+    done = subprocess.run(  # noqa: S603  (a list of our own, and no shell)
+        [VALGRIND, *_TOOL, *command], env=environment, capture_output=True, text=True, check=True
+    )
+    counted = re.search(r"I +refs: +([\d,]+)", done.stderr)
+    assert counted is not None, done.stderr
+    return int(counted[1].replace(",", ""))

@@ -1,0 +1,35 @@
+"""Runs `bench/lambda_process.py` as Lambda would run the application, against a stub of DynamoDB."""
+
+import os
+import sys
+from pathlib import Path
+
+PROCESS = Path(__file__).with_name("lambda_process.py")
+PRICE_AGE_MS = 86_400_000
+"""So that no price is read again meanwhile: under valgrind, a second is a few requests."""
+
+
+def environment(endpoint: str | None, *, on_lambda: bool = True) -> dict[str, str]:
+    """A Lambda process's environment, with a fixed seed for hashes: one run counts what the next one does."""
+    variables = {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        # As long as Lambda's own.
+        "AWS_SESSION_TOKEN": "t" * 800,
+        "HFT_PRICE_AGE_MS": str(PRICE_AGE_MS),
+    }
+    if on_lambda:
+        variables["AWS_LAMBDA_FUNCTION_NAME"] = "hft-trading-engine-dev"
+    if endpoint is not None:
+        variables["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint
+    return variables
+
+
+def command(directory: Path, kind: str, requests: int, *, packaged: bool) -> list[str]:
+    """`packaged`: the directory holds all that is imported, and nothing of this installation's packages is to help out."""
+    options = ["-P", "-S"] if packaged else ["-P", "-s"]
+    return [sys.executable, *options, str(PROCESS), str(directory), kind, str(requests)]

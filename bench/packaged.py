@@ -1,0 +1,30 @@
+"""The package that `make deploy` would upload, unpacked as Lambda unpacks it."""
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.package import package
+from deploy.stage import Stage
+from tests.support.project import copy_project
+
+STAGE = "dev"
+
+
+@contextmanager
+def unpacked() -> Iterator[Path]:
+    """Packages a copy of this working tree, and yields the directory it is unpacked in. pip fetches what it needs.
+
+    Raises:
+        deploy.Refused: it could not be packaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-package-") as directory:
+        root = Path(directory)
+        project, task = root / "project", root / "task"
+        project.mkdir()
+        archive = package(Stage.load(copy_project(project), STAGE)).archive
+        with zipfile.ZipFile(archive) as compressed:
+            compressed.extractall(task)
+        yield task

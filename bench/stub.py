@@ -1,0 +1,115 @@
+"""A DynamoDB that costs nothing: enough of its protocol, in a process of its own, that the engine finds an account and trades.
+
+It keeps records, so that a key that comes back is a replay. Conditions on accounts always hold: what is measured against it
+is the engine, which does not go astray by itself.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+from zlib import crc32
+
+ACCOUNT = {
+    "user_id": {"N": "1"},
+    "balances": {"M": {"USD": {"N": str(10**24)}, "SOL": {"N": "0"}}},
+    "sequence": {"N": "1"},
+    "head": {"B": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="},
+}
+PRICES = {"BTC": "5000000000000", "SOL": "10000000000", "USD": "100000000"}
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class Records:
+    """What was put, by idempotency key."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Any] = {}
+
+    def answer(self, operation: str, request: dict[str, Any]) -> Answer:
+        """The HTTP status and body of an answer."""
+        match operation:
+            case "GetItem":
+                return 200, {"Item": ACCOUNT} if request["TableName"].endswith("-accounts") else {}
+            case "BatchGetItem":
+                ((table, wanted),) = request["RequestItems"].items()
+                symbols = [key["symbol"]["S"] for key in wanted["Keys"]]
+                items = [{"symbol": {"S": symbol}, "price": {"N": PRICES[symbol]}} for symbol in symbols]
+                return 200, {"Responses": {table: items}, "UnprocessedKeys": {}}
+            case "TransactWriteItems":
+                return self._transact(request)
+        raise ValueError(operation)
+
+    def _transact(self, request: dict[str, Any]) -> Answer:
+        record = request["TransactItems"][0]["Put"]["Item"]
+        stored = self._items.setdefault(record["idempotency_key"]["S"], record)
+        if stored is record:
+            return 200, _consumed(request, *(next(iter(action.values()))["TableName"] for action in request["TransactItems"]))
+        why = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", "Item": stored}
+        return 400, {
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+            "CancellationReasons": [why, {"Code": "None"}],
+        }
+
+
+def _consumed(request: dict[str, Any], *tables: str) -> dict[str, Any]:
+    """What a request consumed, where it asks for it."""
+    if request.get("ReturnConsumedCapacity", "NONE") == "NONE":
+        return {}
+    return {"ConsumedCapacity": [{"TableName": table, "CapacityUnits": 2.0, "WriteCapacityUnits": 2.0} for table in tables]}
+
+
+def _serve(connection: socket.socket, records: Records) -> None:
+    with connection, connection.makefile("rwb") as stream:
+        while stream.readline():
+            headers = {}
+            while (line := stream.readline()) != b"\r\n":
+                name, _, value = line.decode().partition(":")
+                headers[name.lower()] = value.strip()
+            request = json.loads(stream.read(int(headers["content-length"])))
+            status, answer = records.answer(headers["x-amz-target"].partition(".")[2], request)
+            body = json.dumps(answer).encode()
+            # The headers are those of DynamoDB's own replies.
+            stream.write(
+                b"HTTP/1.1 %d -\r\nServer: Server\r\nDate: Sun, 01 Mar 2026 10:00:00 GMT\r\n"
+                b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
+                b"x-amzn-RequestId: 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEF\r\nx-amz-crc32: %d\r\n\r\n"
+                % (status, len(body), crc32(body))
+            )
+            stream.write(body)
+            stream.flush()
+
+
+def main() -> None:
+    """Serves until standard input ends, having said where."""
+    records = Records()
+    listening = socket.create_server(("127.0.0.1", 0))
+    print(listening.getsockname()[1], flush=True)
+
+    def accept() -> None:
+        while True:
+            connection, _ = listening.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            Thread(target=_serve, args=(connection, records), daemon=True).start()
+
+    Thread(target=accept, daemon=True).start()
+    sys.stdin.read()
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Runs one, and says its URL."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  (our own)
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+
+
+if __name__ == "__main__":
+    main()
