@@ -39,11 +39,15 @@ class Simulated:
         self.scheduler.after(at_us, self.database.receive, Call(operation, request, "sender", **fate), replies.append)
         return replies
 
+    def finished(self, operation: str, request: dict[str, Any], **more: Any) -> list[Reply]:
+        """Sends a call, and lets all that was sent come to its end."""
+        replies = self.send(operation, request, **more)
+        self.scheduler.run()
+        return replies
+
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """`Datastore.call`."""
-        replies = self.send(operation, request)
-        self.scheduler.run()
-        (reply,) = replies
+        (reply,) = self.finished(operation, request)
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -144,6 +148,33 @@ def test_two_transactions_that_meet_at_an_item_conflict_and_the_first_goes_on(si
     assert first == [{}]
     assert codes(second[0]) == [None, "TransactionConflict"]
     assert usd(simulated) == "7"
+
+
+def test_a_transaction_takes_a_hundred_actions(simulated: Simulated) -> None:
+    funded(simulated, USD=10)
+    puts = [put(f"k{number}") for number in range(99)]
+
+    assert simulated.call("TransactWriteItems", transact(*puts, debit(3))) == {}
+    assert len(simulated.database.tables[RECORDS]) == 99
+    assert usd(simulated) == "7"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_each_action_has_its_reason_in_its_place_and_one_is_enough_to_stop_all(
+    simulated: Simulated,
+    reverse: bool,  # noqa: FBT001
+) -> None:
+    """Of two transactions, the first holds record `held` and the account; the second is made of those and others."""
+    funded(simulated, USD=10)
+    simulated.call("TransactWriteItems", transact(put("taken")))
+    simulated.send("TransactWriteItems", transact(put("held"), debit(3)), dwell_us=10_000)
+    request = transact(put("free"), put("taken"), put("also free"), put("held"), debit(3))
+    (reply,) = simulated.finished("TransactWriteItems", request, at_us=1_000, reverse=reverse)
+
+    assert codes(reply) == [None, "ConditionalCheckFailed", None, "TransactionConflict", "TransactionConflict"]
+    assert isinstance(reply, Cancelled)
+    assert [reason.raw_item["idempotency_key"] for reason in reply.reasons if reason and reason.raw_item] == [{"S": "taken"}]
+    assert {key for _, key in simulated.database.tables[RECORDS]} == {"taken", "held"}
 
 
 def test_a_condition_check_is_a_participant(simulated: Simulated) -> None:
@@ -248,6 +279,32 @@ def test_a_batch_leaves_out_what_is_not_there_and_may_leave_keys_unprocessed(sim
     assert throttled[0]["UnprocessedKeys"] == {ASSETS: {"Keys": keys[1:], "ConsistentRead": True}}
 
 
+def batch_of(*keys: str) -> dict[str, Any]:
+    wanted = [{"user_id": {"N": "1"}, "idempotency_key": {"S": key}} for key in keys]
+    return {"RequestItems": {RECORDS: {"Keys": wanted, "ConsistentRead": True}}}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_batch_of_records_is_no_snapshot_and_its_order_is_nobodys_promise(
+    simulated: Simulated,
+    reverse: bool,  # noqa: FBT001
+) -> None:
+    """A transaction writes `a` and `b` while they are read: `a` as it was before, `b` as it is after."""
+    simulated.call("TransactWriteItems", transact(put("c")))
+    simulated.send("TransactWriteItems", transact(put("a"), put("b")))
+    (reply,) = simulated.finished("BatchGetItem", batch_of("a", "c", "d", "b"), at_us=500, reverse=reverse)
+
+    assert isinstance(reply, dict)
+    found = [item["idempotency_key"]["S"] for item in reply["Responses"][RECORDS]]
+    assert found == (["b", "c"] if reverse else ["c", "b"])
+
+
+@pytest.mark.parametrize("keys", [[], ["a", "a"], [f"k{number}" for number in range(101)]])
+def test_a_batch_is_of_one_to_a_hundred_keys_none_of_them_twice(simulated: Simulated, keys: list[str]) -> None:
+    with pytest.raises(InvalidRequest):
+        simulated.call("BatchGetItem", batch_of(*keys))
+
+
 def test_a_scan_comes_in_pages(simulated: Simulated) -> None:
     for symbol in "ABCDE":
         simulated.database.put(ASSETS, {"symbol": {"S": symbol}})
@@ -267,6 +324,7 @@ def test_a_scan_comes_in_pages(simulated: Simulated) -> None:
     [
         pytest.param(transact(put("a"), put("a")), id="two actions on one item"),
         pytest.param(transact(), id="no action"),
+        pytest.param(transact(*[put(f"k{number}") for number in range(101)]), id="more than a hundred actions"),
         pytest.param(transact(debit(1, Key={"user_id": {"S": "1"}})), id="a key of another type"),
         pytest.param(transact(debit(1, ExpressionAttributeNames={"#head": "head", "#more": "more"})), id="an unused name"),
         pytest.param(transact(debit(1, ExpressionAttributeValues={":head": {"B": b""}})), id="an undefined value"),
@@ -409,26 +467,35 @@ def _comparable(reply: Reply) -> object:
 
 def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market, simulated: Simulated) -> None:
     """Two processes with their own memory, so that one of them is often behind, and few keys, so that they come again."""
+
+    def an_order(key: str) -> Order:
+        symbol, pay_with = random.choice([("BTC", "USD"), ("ETH", "USD"), ("USD", "BTC"), ("NOPE", "USD")])
+        return Order(user_id, key, symbol, pay_with, random.randint(1, 10**9), "1")
+
     for asset in market.dynamodb.scan(TableName=market.tables.assets)["Items"]:
         simulated.database.put(market.tables.assets, asset)
     both = Both(market.datastore, simulated)
     random = Random(1)
-    user_id, keys = new_user_id(), [new_key() for _ in range(30)]
+    user_id, keys = new_user_id(), [new_key() for _ in range(60)]
     processes: list[Engine] = [build(market.settings, both) for _ in range(2)]
     for _ in range(150):
         engine, key = random.choice(processes), random.choice(keys)
-        symbol, pay_with = random.choice([("BTC", "USD"), ("ETH", "USD"), ("USD", "BTC"), ("NOPE", "USD")])
-        units = random.randint(1, 10**9)
         try:
-            match random.choice(["order", "order", "order", "transfer", "look"]):
+            match random.choice(["order", "order", "order", "batch", "transfer", "look"]):
                 case "order":
-                    engine.executor.execute(Order(user_id, key, symbol, pay_with, units, "1"), engine.patience())
+                    engine.executor.execute(an_order(key), engine.patience())
+                case "batch":
+                    orders = [an_order(key) for key in random.sample(keys, random.randint(2, 4))]
+                    engine.executor.execute_batch(orders, engine.patience())
                 case "transfer":
                     transfer_once(engine, Transfer(user_id, key, "USD", random.choice([10**13, -(10**12)])))
                 case "look":
                     engine.queries.portfolio(user_id, engine.patience())
         except (EngineError, TransferRefused):
             pass
+    most = [an_order(new_key()) for _ in range(99)]
+    for engine in processes:
+        engine.executor.execute_batch(most, engine.patience())
 
     assert both.answers >= {
         "BatchGetItem done",
@@ -437,4 +504,8 @@ def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market,
         "TransactWriteItems ['ConditionalCheckFailed', None]",
         "TransactWriteItems [None, 'ConditionalCheckFailed']",
         "TransactWriteItems ['ConditionalCheckFailed', 'ConditionalCheckFailed']",
+        "TransactWriteItems ['ConditionalCheckFailed', None, None]",
+        "TransactWriteItems [None, 'ConditionalCheckFailed', None]",
+        "TransactWriteItems [None, None, 'ConditionalCheckFailed']",
     }
+    assert max(answer.count("ConditionalCheckFailed") for answer in both.answers) > 50

@@ -13,15 +13,17 @@ from unittest.mock import ANY
 
 import pytest
 
+from chalicelib.domain.funding import Transfer
+from chalicelib.domain.order import Order
 from simulation.__main__ import tell
 from simulation.checks import Rule, Violation, judge
-from simulation.faults import Fault
-from simulation.history import History
+from simulation.faults import Fault, Weather
+from simulation.history import Answer, History
 from simulation.journal import timeline
 from simulation.process import Build
 from simulation.run import run
 from simulation.shrink import shrink
-from simulation.workload import plan
+from simulation.workload import Ask, Batch, plan
 from tests.support import planted_bugs
 from tests.support.planted_bugs import engine_with
 from tests.support.processes import ROOT
@@ -35,6 +37,10 @@ class Summary:
 
     broken: dict[int, Violation] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
+    answers_in_batches: Counter[str] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    """What their answers say, taken together."""
+
     faults: Counter[Fault] = field(default_factory=Counter)
     restored: int = 0
 
@@ -42,17 +48,41 @@ class Summary:
         violation = judge(history)
         if violation is not None:
             self.broken[seed] = violation
+        told_by_request: dict[str, list[str]] = {}
         for told in history.told:
-            answer = told.answer
-            self.answers[f"{answer.status}{' again' if answer.replayed else ''}" if answer.decided else answer.body] += 1
+            told_by_request.setdefault(told.request, []).append(_named(told.answer))
+        for request, names in told_by_request.items():
+            if isinstance(history.asked[request].wanted, Batch):
+                self.answers_in_batches.update(names)
+                self.batches[_told_together(names)] += 1
+            else:
+                self.answers.update(names)
         self.faults.update(history.struck.values())
         self.restored += bool(history.undone)
 
     def merge(self, other: "Summary") -> None:
         self.broken |= other.broken
         self.answers += other.answers
+        self.answers_in_batches += other.answers_in_batches
+        self.batches += other.batches
         self.faults += other.faults
         self.restored += other.restored
+
+
+def _named(answer: Answer) -> str:
+    return f"{answer.status}{' again' if answer.replayed else ''}" if answer.decided else answer.body
+
+
+def _told_together(names: list[str]) -> str:
+    known = [name.endswith("again") for name in names]
+    decided = [name in {"200", "402"} for name in names]
+    if all(known):
+        return "all known"
+    if any(known):
+        return "some known, others decided" if any(decided) else "some known, others not decided"
+    if all(decided):
+        return "all decided"
+    return "some decided" if any(decided) else "none decided"
 
 
 def summary_of(seeds: range) -> Summary:
@@ -78,7 +108,7 @@ def test_no_seed_breaks_a_rule(summary: Summary) -> None:
 
 def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> None:
     """Rules that nothing puts to the test are easily kept."""
-    assert summary.answers.keys() == {
+    of_orders = {
         "200",
         "200 again",
         "402",
@@ -88,9 +118,20 @@ def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> N
         "ERR_IDEMPOTENCY_KEY_REUSED",
         "ERR_CONTENTION",
         "ERR_DATASTORE_UNAVAILABLE",
-        "transfer refused",
     }
+    assert summary.answers.keys() == of_orders | {"transfer refused"}
     assert min(summary.answers.values()) > SEEDS / 20
+    assert summary.answers_in_batches.keys() == of_orders
+    assert min(summary.answers_in_batches.values()) > SEEDS / 20
+    assert summary.batches.keys() == {
+        "all decided",
+        "some decided",
+        "none decided",
+        "all known",
+        "some known, others decided",
+        "some known, others not decided",
+    }
+    assert min(summary.batches.values()) > SEEDS / 20
     assert summary.faults.keys() == set(Fault)
     assert min(summary.faults.values()) > SEEDS / 20
     assert summary.restored > SEEDS / 50
@@ -133,7 +174,7 @@ class Planted:
 PLANTED = {
     "no condition on the key": Planted(engine_with(planted_bugs.NoConditionOnKey), Rule.ONE_OUTCOME),
     "no condition on the head": Planted(engine_with(planted_bugs.NoConditionOnHead), Rule.HISTORY),
-    "no condition on the account": Planted(engine_with(planted_bugs.NoConditionOnAccount), Rule.NO_DEBT),
+    "no condition on the account": Planted(engine_with(planted_bugs.NoConditionOnAccount), Rule.NO_DEBT, 300),
     "the sequence in place of the head": Planted(engine_with(planted_bugs.SequenceForHead), Rule.HISTORY, 500),
     "the account's reason before the key's": Planted(engine_with(planted_bugs.AccountReasonFirst), Rule.STORED_WINS, 300),
     "the two reasons mistaken": Planted(engine_with(planted_bugs.ReasonsMistaken), Rule.NO_BUG),
@@ -147,7 +188,7 @@ PLANTED = {
     "404 before the key's outcome": Planted(engine_with(planted_bugs.AssetBeforeKey), Rule.STORED_WINS),
     "a refusal that is not stored": Planted(engine_with(planted_bugs.RefusalNotStored), Rule.SAME_REPLY),
     "a reply that is not pinned": Planted(engine_with(planted_bugs.ReplyNotPinned), Rule.HISTORY),
-    "a refusal from two reads": Planted(engine_with(planted_bugs.RefusalFromTwoReads), Rule.LINEARIZABLE),
+    "a refusal from two reads": Planted(engine_with(planted_bugs.RefusalFromTwoReads), Rule.LINEARIZABLE, 500),
     "a replay that does not say so": Planted(engine_with(executor=planted_bugs.EverythingIsNew), Rule.REPLAYED),
     "prices for ever": Planted(engine_with(prices=planted_bugs.PricesForever), Rule.MARKET),
     "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), Rule.LINEARIZABLE),
@@ -156,7 +197,7 @@ PLANTED = {
     "a batch on one view": Planted(engine_with(settler=planted_bugs.BatchOnOneView), Rule.HISTORY),
     "a batch's refusals on one view": Planted(engine_with(settler=planted_bugs.BatchRefusedOnOneView), Rule.IN_ORDER),
     "a batch backwards": Planted(engine_with(executor=planted_bugs.BatchBackwards), Rule.IN_ORDER),
-    "a batch in several transactions": Planted(engine_with(executor=planted_bugs.BatchOneByOne), Rule.IN_ORDER),
+    "a batch in several transactions": Planted(engine_with(executor=planted_bugs.BatchOneByOne), Rule.IN_ORDER, 300),
     "a batch replayed as one": Planted(engine_with(executor=planted_bugs.BatchReplayedAsOne), Rule.REPLAYED),
     "an outcome in another order's place": Planted(engine_with(executor=planted_bugs.KnownFirst), Rule.SAME_REPLY),
     "one outcome for all of a batch": Planted(engine_with(executor=planted_bugs.KnownForAll), Rule.SAME_REPLY),
@@ -205,6 +246,40 @@ def test_a_run_that_breaks_a_rule_is_cut_down_to_what_it_takes() -> None:
     for action in shortest.actions:
         fewer = replace(shortest, actions=tuple(other for other in shortest.actions if other is not action))
         assert judge(run(fewer, planted.build)) is None
+
+
+def test_a_batch_is_cut_down_to_the_orders_that_it_takes() -> None:
+    name = "a batch backwards"
+    planted, seed = PLANTED[name], caught(name)
+
+    shortest = shrink(plan(seed), planted.rule, planted.build)
+
+    batches = [action.wanted for action in shortest.actions if isinstance(action, Ask) and isinstance(action.wanted, Batch)]
+    assert [len(batch.orders) for batch in batches] == [2]
+
+
+def test_a_batch_is_told_with_each_of_its_orders_and_answers_in_its_place() -> None:
+    """A batch of four, of which one was executed before, in a run of nothing else."""
+    orders = tuple(Order(1, f"k{n}", "BTC", pay_with, 10**8, "1") for n, pay_with in enumerate(["USD", "USD", "NOPE", "USD"]))
+    opening = Ask(1, 0, Transfer(1, "opening", "USD", 25 * 10**8), sends=1, insists=False)
+    first = Ask(2, 10**6, orders[1], sends=1, insists=False)
+    batch = Ask(3, 2 * 10**6, Batch(1, orders), sends=1, insists=False)
+    quiet = replace(
+        plan(7),
+        processes=1,
+        weather=Weather(),
+        opening={"USD": 10**8, "BTC": 10 * 10**8},
+        actions=(opening, first, batch),
+        asks_again=False,
+    )
+
+    lines = timeline(run(quiet).journal)
+
+    asked = next(line for line in lines if "client 3.1" in line and "asks" in line)
+    told = next(line for line in lines if "client 3.1" in line and "told" in line)
+    assert [part.split(": ")[0].split()[-1] for part in asked.split(" | ")] == [f"order#k{number}" for number in range(4)]
+    assert [part.split("is told ")[-1].split()[0] for part in told.split(" | ")] == ["200", "200", "404", "402"]
+    assert ["(replayed)" in part for part in told.split(" | ")] == [False, True, False, False]
 
 
 def test_a_seed_that_breaks_a_rule_is_told_in_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
