@@ -14,11 +14,12 @@ import requests
 from chalicelib.config import Settings
 from chalicelib.local.server import banner
 from tests.support.issuer import SECRET, Issuer, by_secret, issuer
-from tests.support.market import new_key, order
+from tests.support.market import batched, new_key, order
 from tests.support.processes import ROOT, chalice_local, environment, free_port
 
 EXECUTE = "/api/v1/trading/execute"
-PRIVATE = [("POST", EXECUTE), ("GET", "/api/v1/trading/portfolio/1"), ("GET", "/api/v1/trading/assets")]
+BATCH = f"{EXECUTE}/batch"
+PRIVATE = [("POST", EXECUTE), ("POST", BATCH), ("GET", "/api/v1/trading/portfolio/1"), ("GET", "/api/v1/trading/assets")]
 PUBLIC = ["/health", "/docs", "/docs/start.js", "/openapi.json"]
 FUNDED, UNFUNDED, UNKNOWN = 1, 2, 3
 """User 1 is the seed's. The tests know user 2 by name; of user 3 nobody has ever heard."""
@@ -40,6 +41,10 @@ class Engine:
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
         return self.ask("POST", EXECUTE, f"Bearer {token}", headers=headers, **content)
 
+    def buy_batch(self, token: str, body: Any) -> requests.Response:
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self.ask("POST", BATCH, f"Bearer {token}", **content)
+
     def holdings(self, user_id: int) -> dict[str, str]:
         response = self.ask("GET", f"/api/v1/trading/portfolio/{user_id}", f"Bearer {token(user_id)}")
         assert response.status_code == 200, response.text
@@ -50,6 +55,10 @@ class Engine:
 def token(user_id: int, **changed: Any) -> str:
     """A token as `make token` mints it: the issuer and the audience are the engine itself."""
     return by_secret(str(user_id), **{"iss": "hft-trading-engine", "aud": "hft-trading-engine"} | changed)
+
+
+def batch(user_id: int, *orders: dict[str, Any]) -> dict[str, Any]:
+    return {"user_id": user_id, "orders": list(orders)}
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +124,8 @@ def test_what_is_public_asks_for_no_token(closed: Engine, path: str) -> None:
 
 def test_who_is_asking_comes_before_what_is_asked(closed: Engine) -> None:
     refused(closed.ask("POST", EXECUTE, data=b"{"), 401, "ERR_UNAUTHENTICATED")
+    refused(closed.ask("POST", BATCH, data=b"{"), 401, "ERR_UNAUTHENTICATED")
+    refused(closed.ask("POST", BATCH, json=batch(FUNDED, batched(quantity="wrong"))), 401, "ERR_UNAUTHENTICATED")
     refused(closed.ask("GET", "/api/v1/trading/portfolio/abc"), 401, "ERR_UNAUTHENTICATED")
 
 
@@ -137,6 +148,13 @@ def test_a_caller_trades_and_looks_at_the_own_account(closed: Engine) -> None:
     assert closed.holdings(FUNDED) != before
 
 
+def test_a_caller_trades_on_the_own_account_in_batches(closed: Engine) -> None:
+    reply = closed.buy_batch(token(FUNDED), batch(FUNDED, batched(quantity="0.01"), batched(quantity="0.01")))
+
+    assert reply.status_code == 200, reply.text
+    assert [result["status"] for result in reply.json()["results"]] == [200, 200]
+
+
 def test_the_assets_are_for_every_caller(closed: Engine) -> None:
     assert closed.ask("GET", "/api/v1/trading/assets", f"Bearer {token(UNKNOWN)}").status_code == 200
 
@@ -155,6 +173,63 @@ def test_an_order_for_anothers_account_is_refused_without_a_hint_and_moves_nothi
 
     assert refused(for_funded, 403, "ERR_FORBIDDEN") == refused(for_unknown, 403, "ERR_FORBIDDEN")
     assert closed.holdings(FUNDED) == before
+
+
+def test_a_batch_for_anothers_account_is_refused_as_a_whole_without_a_hint_and_moves_nothing(closed: Engine) -> None:
+    before = closed.holdings(FUNDED)
+    for_funded, for_unknown = (closed.buy_batch(token(UNFUNDED), batch(user_id, batched())) for user_id in (FUNDED, UNKNOWN))
+
+    assert refused(for_funded, 403, "ERR_FORBIDDEN") == refused(for_unknown, 403, "ERR_FORBIDDEN")
+    assert closed.holdings(FUNDED) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"orders": None},
+        {"orders": []},
+        {"orders": [{}] * 100},
+        {"orders": [batched(key="k"), batched(key="k")]},
+        {"atomic": True},
+    ],
+    ids=["no-list", "empty", "too-many", "one-key-twice", "unknown-field"],
+)
+def test_whose_account_it_is_comes_before_what_is_wrong_with_the_batch(closed: Engine, wrong: dict[str, Any]) -> None:
+    body = batch(FUNDED, batched()) | wrong
+
+    refused(closed.buy_batch(token(UNFUNDED), body), 403, "ERR_FORBIDDEN")
+    assert refused(closed.buy_batch(token(FUNDED), body), 422, "ERR_VALIDATION")["details"]
+
+
+def test_whose_account_it_is_comes_before_what_is_wrong_with_an_order_of_the_batch(closed: Engine) -> None:
+    """What is wrong with it is told in its place, to the account's own caller alone."""
+    body = batch(FUNDED, batched(quantity="0"))
+
+    refused(closed.buy_batch(token(UNFUNDED), body), 403, "ERR_FORBIDDEN")
+    own = closed.buy_batch(token(FUNDED), body)
+    assert (own.status_code, [result["status"] for result in own.json()["results"]]) == (200, [422])
+
+
+def test_an_order_of_a_batch_cannot_name_an_account_of_its_own(closed: Engine) -> None:
+    before = closed.holdings(FUNDED)
+
+    reply = closed.buy_batch(token(UNFUNDED), batch(UNFUNDED, batched() | {"user_id": FUNDED}))
+
+    (result,) = reply.json()["results"]
+    assert (result["status"], [detail["field"] for detail in result["body"]["details"]]) == (422, ["user_id"])
+    assert closed.holdings(FUNDED) == before
+
+
+def test_in_a_batch_anothers_key_replays_nothing(closed: Engine) -> None:
+    key = new_key()
+    bought = closed.buy(token(FUNDED), order(FUNDED, quantity="0.01"), key)
+    assert bought.status_code == 200, bought.text
+
+    own = closed.buy_batch(token(UNFUNDED), batch(UNFUNDED, batched(quantity="0.01", key=key)))
+    again = closed.buy_batch(token(FUNDED), batch(FUNDED, batched(quantity="0.01", key=key)))
+
+    assert [(result["status"], result["replayed"]) for result in own.json()["results"]] == [(402, False)]
+    assert [(result["status"], result["replayed"]) for result in again.json()["results"]] == [(200, True)]
 
 
 @pytest.mark.parametrize("wrong", [{"symbol": "!"}, {"quantity": "-1"}, {"side": "SELL"}, {"pay_with": "BTC"}])
@@ -177,6 +252,7 @@ def test_whose_account_it_is_comes_before_what_is_wrong_with_the_order_and_befor
 )
 def test_a_body_that_names_no_account_is_refused_for_that(closed: Engine, body: Any) -> None:
     refused(closed.buy(token(UNFUNDED), body, new_key()), 422, "ERR_VALIDATION")
+    refused(closed.buy_batch(token(UNFUNDED), body), 422, "ERR_VALIDATION")
 
 
 def test_anothers_key_replays_nothing(closed: Engine) -> None:

@@ -10,7 +10,7 @@ from chalicelib import tokens
 from chalicelib.config import TokenSettings
 from deploy.stage import Stage
 from deploy.template import compose, table_names
-from tests.support.market import Market, new_key, new_user_id, order
+from tests.support.market import Market, batched, new_key, new_user_id, order
 from tests.support.permissions import USED, Permission, permissions
 from tests.support.processes import ROOT
 
@@ -50,6 +50,8 @@ def used(moto_market: Market) -> set[tuple[str, str]]:
     assert market.post(order(user, "LEAVES"), key).status_code == 200
     assert market.post(order(user, quantity="3"), new_key()).status_code == 402
     assert market.post(order(new_user_id()), new_key()).status_code == 402
+    left, *_ = market.batch_results(user, [batched("LEAVES"), batched(), batched(quantity="3")])
+    assert left["status"] == 404
     assert market.portfolio(user)["holdings"]
     assert market.get("/api/v1/trading/assets").status_code == 200
     return in_template_terms(USED)

@@ -38,6 +38,9 @@ class DeployedMarket(Market):
     ) -> requests.Response:
         return super().post(body, key, process, {**authorization(account_in(body)), **(headers or {})})
 
+    def post_batch(self, body: Any, process: int = 0, headers: Mapping[str, str] | None = None) -> requests.Response:
+        return super().post_batch(body, process, {**authorization(account_in(body)), **(headers or {})})
+
     def raw(self, method: str, path: str, headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> tuple[int, Any]:
         return super().raw(method, path, [*authorization(account_in(body)).items(), *(headers or [])], body)
 
