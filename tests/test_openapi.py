@@ -15,15 +15,27 @@ import app
 from chalicelib import errors
 from chalicelib.domain.money import DECIMALS, UNITS_PER_ONE, text_from
 from chalicelib.errors import EngineError
-from chalicelib.fields import KEY_SCHEMA, MAX_QUANTITY, QUANTITY, SYMBOL, USER_ID, JsonNumber, Refused, idempotency_key
+from chalicelib.fields import (
+    KEY_SCHEMA,
+    MAX_BATCH_ORDERS,
+    MAX_QUANTITY,
+    QUANTITY,
+    SYMBOL,
+    USER_ID,
+    JsonNumber,
+    Refused,
+    idempotency_key,
+)
 from chalicelib.local.seed import FUNDING, PRICES_USD
 from chalicelib.openapi import document
 from chalicelib.openapi.paths import ACCOUNT, ASSETS, ORDERS
-from tests.support.market import Market, new_key, order
+from chalicelib.openapi.paths import BATCH as SAMPLE_BATCH
+from tests.support.market import Market, batched, new_key, order
 
 DOCUMENT = document()
 OPERATIONS = {(path, method.upper()): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()}
 EXECUTE = "/api/v1/trading/execute"
+BATCH = f"{EXECUTE}/batch"
 PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
 VOLATILE = {"executed_at", "executed_by_thread", "valued_at", "timestamp"}
 
@@ -153,6 +165,23 @@ def test_an_order_takes_the_fields_that_are_validated_and_no_other() -> None:
         assert problems(schema, {key: value for key, value in sample.items() if key != name}) != []
 
 
+def test_a_batch_and_each_of_its_orders_take_the_fields_that_are_validated_and_no_other() -> None:
+    batch, order_of_batch = (DOCUMENT["components"]["schemas"][name] for name in ("Batch", "BatchOrder"))
+    for schema, sample in ((batch, SAMPLE_BATCH), (order_of_batch, SAMPLE_BATCH["orders"][0])):
+        assert problems(schema, sample) == []
+        assert problems(schema, sample | {"side": "SELL"}) != []
+        for name in sample:
+            assert problems(schema, {key: value for key, value in sample.items() if key != name}) != []
+    for count, allowed in ((0, False), (1, True), (MAX_BATCH_ORDERS, True), (MAX_BATCH_ORDERS + 1, False)):
+        assert (problems(batch, SAMPLE_BATCH | {"orders": SAMPLE_BATCH["orders"][:1] * count}) == []) is allowed
+
+
+def test_a_batch_is_answered_as_a_whole_only_for_what_is_wrong_with_the_whole() -> None:
+    """What becomes of an order stands in its place, so that a batch has fewer statuses than an order."""
+    assert OPERATIONS[BATCH, "POST"]["responses"].keys() == {"200", "401", "403", "413", "422", "500", "default"}
+    assert [parameter["name"] for parameter in OPERATIONS[BATCH, "POST"].get("parameters", [])] == []
+
+
 def test_its_samples_are_the_market_that_a_local_run_opens_with() -> None:
     assert {symbol: asset.price_units for symbol, asset in ASSETS.items()} == {
         symbol: price * UNITS_PER_ONE for symbol, price in PRICES_USD.items()
@@ -204,14 +233,42 @@ def test_every_order_among_the_examples_fills_one_after_the_other(moto_market: M
         assert moto_market.post({**body, "user_id": user}, new_key()).status_code == 200
 
 
+def test_the_engine_answers_a_batch_as_the_example_says(moto_market: Market) -> None:
+    first, dear, wrong = example_of(BATCH, "POST", 200, "A fill, a replayed refusal, and what is no order")["results"]
+    user, poor = moto_market.new_user(USD="100000"), moto_market.new_user(USD="0.00000001")
+    orders = [batched(quantity=quantity) for quantity in ("1.0", "0")]
+
+    filled, refused = moto_market.batch_results(user, orders)
+    moto_market.batch_results(poor, orders)
+    replayed, _ = moto_market.batch_results(poor, orders)
+
+    for answered, shown in ((filled, first), (replayed, dear), (refused, wrong)):
+        assert stable(answered["body"]) == stable(shown["body"])
+        assert (answered["status"], answered["replayed"]) == (shown["status"], shown["replayed"])
+
+
+def test_the_batch_among_the_examples_fills(moto_market: Market) -> None:
+    user = moto_market.new_user(USD="100000")
+    response = moto_market.post_batch(SAMPLE_BATCH | {"user_id": user})
+    assert [result["status"] for result in response.json()["results"]] == [200] * len(SAMPLE_BATCH["orders"])
+
+
 def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market: Market) -> None:
     user = moto_market.new_user(USD="100000")
     key = new_key()
+    every_outcome: list[Any] = [
+        *(batched(quantity="0.1"), batched(quantity="9"), batched(key=key, quantity="1.0"), batched("ETH", key=f" {new_key()} ")),
+        *(batched("NOSUCH"), batched(quantity="0"), batched(key=" "), {}, 1),
+    ]
     answers = [
         (EXECUTE, "POST", moto_market.post(order(user), key)),
         (EXECUTE, "POST", moto_market.post(order(user), key)),
         (EXECUTE, "POST", moto_market.post(order(user, quantity="9"), new_key())),
         (EXECUTE, "POST", moto_market.post(b"x" * 20_000, new_key())),
+        (BATCH, "POST", moto_market.post_batch({"user_id": user, "orders": every_outcome})),
+        (BATCH, "POST", moto_market.post_batch({"user_id": user, "orders": [*every_outcome, every_outcome[0]]})),
+        (BATCH, "POST", moto_market.post_batch(b"x" * 80_000)),
+        (BATCH, "POST", moto_market.get(BATCH)),
         (PORTFOLIO, "GET", moto_market.get(f"/api/v1/trading/portfolio/{user}")),
         ("/api/v1/trading/assets", "GET", moto_market.get("/api/v1/trading/assets")),
         ("/health", "GET", moto_market.get("/health")),

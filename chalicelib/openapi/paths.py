@@ -43,7 +43,7 @@ ORDERS = {
 }
 """Orders by what they do. Swagger UI fills in the first."""
 
-BATCH = {
+BATCH: Json = {
     "user_id": 1,
     "orders": [
         {"idempotency_key": "order-1", "symbol": "BTC", "pay_with": "USD", "quantity": "0.5"},

@@ -4,6 +4,7 @@ import re
 import sys
 import zipfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from urllib.parse import urljoin
 
@@ -15,7 +16,7 @@ from packaging.utils import canonicalize_name
 from chalicelib.domain import audit
 from tests.deployed.market import DeployedMarket
 from tests.deployed.rehearsal import Rehearsal
-from tests.support.market import new_key, order
+from tests.support.market import batched, new_key, order
 
 AT_ONCE = 4
 """Each request at the same moment is a process of its own here: more would measure this machine's cores."""
@@ -49,6 +50,22 @@ def test_duplicates_at_the_same_moment_fill_once_and_all_get_that_reply(market: 
     assert market.holdings(user) == {"BTC": Decimal(1), "USD": Decimal(50_000)}
 
 
+def test_batches_in_several_processes_meet_at_one_account(market: DeployedMarket) -> None:
+    """One batch at the same moment, as often as there are processes: filled once, and all get those replies."""
+    user = market.new_user(USD="100000")
+    body = {"user_id": user, "orders": [batched(quantity=quantity) for quantity in ("0.6", "2", "0.4")]}
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        replies = list(threads.map(market.post_batch, [body] * AT_ONCE))
+
+    told = [[(result["status"], result["body"]) for result in reply.json()["results"]] for reply in replies]
+    assert [status for status, _ in told[0]] == [200, 402, 200]
+    assert told == [told[0]] * AT_ONCE
+    replayed = Counter(result["replayed"] for reply in replies for result in reply.json()["results"])
+    assert replayed == {False: 3, True: 3 * (AT_ONCE - 1)}
+    assert market.holdings(user) == {"BTC": Decimal(1), "USD": Decimal(50_000)}
+
+
 def test_the_documentation_finds_everything_behind_the_stages_path(market: DeployedMarket) -> None:
     docs = f"{market.urls[0]}/docs"
     page = requests.get(docs, timeout=30).text
@@ -57,7 +74,7 @@ def test_the_documentation_finds_everything_behind_the_stages_path(market: Deplo
         assert f'"{asset}"' in page
         assert requests.get(urljoin(docs, asset), timeout=30).status_code == 200
     described = requests.get(urljoin(urljoin(docs, "docs/start.js"), "../openapi.json"), timeout=30).json()
-    assert "/api/v1/trading/execute" in described["paths"]
+    assert {"/api/v1/trading/execute", "/api/v1/trading/execute/batch"} <= described["paths"].keys()
 
 
 def test_the_package_holds_the_requirements_and_nothing_else(dev: Rehearsal) -> None:
@@ -79,7 +96,9 @@ def test_the_package_holds_the_requirements_and_nothing_else(dev: Rehearsal) -> 
         assert {f"{name}.py", f"{folder}/__pycache__/{module}{compiled}".removeprefix("/")} <= set(held)
 
 
-@pytest.mark.parametrize("target", ["DELETE /api/v1/trading/assets", "GET /api/v1/trading/execute", "GET /nope"])
+@pytest.mark.parametrize(
+    "target", ["DELETE /api/v1/trading/assets", "GET /api/v1/trading/execute", "GET /api/v1/trading/execute/batch", "GET /nope"]
+)
 def test_what_the_gateway_does_not_know_is_not_found(market: DeployedMarket, target: str) -> None:
     """A method that a route does not take is no route to it: where `chalice local` says 405, a deployed stage says 404."""
     method, path = target.split()
