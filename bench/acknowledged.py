@@ -1,6 +1,7 @@
 """Fires orders at a running engine from many connections, some of them twice, and looks for any that was lost or doubled.
 
     python bench/acknowledged.py --orders 400 --connections 16 http://127.0.0.1:8000 [another process's URL …]
+    python bench/acknowledged.py --batch 25 http://127.0.0.1:8000    in batches of 25; some orders come again, in other batches
 
 Needs nothing but Python. The account (user 1 by default) must be left alone meanwhile. Exits 1 on any difference.
 """
@@ -12,6 +13,7 @@ import sys
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from http import HTTPStatus
@@ -19,7 +21,17 @@ from itertools import cycle
 from urllib.parse import urlsplit
 
 TWICE = 5  # every fifth order
+MAX_BATCH = 99
+AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What decides nothing, or leaves it open: the same key again finds out."""
+TRIES = 20
 SYMBOLS = {"BTC": "0.00012345", "ETH": "0.00123456", "SOL": "0.01234567"}
+
+Order = tuple[str, str]
+"""Key and symbol."""
+Answer = tuple[str, int, str]
+"""Key, status and body."""
+Send = Callable[[http.client.HTTPConnection, int, list[Order]], list[Answer]]
 
 
 def main() -> int:
@@ -28,16 +40,19 @@ def main() -> int:
     run = uuid.uuid4().hex[:8]
     before = _holdings(options.urls[0], options.user)
     orders = [(f"{run}-{n}", symbol) for n, symbol in zip(range(options.orders), cycle(SYMBOLS), strict=False)]
-    requests = orders + orders[::TWICE]
+    again = orders[::TWICE]
+    # Apart, since a batch takes no key twice.
+    requests = [some[n : n + options.batch] for some in (orders, again) for n in range(0, len(some), options.batch)]
     loads = [
         (url, options.user, requests[n :: options.connections])
         for n, url in zip(range(options.connections), cycle(options.urls), strict=False)
     ]
+    send = _alone if options.batch == 1 else _as_a_batch
 
     started = time.perf_counter()
     replies: dict[str, list[tuple[int, str]]] = defaultdict(list)
     with ThreadPoolExecutor(options.connections) as threads:
-        for answered in threads.map(lambda load: _trade(*load), loads):
+        for answered in threads.map(lambda load: _trade(send, *load), loads):
             for key, status, body in answered:
                 replies[key].append((status, body))
     seconds = time.perf_counter() - started
@@ -59,10 +74,20 @@ def main() -> int:
         if after.get(symbol, Decimal(0)) != amount
     }
 
-    rate = len(requests) / seconds
-    print(f"{len(requests)} requests, {len(orders)} keys, {options.connections} connections, {rate:.0f} requests/s")
+    sent = len(orders) + len(again)
+    print(
+        f"{sent} orders in {len(requests)} requests, {len(orders)} keys, {options.connections} connections, "
+        f"{sent / seconds:.0f} orders/s"
+    )
     print(f"filled: {filled}   keys with more than one reply: {len(wrong)}   difference to the portfolio: {difference or 'none'}")
     return 1 if wrong or difference else 0
+
+
+def _orders_a_request(text: str) -> int:
+    orders = int(text)
+    if not 1 <= orders <= MAX_BATCH:
+        raise argparse.ArgumentTypeError(f"a batch takes 1 to {MAX_BATCH} orders")
+    return orders
 
 
 def _options() -> argparse.Namespace:
@@ -70,20 +95,47 @@ def _options() -> argparse.Namespace:
     parser.add_argument("urls", nargs="+", help="the engine's processes, all over one datastore")
     parser.add_argument("--orders", type=int, default=400)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--batch", type=_orders_a_request, default=1, metavar="N", help="orders a request: 1 to 99")
     parser.add_argument("--user", type=int, default=1)
     return parser.parse_args()
 
 
-def _trade(url: str, user: int, orders: list[tuple[str, str]]) -> list[tuple[str, int, str]]:
+def _trade(send: Send, url: str, user: int, requests: list[list[Order]]) -> list[Answer]:
+    """Sends requests one after the other, and again whatever is told to come again."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     answered = []
-    for key, symbol in orders:
-        body = json.dumps({"user_id": user, "symbol": symbol, "pay_with": "USD", "quantity": SYMBOLS[symbol]})
-        connection.request("POST", "/api/v1/trading/execute", body, {"X-Idempotency-Key": key})
-        response = connection.getresponse()
-        answered.append((key, response.status, response.read().decode()))
+    for orders in requests:
+        waiting = dict(orders)
+        for _ in range(TRIES):
+            decided = [each for each in send(connection, user, list(waiting.items())) if each[1] not in AGAIN]
+            answered += decided
+            for key, *_ in decided:
+                del waiting[key]
+            if not waiting:
+                break
+        else:
+            sys.exit(f"{url} keeps putting off {', '.join(waiting)}")
     connection.close()
     return answered
+
+
+def _alone(connection: http.client.HTTPConnection, user: int, orders: list[Order]) -> list[Answer]:
+    ((key, symbol),) = orders
+    body = json.dumps({"user_id": user, **_order(symbol)})
+    connection.request("POST", "/api/v1/trading/execute", body, {"X-Idempotency-Key": key})
+    response = connection.getresponse()
+    return [(key, response.status, response.read().decode())]
+
+
+def _as_a_batch(connection: http.client.HTTPConnection, user: int, orders: list[Order]) -> list[Answer]:
+    body = {"user_id": user, "orders": [{"idempotency_key": key, **_order(symbol)} for key, symbol in orders]}
+    connection.request("POST", "/api/v1/trading/execute/batch", json.dumps(body))
+    results = json.loads(connection.getresponse().read())["results"]
+    return [(result["idempotency_key"], result["status"], json.dumps(result["body"])) for result in results]
+
+
+def _order(symbol: str) -> dict[str, str]:
+    return {"symbol": symbol, "pay_with": "USD", "quantity": SYMBOLS[symbol]}
 
 
 def _holdings(url: str, user: int) -> dict[str, Decimal]:
