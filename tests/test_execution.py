@@ -19,6 +19,7 @@ from chalicelib.errors import (
     IdempotencyKeyReused,
 )
 from chalicelib.settlement import Outcome, Refusal
+from chalicelib.turns import TURN
 from tests.support.faults import (
     WRITE,
     Fault,
@@ -405,6 +406,26 @@ def test_an_account_that_moves_on_again_and_again_is_waited_for(new_process: Cal
 
     assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 4, 3)
     assert len(one.time.waits_s) == 2
+
+
+def test_who_met_a_rival_leaves_it_the_account_after_a_turn_and_looks_when_it_comes_back(
+    new_process: Callable[[], Process], user: int
+) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    others_turn = before(lambda: other.execute(crumb(user)))
+    one.datastore.fail(WRITE, others_turn, others_turn)
+    one.execute(crumb(user))
+    waits = len(one.time.waits_s)
+    one.datastore.calls.clear()
+
+    for _ in range(TURN - 1):
+        one.execute(crumb(user))
+    assert (one.datastore.calls, len(one.time.waits_s)) == ([WRITE] * (TURN - 1), waits)
+
+    one.datastore.calls.clear()
+    assert one.execute(crumb(user)).conflicts == 0
+    assert (one.datastore.calls, len(one.time.waits_s)) == (["GetItem", WRITE], waits + 1)
 
 
 def test_every_kind_of_conflict_is_counted(new_process: Callable[[], Process], user: int) -> None:
