@@ -32,10 +32,28 @@ _EFFORT: Directive = (
 _REFUSAL: Directive = (("Stage", "Outcome"), {"Refusals": "Count"})
 
 
+def _metrics(*directives: Directive) -> list[dict[str, Any]]:
+    return [
+        {
+            "Namespace": NAMESPACE,
+            "Dimensions": [list(dimensions)],
+            "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+        }
+        for dimensions, units in directives
+    ]
+
+
+# What each line says of its metrics is always the same.
+_OF_ORDER = _metrics(_COUNT, _EFFORT)
+_OF_BATCH = _metrics(_EFFORT)
+_OF_BATCH_RESULTS = _metrics(_COUNT)
+_OF_REFUSAL = _metrics(_REFUSAL)
+
+
 def of_order(stage: str, at: datetime, outcome: Outcome, patience: Patience, *, cold_start: bool) -> dict[str, Any]:
     """The figures of an order that has an outcome."""
     return {
-        **_envelope((_COUNT, _EFFORT), at),
+        **_envelope(_OF_ORDER, at),
         "Stage": stage,
         "Outcome": _name(outcome),
         "Orders": 1,
@@ -45,7 +63,7 @@ def of_order(stage: str, at: datetime, outcome: Outcome, patience: Patience, *, 
 
 def of_batch(stage: str, at: datetime, outcomes: Sequence[Outcome], patience: Patience, *, cold_start: bool) -> dict[str, Any]:
     """What a batch took. `outcomes`: of its orders that have one."""
-    return {**_envelope((_EFFORT,), at), "Stage": stage, **_effort(outcomes, patience, cold_start=cold_start)}
+    return {**_envelope(_OF_BATCH, at), "Stage": stage, **_effort(outcomes, patience, cold_start=cold_start)}
 
 
 def of_batch_results(stage: str, at: datetime, results: Sequence[Outcome | EngineError]) -> Iterator[dict[str, Any]]:
@@ -53,7 +71,7 @@ def of_batch_results(stage: str, at: datetime, results: Sequence[Outcome | Engin
     decided = Counter(_name(result) for result in results if isinstance(result, Outcome))
     refused = Counter(result.code for result in results if isinstance(result, EngineError))
     for name, times in decided.items():
-        yield {**_envelope((_COUNT,), at), "Stage": stage, "Outcome": name, "Orders": times}
+        yield {**_envelope(_OF_BATCH_RESULTS, at), "Stage": stage, "Outcome": name, "Orders": times}
     for code, times in refused.items():
         yield of_refusal(stage, at, code, times)
 
@@ -75,20 +93,8 @@ def _effort(outcomes: Sequence[Outcome], patience: Patience, *, cold_start: bool
 
 def of_refusal(stage: str, at: datetime, error_code: str, times: int = 1) -> dict[str, Any]:
     """The figures of a request that was refused, or failed, without deciding anything; or of that many orders of a batch."""
-    return {**_envelope((_REFUSAL,), at), "Stage": stage, "Outcome": error_code, "Refusals": times}
+    return {**_envelope(_OF_REFUSAL, at), "Stage": stage, "Outcome": error_code, "Refusals": times}
 
 
-def _envelope(directives: Sequence[Directive], at: datetime) -> dict[str, Any]:
-    return {
-        "_aws": {
-            "Timestamp": int(at.timestamp() * 1000),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [list(dimensions)],
-                    "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
-                }
-                for dimensions, units in directives
-            ],
-        }
-    }
+def _envelope(metrics: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
+    return {"_aws": {"Timestamp": int(at.timestamp() * 1000), "CloudWatchMetrics": metrics}}
