@@ -428,6 +428,21 @@ def test_who_met_a_rival_leaves_it_the_account_after_a_turn_and_looks_when_it_co
     assert (one.datastore.calls, len(one.time.waits_s)) == (["GetItem", WRITE], waits + 1)
 
 
+def test_who_leaves_the_account_to_a_rival_keeps_half_of_its_time(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    others_turn = before(lambda: other.execute(crumb(user)))
+    one.datastore.fail(WRITE, others_turn, others_turn)
+    for _ in range(TURN):
+        one.execute(crumb(user))
+    beyond_its_worst_case_s = one.engine.patience(remaining_ms=9_000).left_s()
+    hurried = one.engine.patience(remaining_ms=9_000 - round(1_000 * beyond_its_worst_case_s) + 10)
+
+    assert one.engine.executor.execute(crumb(user), hurried).record.status == 200
+
+    assert one.time.waits_s[-1] == pytest.approx(0.01 / 2)
+
+
 def test_every_kind_of_conflict_is_counted(new_process: Callable[[], Process], user: int) -> None:
     one, other = new_process(), new_process()
     warm(one, user)
