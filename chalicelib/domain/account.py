@@ -15,6 +15,8 @@ from chalicelib.domain.money import MAX_STORED_UNITS
 
 EMPTY_HEAD = b""
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Movement:
@@ -76,7 +78,7 @@ def move(account: Account, record: Record, changes: Mapping[str, int]) -> tuple[
 
 def next_head(head: bytes, record: Record, sequence: int, changes: Mapping[str, int]) -> bytes:
     """The chain's next value: SHA-256 over the previous one and everything the record states."""
-    stated = json.dumps(
+    stated = _compact(
         [
             record.user_id,
             sequence,
@@ -87,7 +89,6 @@ def next_head(head: bytes, record: Record, sequence: int, changes: Mapping[str, 
             sorted(record.prices.items()),
             sorted(changes.items()),
             record.created_at,
-        ],
-        separators=(",", ":"),
+        ]
     )
     return sha256(head + stated.encode()).digest()

@@ -20,6 +20,7 @@ def decide(order: Order, account: Account, quote: Quote, at: datetime, thread: s
     cost_units = quote.cost_units(order.quantity_units)
     balance_units = account.balance_units(order.pay_with)
     filled = balance_units >= cost_units
+    decided_at = rfc3339(at)
     if filled:
         status = 200
         reply = json.dumps(
@@ -31,7 +32,7 @@ def decide(order: Order, account: Account, quote: Quote, at: datetime, thread: s
                 "total_cost": text_from(cost_units),
                 "paid_with": order.pay_with,
                 "remaining_balance": text_from(balance_units - cost_units),
-                "executed_at": rfc3339(at),
+                "executed_at": decided_at,
                 "executed_by_thread": thread,
                 "sequence": account.sequence + 1,
             }
@@ -46,7 +47,7 @@ def decide(order: Order, account: Account, quote: Quote, at: datetime, thread: s
         status=status,
         reply=reply,
         prices=quote.prices(),
-        created_at=rfc3339(at),
+        created_at=decided_at,
     )
     if not filled:
         return account, record
