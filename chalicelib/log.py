@@ -12,7 +12,7 @@ _encode = json.JSONEncoder(default=str).encode
 
 # Of a record, what no line of ours shows (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging._srcfile = None  # type: ignore[attr-defined]  # noqa: SLF001  (so says the HOWTO: no search of the stack for the caller)
+logging._srcfile = None  # noqa: SLF001  (so says the HOWTO: no search of the stack for the caller)
 
 # These tell at INFO where they found settings and credentials: noise in every process, and the first of it during an import.
 for _chatty in ("pynamodb", "botocore"):
