@@ -302,8 +302,8 @@ class UnusedName(Ledger):
 
     def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
         action = super()._account_action(seen, after)
-        if "Update" in action:
-            action["Update"]["ExpressionAttributeNames"]["#balances"] = "balances"
+        if "Update" in action and seen.sequence > 0:
+            action["Update"]["ExpressionAttributeNames"]["#b"] = "balances"
         return action
 
 
