@@ -101,7 +101,7 @@ def test_every_body_is_a_batch_or_refused_and_each_order_in_it_is_one_or_refused
     outcomes: set[type] = set()
 
     @inputs(400)
-    @given(batches() | BODIES)
+    @given(batches())
     @example(b"")
     @example(batch_of(""))
     @example(batch_of(",".join(["1"] * MAX_BATCH_ORDERS)))

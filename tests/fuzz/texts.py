@@ -110,14 +110,18 @@ KEYS = st.one_of(
 
 @st.composite
 def batches(draw: st.DrawFn) -> bytes:
-    """A batch, or nearly one, of orders or what is nearly one."""
-    alone = {name: value for name, value in ORDER.items() if name != "user_id"}
-    orders = [
-        draw(objects({"idempotency_key": draw(st.sampled_from([f"k{number}"] * 9 + ["k0", " k0", "", None]))} | alone) | BODIES)
-        for number in range(draw(st.integers(0, 4)))
-    ]
-    user_id, name = draw(st.sampled_from([b"1"] * 9 + [b"2", b'"1"', b"0"])), draw(st.sampled_from([b"orders"] * 9 + [b"Orders"]))
-    return b'{"user_id":%s,"%s":[%s]}' % (user_id, name, b",".join(orders))
+    """A batch of orders, each as it should be or somehow else; seldom of something else, or something else altogether."""
+    seldom = st.sampled_from([False] * 9 + [True])
+    if draw(seldom):
+        return draw(BODIES)
+    orders = []
+    for number in range(draw(st.integers(1, 4))):
+        key = draw(st.sampled_from(["k0", " k0", "", None])) if draw(seldom) else f"k{number}"
+        order = ORDER | {"idempotency_key": key}
+        del order["user_id"]
+        orders.append(json.dumps(order).encode() if draw(st.booleans()) else draw(BODIES if draw(seldom) else objects(order)))
+    user_id = draw(st.sampled_from([b"2", b'"1"', b"0"])) if draw(seldom) else b"1"
+    return b'{"user_id":%s,"%s":[%s]}' % (user_id, b"Orders" if draw(seldom) else b"orders", b",".join(orders))
 
 
 HEADERS = st.dictionaries(
