@@ -277,6 +277,7 @@ def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market
         *(("/docs/{asset}", "GET", moto_market.get(f"/docs/{name}")) for name in ("swagger-ui.css", "start.js", "nothing.js")),
         (EXECUTE, "POST", moto_market.get(EXECUTE)),
     ]
+    each_body = DOCUMENT["components"]["schemas"]["BatchResult"]["properties"]["body"]
     for path, method, answer in answers:
         responses = OPERATIONS[path, method]["responses"]
         response = resolve(responses.get(str(answer.status_code), responses["default"]))
@@ -284,6 +285,8 @@ def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market
         schema = response["content"][content_type]["schema"]
         if content_type == "application/json" and "$ref" in schema:
             assert problems(schema, answer.json()) == [], (path, answer.text)
+            for result in answer.json().get("results", []) if path == BATCH else []:
+                assert problems(each_body, result["body"]) == [], result
         for name, header in response["headers"].items():
             assert name in answer.headers or not header.get("required"), (path, name)
             if name in answer.headers:
