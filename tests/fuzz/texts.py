@@ -113,7 +113,8 @@ def batches(draw: st.DrawFn) -> bytes:
     """A batch of orders, each as it should be or somehow else; seldom of something else, or something else altogether."""
     seldom = st.sampled_from([False] * 9 + [True])
     if draw(seldom):
-        return draw(BODIES)
+        anything: bytes = draw(BODIES)
+        return anything
     orders = []
     for number in range(draw(st.integers(1, 4))):
         key = draw(st.sampled_from(["k0", " k0", "", None])) if draw(seldom) else f"k{number}"
