@@ -22,7 +22,7 @@ from math import inf
 
 from chalicelib.patience import World
 
-TURN = 8
+TURN = 6
 """Commits in a row while others wait: enough for the handing over, some two commits' time, to weigh little; few enough for a turn
 to come soon."""
 
@@ -48,12 +48,13 @@ DOUBT = 0.7
 FADE_S = 0.5
 """Of rivals nothing was heard of for so long, half are taken to be gone."""
 
-WAIT_MAX = 12.0
+WAIT_MAX = 9.0
 """The longest wait for a busy account, in commits: a turn and a half."""
 
 COMMIT_S = 0.005
 """What a commit is taken to last before the first one was seen; after that, what they did lately."""
-COMMIT_MIN_S = 0.001
+COMMIT_MIN_S = 0.004
+"""Nothing that stores durably is quicker, and waits below it would only be attempts in vain."""
 LATELY = 0.1
 
 

@@ -45,7 +45,12 @@ from tests.support.issuer import (
 )
 
 NOW = datetime(2026, 2, 21, 14, 1, tzinfo=UTC)
-PRIVATE = {("/api/v1/trading/execute", "POST"), ("/api/v1/trading/portfolio/{user_id}", "GET"), ("/api/v1/trading/assets", "GET")}
+PRIVATE = {
+    ("/api/v1/trading/execute", "POST"),
+    ("/api/v1/trading/execute/batch", "POST"),
+    ("/api/v1/trading/portfolio/{user_id}", "GET"),
+    ("/api/v1/trading/assets", "GET"),
+}
 PUBLIC = {("/health", "GET"), ("/docs", "GET"), ("/docs/{asset}", "GET"), ("/openapi.json", "GET")}
 
 
