@@ -10,7 +10,7 @@ A wait makes a view stale, so that whoever waits loses again; and the winner, wh
 
 - A process that waited looks first (a read is cheaper than a transaction in vain) and tries at once.
 - A process takes turns: after `TURN` fills in a row it stands back for as long as its rivals' turns will take, and they find the
-  account idle. How many rivals there are it learns: one more each time that it comes back and loses, fewer when it finds that the
+  account idle. How many rivals there are it learns: more each time that it comes back and loses, fewer when it finds that the
   account was idle for part of its absence. All do the same, so their guesses, and their shares, come out alike.
 - A process that knows of no rival stands aside now and then for a moment, so that one which waits can make itself known.
 
@@ -37,6 +37,8 @@ NEAR = 2.0
 """Within so many commits' time a view may be relied on, and an order follows another at once: later, others may have come."""
 
 RIVALS_MAX = 32.0
+MORE, MORE_AT_LEAST = 1.2, 0.25
+"""By how much a guess grows with each return that loses: little for one rival, lest two wait for each other; more for many."""
 KNOWN = 0.5
 """From how many rivals on a process takes turns."""
 
@@ -143,7 +145,9 @@ class Turns:
     def committed(self, sequence: int, started_s: float) -> None:
         """A commit that was sent at `started_s` went through; the account has had so many movements with it."""
         now_s = self._world.monotonic_s()
-        self._commit_s += LATELY * (max(COMMIT_MIN_S, now_s - started_s) - self._commit_s)
+        # Of one fill after another, what lies between them counts as well: it is what a turn takes.
+        since_s = self._committed_s if self._in_a_row else started_s
+        self._commit_s += LATELY * (max(COMMIT_MIN_S, now_s - since_s) - self._commit_s)
         if self._aside:  # and nobody came
             self._aside = False
             self._undisturbed = min(UNDISTURBED_MAX, 2 * self._undisturbed)
@@ -170,6 +174,6 @@ class Turns:
             return 0.0
         self._losses += 1
         if self._losses == 1:
-            self._rivals = min(RIVALS_MAX, self._rivals + 1.0)
+            self._rivals = min(RIVALS_MAX, max(1.0, self._rivals * MORE + MORE_AT_LEAST))
         self._look = True
         return self._world.random() * self._commit_s * min(WAIT_MAX, 2.0**self._losses)

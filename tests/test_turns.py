@@ -152,7 +152,7 @@ def test_who_comes_back_and_loses_stands_back_longer_the_next_time(process: Proc
     for _ in range(turns.TURN):
         process.order()
 
-    assert process.stood_back_s > 1.5 * once_s
+    assert process.stood_back_s > 1.2 * once_s
 
 
 def test_who_comes_back_and_finds_that_nobody_was_there_soon_takes_no_turns_any_more(process: Process) -> None:
