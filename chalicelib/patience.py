@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
-from threading import Lock
 from time import monotonic, sleep
 from typing import Protocol
+
+from chalicelib.fair_lock import FairLock
 
 THROTTLE_WAIT_S = 0.05
 """The unit of waiting for a throttled datastore, doubled each time: it needs less load, not a lucky moment."""
@@ -42,7 +43,7 @@ class World:
     """Uniform in [0, 1)."""
 
     now: Callable[[], datetime] = utc_now
-    new_lock: Callable[[], TimedLock] = Lock
+    new_lock: Callable[[], TimedLock] = FairLock
 
 
 class TimeUp(Exception):

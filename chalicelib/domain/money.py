@@ -28,7 +28,8 @@ def units_from(amount: Decimal) -> int:
 
 def text_from(units: int, decimals: int = DECIMALS) -> str:
     """Units as plain decimal text: ``150_000_000`` → ``"1.50000000"``; never scientific notation."""
-    return format(EXACT.scaleb(Decimal(units), -decimals), "f")
+    whole, fraction = divmod(abs(units), 10**decimals)
+    return f"{'-' if units < 0 else ''}{whole}.{fraction:0{decimals}}"
 
 
 def divide_up(dividend: int, divisor: int) -> int:
