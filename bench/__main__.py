@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import batch, chart, cold_start, costs, end_to_end, growth, handler, hot, report, results
+from bench import batch, chart, cold_start, costs, end_to_end, growth, handler, hot, latency, report, results
 from bench.contenders import NothingFilled
 from bench.figures import Figure
 from bench.processes import isolate
@@ -33,6 +33,7 @@ PARTS: dict[str, Callable[[Setting, Say], list[Figure]]] = {
     "http": end_to_end.measure,
     "batch": batch.measure,
     "hot": hot.measure,
+    "latency": latency.measure,
     "costs": costs.measure,
     "handler": lambda _, say: handler.measure(say),
     "cold": lambda _, say: cold_start.measure(say),

@@ -2,7 +2,7 @@
 
 An amount is an ``int`` that counts units: 1 BTC is ``100_000_000``. Integers are exact at every size in Python, and up to 38
 digits in DynamoDB. All arithmetic is done here, none in the datastore's expressions. `Decimal` appears only where text becomes
-units and units become text, always in a context that raises rather than rounds.
+units, in a context that raises rather than rounds.
 """
 
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
@@ -12,8 +12,8 @@ UNITS_PER_ONE = 10**DECIMALS
 MAX_STORED_UNITS = 10**38 - 1
 """The largest amount DynamoDB holds exactly (38 digits)."""
 
-# 120 digits hold anything this engine computes: a balance (38) times a price (21) is 59. Should something larger come up
-# after all, Inexact is raised: a wrong amount is worse than none.
+# 120 digits are three times as many as any amount has. Should something longer come up after all, Inexact is raised: a wrong
+# amount is worse than none.
 EXACT = Context(prec=120, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
 
 

@@ -30,8 +30,8 @@ from chalicelib.patience import utc_now
 MAX_LINE_BYTES = 8 * 1024
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;.*)?\r?\n")
 SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep the others waiting: a tenth of Python's own. Of many connections to one account, one thread works and
-the others want to read and answer in between: with it, a third less waiting for the slowest."""
+"""How long a thread may keep the others waiting: a tenth of Python's own. Of many connections to one account, one thread works
+and the others want to read and answer in between: with it, a third less waiting for the slowest."""
 
 MAX_RECEIVED_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit. Up to it a body is read (and refused by the route); beyond it the connection ends."""
