@@ -19,17 +19,20 @@ MAX_UNKNOWN_FIELDS_NAMED = 8
 """More are only counted: a body has room for thousands, and an answer that named each would be ten times its size."""
 
 KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
+_KEY_HEADERS = frozenset(name.lower() for name in KEY_HEADERS)
 
 Headers = Mapping[str, list[str]]
 """Header values by lower-case name."""
 
 
 def read_headers(event: Mapping[str, Any]) -> Headers:
-    """The headers of a Lambda event, every value of each: API Gateway's plain map keeps only the last of a repeated one."""
+    """The headers of a Lambda event that may hold a key, every value of each: API Gateway's plain map keeps only the last."""
     headers: dict[str, list[str]] = {}
     many = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
     for name, values in many.items():
-        headers.setdefault(name.lower(), []).extend(values)
+        lower = name.lower()
+        if lower in _KEY_HEADERS:
+            headers.setdefault(lower, []).extend(values)
     return headers
 
 
