@@ -72,7 +72,7 @@ class Fault:
 
 
 FAULTS = [
-    Fault("reply held back past the time-out", {"response": {"bandwidth_kbps": 0.05}}, executed=True),
+    Fault("reply held back past the time-out", {"response": {"bandwidth_kbps": 0.002}}, executed=True),
     Fault("reply cut off", {"response": {"abort_frac": 0.0}}, executed=True),
     Fault("half a reply that looks whole", {"response": {"truncate_frac": 0.5}}, executed=True),
     Fault("request delivered after the time-out", {"latency": PAST_THE_TIME_OUT_MS}, executed=None),
