@@ -9,11 +9,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import instructions, stub
+from bench import instructions, packaged
 from bench.figures import Figure, of_rounds
 from bench.lambda_process import FILL
 from bench.on_lambda import command, environment
-from bench.packaged import unpacked
 from bench.setting import Say
 from bench.targets import at_most
 
@@ -40,13 +39,11 @@ def measure(say: Say) -> list[Figure]:
     Raises:
         deploy.Refused: the package could not be made.
     """
-    say("packaging")
-    with unpacked() as task, stub.running() as endpoint:
-        return measure_package(task, endpoint, say)
+    with packaged.on_lambda(say) as (task, endpoint):
+        return _measure(task, endpoint, say)
 
 
-def measure_package(task: Path, endpoint: str, say: Say) -> list[Figure]:
-    """Of a package that is unpacked, against a stub that runs."""
+def _measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
     runs = _runs(task, endpoint)
     for run in runs.values():  # what is read from disk is in memory from here on, and bare botocore has its byte code
         _cpu_ms(run)
@@ -75,9 +72,9 @@ def _runs(task: Path, endpoint: str) -> dict[str, Run]:
         INTERPRETER: ([sys.executable, "-P", "-S", "-c", ""], away),
         BOTOCORE: ([sys.executable, "-P", "-c", BARE_CLIENT], environment(None, on_lambda=False)),
         # Elsewhere than on Lambda the client is not made before it is needed.
-        IMPORTED: (command(task, FILL, 0, packaged=True), away),
-        CLIENT: (command(task, FILL, 0, packaged=True), here),
-        REPLIED: (command(task, FILL, 1, packaged=True), here),
+        IMPORTED: (command(task, FILL, 0), away),
+        CLIENT: (command(task, FILL, 0), here),
+        REPLIED: (command(task, FILL, 1), here),
     }
 
 

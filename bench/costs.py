@@ -23,7 +23,8 @@ from bench.targets import at_most
 from chalicelib.config import Settings
 from chalicelib.identity import Caller
 from chalicelib.patience import utc_now
-from chalicelib.store.connection import Datastore, DynamoDB
+from chalicelib.store.connection import DynamoDB
+from tests.support.metered import Metered
 
 PART = "datastore"
 BATCH_SIZE = 99
@@ -41,24 +42,6 @@ class Cost:
     status: int
     requests: int
     write_units: float
-
-
-class Metered:
-    """A datastore that counts the calls made to it, and adds up the write units that it states for transactions."""
-
-    def __init__(self, inner: Datastore) -> None:
-        self._inner = inner
-        self.requests = 0
-        self.write_units = 0.0
-
-    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """See `Datastore.call`. A transaction that is cancelled states no units."""
-        self.requests += 1
-        if operation != "TransactWriteItems":
-            return self._inner.call(operation, request)
-        answer = self._inner.call(operation, request | {"ReturnConsumedCapacity": "TOTAL"})
-        self.write_units += sum(table["CapacityUnits"] for table in answer["ConsumedCapacity"])
-        return answer
 
 
 def measure(setting: Setting, say: Say) -> list[Figure]:
@@ -114,9 +97,9 @@ def _count(endpoint: str, log: Path) -> dict[str, Cost]:
     (meter,) = meters
 
     def cost(event: dict[str, Any]) -> Cost:
-        meter.requests, meter.write_units = 0, 0.0
+        meter.requests, meter.write_units = 0, []
         answer = app.app(event, Context())
-        return Cost(answer["statusCode"], meter.requests, meter.write_units)
+        return Cost(answer["statusCode"], meter.requests, sum(meter.write_units))
 
     key = uuid.uuid4().hex
     for first_sight in (_order(f"{key}-first"), _portfolio(), _order(f"{key}-first-unknown", symbol="UNKNOWN")):

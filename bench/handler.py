@@ -4,14 +4,12 @@ The difference of two runs of different lengths, divided by the requests in betw
 """
 
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
-from bench import instructions, stub
+from bench import instructions, packaged
 from bench.figures import Figure, of_rounds
 from bench.lambda_process import FILL, PORTFOLIO, REFUSAL, REPLAY
 from bench.on_lambda import command, environment
-from bench.packaged import unpacked
 from bench.setting import Say
 from bench.targets import at_most
 
@@ -31,22 +29,20 @@ def measure(say: Say) -> list[Figure]:
     Raises:
         deploy.Refused: the package could not be made.
     """
-    say("packaging")
-    with unpacked() as task, stub.running() as endpoint:
-        return measure_package(task, endpoint, say)
+    with packaged.on_lambda(say) as (task, endpoint):
+        return _measure(task, endpoint, say)
 
 
-def measure_package(task: Path, endpoint: str, say: Say, kinds: Sequence[str] = KINDS) -> list[Figure]:
-    """Of a package that is unpacked, against a stub that runs."""
+def _measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
     figures = []
     if instructions.VALGRIND is None:
         figures.append(Figure(PART, instructions.NOT_COUNTED, 0, ""))
     else:
-        for kind in kinds:
+        for kind in KINDS:
             say(f"instructions of a {kind}")
             counted = Figure(PART, f"{kind}: instructions", _instructions(task, kind, endpoint) / 1e6, "million")
             figures.append(at_most(counted, TARGET_MILLIONS) if kind == FILL else counted)
-    for kind in kinds:
+    for kind in KINDS:
         say(f"CPU time of a {kind}")
         rounds = [_cpu_ms(task, kind, endpoint) for _ in range(ROUNDS)]
         figures.append(of_rounds(PART, f"{kind}: CPU time", rounds, "ms"))
@@ -54,14 +50,12 @@ def measure_package(task: Path, endpoint: str, say: Say, kinds: Sequence[str] = 
 
 
 def _instructions(task: Path, kind: str, endpoint: str) -> float:
-    short, long = (
-        instructions.count(command(task, kind, requests, packaged=True), environment(endpoint)) for requests in (SHORT, LONG)
-    )
+    short, long = (instructions.count(command(task, kind, requests), environment(endpoint)) for requests in (SHORT, LONG))
     return (long - short) / (LONG - SHORT)
 
 
 def _cpu_ms(task: Path, kind: str, endpoint: str) -> float:
     done = subprocess.run(  # noqa: S603  (a list of our own, and no shell)
-        command(task, kind, TIMED, packaged=True), env=environment(endpoint), capture_output=True, text=True, check=True
+        command(task, kind, TIMED), env=environment(endpoint), capture_output=True, text=True, check=True
     )
     return float(done.stderr)

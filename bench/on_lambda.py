@@ -29,7 +29,6 @@ def environment(endpoint: str | None, *, on_lambda: bool = True) -> dict[str, st
     return variables
 
 
-def command(directory: Path, kind: str, requests: int, *, packaged: bool) -> list[str]:
-    """`packaged`: the directory holds all that is imported, and nothing of this installation's packages is to help out."""
-    options = ["-P", "-S"] if packaged else ["-P", "-s"]
-    return [sys.executable, *options, str(PROCESS), str(directory), kind, str(requests)]
+def command(directory: Path, kind: str, requests: int) -> list[str]:
+    """The directory holds all that is imported: nothing of this installation's packages is to help out."""
+    return [sys.executable, "-P", "-S", str(PROCESS), str(directory), kind, str(requests)]

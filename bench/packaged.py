@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench import stub
+from bench.setting import Say
 from deploy.package import package
 from deploy.stage import Stage
 from tests.support.project import copy_project
@@ -28,3 +30,15 @@ def unpacked() -> Iterator[Path]:
         with zipfile.ZipFile(archive) as compressed:
             compressed.extractall(task)
         yield task
+
+
+@contextmanager
+def on_lambda(say: Say) -> Iterator[tuple[Path, str]]:
+    """The package as `unpacked` yields it, and the endpoint of a stub of DynamoDB for it.
+
+    Raises:
+        deploy.Refused: it could not be packaged.
+    """
+    say("packaging")
+    with unpacked() as task, stub.running() as endpoint:
+        yield task, endpoint

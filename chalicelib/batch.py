@@ -9,7 +9,7 @@ from datetime import datetime
 from chalicelib.domain.order import Order
 from chalicelib.errors import Detail, EngineError, IdempotencyKeyRequired, ValidationFailed
 from chalicelib.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, IDEMPOTENCY_KEY, PAY_WITH, QUANTITY, SYMBOL, Json, Refused
-from chalicelib.http import MAX_UNKNOWN_FIELDS_NAMED, parse_object, read_fields, read_order_fields
+from chalicelib.http import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
 from chalicelib.identity import Caller
 from chalicelib.settlement import Outcome, Refusal
 
@@ -19,7 +19,6 @@ MAX_BATCH_BODY_BYTES = 64 * 1024
 UNKNOWN_FIELDS_NAMED = 40
 """In a whole batch; after that one of each order is, and more are only counted. Were as many named of each as of a single order,
 an answer could be ten times that to 99 fills."""
-
 
 BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
 
@@ -97,14 +96,7 @@ def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Orde
     if key is None:
         assert wrong_key is not None, "there is a key, or something is wrong with it"
         return Unread(None, wrong_key)
-    return Order(
-        user_id=user_id,
-        idempotency_key=key,
-        symbol=fields["symbol"],
-        pay_with=fields["pay_with"],
-        quantity_units=fields["quantity"].units,
-        quantity_text=fields["quantity"].text,
-    )
+    return order_of(fields, user_id, key)
 
 
 def _read_key(given: Json) -> tuple[str | None, EngineError | None]:

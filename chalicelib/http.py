@@ -46,9 +46,14 @@ def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
         IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
     """
     fields = read_order_fields(parse_object(body, MAX_BODY_BYTES), ORDER_FIELDS, "an order", caller)
+    return order_of(fields, fields["user_id"], _read_key(headers))
+
+
+def order_of(fields: Mapping[str, Any], user_id: int, idempotency_key: str) -> Order:
+    """The order that `read_order_fields` read."""
     return Order(
-        user_id=fields["user_id"],
-        idempotency_key=_read_key(headers),
+        user_id=user_id,
+        idempotency_key=idempotency_key,
         symbol=fields["symbol"],
         pay_with=fields["pay_with"],
         quantity_units=fields["quantity"].units,

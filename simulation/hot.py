@@ -1,7 +1,7 @@
 """One hot account in calm weather: processes that all want it, all the time, and how they share it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from itertools import count
@@ -17,7 +17,7 @@ from simulation.database import Database
 from simulation.faults import Faults, Weather
 from simulation.history import Answer
 from simulation.journal import Journal
-from simulation.process import Build, Process, Request
+from simulation.process import Process, Request
 from simulation.scheduler import US_PER_S, Scheduler, Wait
 from simulation.workload import PREFIX
 
@@ -38,11 +38,11 @@ class Shift:
     others: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Shares:
     """What all of them did."""
 
-    shifts: Sequence[Shift] = field(default_factory=list)
+    shifts: Sequence[Shift]
 
     @property
     def fills(self) -> int:
@@ -55,7 +55,7 @@ class Shares:
         return min(shift.fills for shift in self.shifts) * len(self.shifts) / max(1, self.fills)
 
 
-def trade(processes: int, seconds: int, seed: int, build: Build = engine.build) -> Shares:
+def trade(processes: int, seconds: int, seed: int) -> Shares:
     """Has that many processes trade with one account, each sending its next order when the last one is answered."""
     scheduler = Scheduler(seed, MAX_EVENTS)
     journal = Journal(scheduler)
@@ -94,7 +94,7 @@ def trade(processes: int, seconds: int, seed: int, build: Build = engine.build) 
             "scheduler": scheduler,
             "faults": faults,
             "journal": journal,
-            "build": build,
+            "build": engine.build,
         }
         team = [Process(f"process {place}", settings, **parts) for place in range(processes)]
         ask(team[0], Transfer(USER_ID, "opening", "USD", 10**6 * UNITS_PER_ONE), "opening")

@@ -1,7 +1,6 @@
 """What a fill costs DynamoDB, as an engine on a real socket counts it: 4 write units by itself, near 2 in a batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -9,24 +8,9 @@ import pytest
 from chalicelib.domain.account import Record
 from chalicelib.domain.order import Order
 from chalicelib.engine import build
-from chalicelib.store.connection import Datastore
 from chalicelib.store.tables import item_from_record
 from tests.support.market import Market, new_key
-
-
-@dataclass
-class Metered:
-    """A datastore that adds up the write units of the transactions it makes."""
-
-    inner: Datastore
-    write_units: list[float] = field(default_factory=list)
-
-    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        answer = self.inner.call(operation, request | {"ReturnConsumedCapacity": "TOTAL"})
-        if operation == "TransactWriteItems":
-            self.write_units.append(sum(table["CapacityUnits"] for table in answer["ConsumedCapacity"]))
-        return answer
-
+from tests.support.metered import Metered
 
 Execute = Callable[..., list[float]]
 """Executes orders, one alone and several as a batch: the write units of each transaction."""
