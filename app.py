@@ -13,16 +13,20 @@ gc.disable()  # till the end of this module: what is made until then stays, and 
 
 from chalice.app import Chalice, Request, Response
 
-from chalicelib import __version__, authorizer, docs, log, metrics
-from chalicelib.batch import Result, batch_body, read_batch, results
+from chalicelib import __version__
+from chalicelib.identity import authorizer
+from chalicelib.api import pages as docs
+from chalicelib.telemetry import log
+from chalicelib.api import metrics
+from chalicelib.contract.batch import Result, batch_body, read_batch, results
 from chalicelib.config import Settings
 from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
-from chalicelib.errors import EngineError, InternalError, RouteNotFound
-from chalicelib.http import assets_body, portfolio_body, read_headers, read_order, read_user_id
-from chalicelib.identity import Caller, read_caller
-from chalicelib.patience import Patience, utc_now
-from chalicelib.settlement import Outcome
+from chalicelib.contract.errors import EngineError, InternalError, RouteNotFound
+from chalicelib.contract.requests import assets_body, portfolio_body, read_headers, read_order, read_user_id
+from chalicelib.contract.caller import Caller, read_caller
+from chalicelib.runtime.deadline import Patience, utc_now
+from chalicelib.trading.exactly_once import Outcome
 from chalicelib.store.connection import DynamoDB
 
 log.configure()
@@ -216,7 +220,7 @@ def health(_: Request) -> Response:
 @route("/openapi.json", public=True)
 def openapi(_: Request) -> Response:
     """The description of this API."""
-    from chalicelib.openapi import document  # nothing that trades needs it
+    from chalicelib.api.openapi import document  # nothing that trades needs it
 
     return _json(json.dumps(document()))
 

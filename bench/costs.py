@@ -21,8 +21,8 @@ from bench.processes import leave_interrupts_to_parent, ministack
 from bench.setting import Say, Setting
 from bench.targets import at_most
 from chalicelib.config import Settings
-from chalicelib.identity import Caller
-from chalicelib.patience import utc_now
+from chalicelib.contract.caller import Caller
+from chalicelib.runtime.deadline import utc_now
 from chalicelib.store.connection import DynamoDB
 from tests.support.metered import Metered
 

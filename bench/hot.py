@@ -26,7 +26,7 @@ from bench.targets import at_least, none
 from chalicelib.config import Settings
 from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
-from chalicelib.errors import Contention, EngineError
+from chalicelib.contract.errors import Contention, EngineError
 from chalicelib.store.connection import Datastore, DynamoDB
 from tests.support.market import Market
 

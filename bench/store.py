@@ -2,7 +2,7 @@
 
 from chalicelib.config import Settings
 from chalicelib.local.seed import seed
-from chalicelib.local.tables import create_missing
+from chalicelib.local.schema import create_missing
 from chalicelib.store.tables import Tables
 from ops.audit import Auditor
 from tests.support.market import Market

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from chalicelib.account_cache import AccountCache
+from chalicelib.trading.account_cache import AccountCache
 from chalicelib.config import Settings
-from chalicelib.execution import Executor
-from chalicelib.patience import Patience, World
-from chalicelib.queries import Queries
-from chalicelib.settlement import Settler
+from chalicelib.trading.execution import Executor
+from chalicelib.runtime.deadline import Patience, World
+from chalicelib.trading.queries import Queries
+from chalicelib.trading.exactly_once import Settler
 from chalicelib.store.connection import Datastore
 from chalicelib.store.ledger import Ledger
 from chalicelib.store.prices import PriceBook

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chalicelib.domain.account import Account, Record
-from chalicelib.domain.audit import Difference, Kind, account_behind, check_refusal, compare, replay
-from chalicelib.patience import World
+from chalicelib.audit.replay import Difference, Kind, account_behind, check_refusal, compare, replay
+from chalicelib.runtime.deadline import World
 from chalicelib.store.connection import Item
 from chalicelib.store.tables import Tables, account_from, account_key, number, record_from
 from ops.spill import History, UserSet

@@ -11,8 +11,8 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NotConnected
 
-from chalicelib.domain.funding import TransferRefused
-from chalicelib.errors import EngineError
+from chalicelib.domain.transfer import TransferRefused
+from chalicelib.contract.errors import EngineError
 from chalicelib.store.connection import Throttled, Unanswered
 
 NO_CREDENTIALS = "No AWS credentials. Name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)"

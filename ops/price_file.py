@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chalicelib.fields import JsonNumber, Refused
+from chalicelib.contract.fields import JsonNumber, Refused
 from ops.failure import Failure
 from ops.values import read_price, read_symbol
 

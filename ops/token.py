@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import jwt
 
 from chalicelib.config import TokenSettings
-from chalicelib.tokens import SharedSecret, shared_secret
+from chalicelib.identity.tokens import SharedSecret, shared_secret
 from ops.failure import Failure
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import rich_click as click
 
-from chalicelib import fields
-from chalicelib.domain.funding import MAX_FUNDED_UNITS
+from chalicelib.contract import fields
+from chalicelib.domain.transfer import MAX_FUNDED_UNITS
 from chalicelib.domain.money import DECIMALS, text_from
 from chalicelib.domain.pricing import MAX_PRICE_UNITS, MIN_PRICE_UNITS
-from chalicelib.fields import Refused
+from chalicelib.contract.fields import Refused
 
 _AMOUNT = re.compile(r"(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]{1,8}))?", re.ASCII)
 

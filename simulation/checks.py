@@ -17,12 +17,12 @@ from operator import eq
 from typing import NamedTuple
 
 from chalicelib.domain.account import Account, Record
-from chalicelib.domain.audit import Difference, check_refusal, compare, replay
-from chalicelib.domain.funding import Transfer
+from chalicelib.audit.replay import Difference, check_refusal, compare, replay
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.money import text_from
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
-from chalicelib.errors import AssetHalted, AssetNotFound, IdempotencyKeyReused
+from chalicelib.contract.errors import AssetHalted, AssetNotFound, IdempotencyKeyReused
 from chalicelib.store.tables import Tables, account_from, record_from
 from simulation.database import Write
 from simulation.history import REFUSED, History

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pynamodb.exceptions import CancellationReason
 
-from chalicelib.local.tables import definitions
+from chalicelib.local.schema import definitions
 from chalicelib.store.connection import Cancelled, Item, Throttled, Unanswered
 from chalicelib.store.tables import Tables
 from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition, update

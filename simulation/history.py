@@ -5,10 +5,10 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from chalicelib.domain.account import Account
-from chalicelib.domain.funding import Transfer
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
-from chalicelib.errors import Contention
+from chalicelib.contract.errors import Contention
 from simulation.database import Write
 from simulation.faults import Fault
 from simulation.journal import Entry

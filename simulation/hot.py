@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib import engine
 from chalicelib.config import Settings
-from chalicelib.domain.funding import Transfer
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Order
 from chalicelib.store.tables import Tables, asset_key, number

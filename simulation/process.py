@@ -9,14 +9,14 @@ from typing import Any
 
 from chalicelib.config import Settings
 from chalicelib.domain.account import Account
-from chalicelib.domain.funding import Transfer, TransferRefused
+from chalicelib.domain.transfer import Transfer, TransferRefused
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
-from chalicelib.errors import EngineError
-from chalicelib.funding import transfer_once
-from chalicelib.patience import World
-from chalicelib.settlement import Outcome
+from chalicelib.contract.errors import EngineError
+from chalicelib.trading.transfers import transfer_once
+from chalicelib.runtime.deadline import World
+from chalicelib.trading.exactly_once import Outcome
 from chalicelib.store.connection import Cancelled, Datastore, Item, Unanswered
 from chalicelib.store.tables import Tables
 from simulation.database import Call, Database, Receive, Reply

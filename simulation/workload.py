@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from chalicelib.config import Settings
-from chalicelib.domain.funding import Transfer
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Order
 from simulation.faults import LATE_FAULTS, Weather

@@ -7,8 +7,8 @@ from chalicelib.domain.account import Account, Record, move
 from chalicelib.domain.money import text_from
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Quote
-from chalicelib.domain.time import rfc3339
-from chalicelib.errors import InsufficientFunds
+from chalicelib.domain.timestamps import rfc3339
+from chalicelib.contract.errors import InsufficientFunds
 
 
 def decide(order: Order, account: Account, quote: Quote, at: datetime, thread: str) -> tuple[Account, Record]:

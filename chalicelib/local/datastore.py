@@ -24,7 +24,7 @@ def prepare(settings: Settings) -> None:
 
     from chalicelib.engine import build
     from chalicelib.local.seed import seed
-    from chalicelib.local.tables import create_missing
+    from chalicelib.local.schema import create_missing
     from chalicelib.store.connection import DynamoDB
 
     client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint)

@@ -4,11 +4,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.funding import Transfer
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.money import UNITS_PER_ONE
-from chalicelib.domain.time import rfc3339
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.engine import Engine
-from chalicelib.funding import transfer_once
+from chalicelib.trading.transfers import transfer_once
 from chalicelib.store.tables import Tables
 
 PRICES_USD = {"BTC": 50_000, "ETH": 3_000, "SOL": 100, "USD": 1}

@@ -21,11 +21,11 @@ from chalice.local import ChaliceRequestHandler, LocalDevServer, LocalGateway, L
 
 from chalicelib import __version__
 from chalicelib.config import Settings
-from chalicelib.errors import Detail, EngineError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
-from chalicelib.http import MAX_BODY_BYTES
+from chalicelib.contract.errors import Detail, EngineError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
+from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.local.datastore import is_loopback
-from chalicelib.local.identity import Door, describe, is_open
-from chalicelib.patience import utc_now
+from chalicelib.local.authorizer import Door, describe, is_open
+from chalicelib.runtime.deadline import utc_now
 
 MAX_LINE_BYTES = 8 * 1024
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;.*)?\r?\n")

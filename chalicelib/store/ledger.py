@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.account import Account, Record
-from chalicelib.patience import Patience
+from chalicelib.runtime.deadline import Patience
 from chalicelib.store.connection import CONFLICT_CODES, THROTTLED_CODES, Cancelled, Datastore, Item, Throttled
 from chalicelib.store.reads import read_items
 from chalicelib.store.tables import (

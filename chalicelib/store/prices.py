@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chalicelib.domain.pricing import Asset
-from chalicelib.patience import Patience
+from chalicelib.runtime.deadline import Patience
 from chalicelib.store.connection import Datastore
 from chalicelib.store.reads import read_items
 from chalicelib.store.tables import Tables, asset_from, asset_key

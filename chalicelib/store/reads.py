@@ -1,6 +1,6 @@
 """Reading several items of a table at once."""
 
-from chalicelib.patience import Patience
+from chalicelib.runtime.deadline import Patience
 from chalicelib.store.connection import Datastore, Item, Throttled
 
 MAX_KEYS = 100

@@ -3,10 +3,10 @@
 import rich_click as click
 
 from chalicelib.domain.account import Account
-from chalicelib.domain.funding import Transfer
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.money import text_from
-from chalicelib.funding import preview, transfer_once
-from ops.assets import AssetList
+from chalicelib.trading.transfers import preview, transfer_once
+from ops.asset_list import AssetList
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
 from ops.failure import Failure
 from ops.output import say, show, show_json

@@ -9,9 +9,9 @@ from typing import Any
 import rich_click as click
 
 from chalicelib.domain.money import text_from
-from chalicelib.patience import utc_now
+from chalicelib.runtime.deadline import utc_now
 from ops import assets, price_file
-from ops.assets import AssetList, Change, Listing
+from ops.asset_list import AssetList, Change, Listing
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument
 from ops.failure import EXPLAINED, Failure
 from ops.output import note, progress, say, show, show_json

@@ -7,7 +7,7 @@ import rich_click as click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.config import TokenSettings
-from chalicelib.patience import utc_now
+from chalicelib.runtime.deadline import utc_now
 from ops.commands.shared import user_argument
 from ops.failure import Failure
 from ops.output import note

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from chalicelib.fields import Refused, user_id_from_text
+from chalicelib.contract.fields import Refused, user_id_from_text
 from tests.support.market import TIMEOUT_S, Market
 from tests.test_identity_http import token
 

@@ -8,7 +8,7 @@ from chalicelib.config import Settings
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
-from chalicelib.errors import Contention, DatastoreUnavailable
+from chalicelib.contract.errors import Contention, DatastoreUnavailable
 from chalicelib.store.connection import DynamoDB
 from tests.support.market import Market, new_key
 

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from chalicelib.config import Settings
-from chalicelib.errors import Contention, DatastoreUnavailable, EngineError
+from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError
 from tests.contract.test_concurrency import assert_audit
 from tests.support.market import Market, batched, new_key, order
 from tests.support.processes import chalice_local

@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from chalicelib.config import Settings
 from chalicelib.domain.account import Account
 from chalicelib.local.seed import PRICES_USD
-from chalicelib.local.tables import create_missing
+from chalicelib.local.schema import create_missing
 from tests.contract.test_concurrency import assert_audit
 from tests.support.engines import EngineProcess
 from tests.support.market import Market, new_key, order

@@ -23,9 +23,9 @@ from chalicelib.domain.account import Record
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
-from chalicelib.errors import EngineError
-from chalicelib.local.tables import create_missing
-from chalicelib.settlement import Outcome, Refusal
+from chalicelib.contract.errors import EngineError
+from chalicelib.local.schema import create_missing
+from chalicelib.trading.exactly_once import Outcome, Refusal
 from chalicelib.store.connection import DynamoDB
 from tests.contract.test_concurrency import assert_audit
 from tests.faults.situations import ACCOUNT, BATCHES, COMMIT, ORDERS, Call, Desk, Right, Situation

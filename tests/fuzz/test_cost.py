@@ -21,12 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app
-from chalicelib.batch import MAX_BATCH_BODY_BYTES
-from chalicelib.fields import MAX_BATCH_ORDERS
-from chalicelib.http import MAX_BODY_BYTES
-from chalicelib.identity import Caller
-from chalicelib.log import JsonLines
-from chalicelib.patience import utc_now
+from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
+from chalicelib.contract.fields import MAX_BATCH_ORDERS
+from chalicelib.contract.requests import MAX_BODY_BYTES
+from chalicelib.contract.caller import Caller
+from chalicelib.telemetry.log import JsonLines
+from chalicelib.runtime.deadline import utc_now
 from tests.fuzz.document import BATCH, EXECUTE, USER
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import ORDER, PIECES

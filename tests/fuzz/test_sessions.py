@@ -18,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from chalicelib.openapi import document
+from chalicelib.api.openapi import document
 from tests.fuzz.document import BATCH, EXECUTE
 from tests.fuzz.effort import inputs
 from tests.support.market import Market, new_key

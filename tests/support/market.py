@@ -17,10 +17,10 @@ import requests
 
 from chalicelib.config import Settings
 from chalicelib.domain.account import Account, Record
-from chalicelib.domain.funding import Transfer
+from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.money import units_from
 from chalicelib.engine import Engine, build
-from chalicelib.funding import transfer_once
+from chalicelib.trading.transfers import transfer_once
 from chalicelib.store.connection import DynamoDB
 from chalicelib.store.tables import Tables, asset_key, number, record_from
 

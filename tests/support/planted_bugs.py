@@ -15,11 +15,11 @@ from chalicelib.domain.account import Account, Record, move
 from chalicelib.domain.order import Order
 from chalicelib.domain.pricing import Asset
 from chalicelib.engine import Engine
-from chalicelib.errors import Contention, DatastoreUnavailable, EngineError, Undecided
-from chalicelib.execution import Executor
-from chalicelib.patience import Patience, TimeUp, World
-from chalicelib.queries import Queries
-from chalicelib.settlement import AnyWanted, Decide, Decider, Outcome, Refusal, Settler
+from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError, Undecided
+from chalicelib.trading.execution import Executor
+from chalicelib.runtime.deadline import Patience, TimeUp, World
+from chalicelib.trading.queries import Queries
+from chalicelib.trading.exactly_once import AnyWanted, Decide, Decider, Outcome, Refusal, Settler
 from chalicelib.store.connection import Cancelled, Datastore, Unanswered
 from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, Entry, KeysTaken, Ledger, Unused
 from chalicelib.store.prices import PriceBook

@@ -6,7 +6,7 @@ from uuid import uuid4
 from chalicelib.domain.money import UNITS_PER_ONE
 from chalicelib.domain.order import Order
 from chalicelib.local.seed import seed
-from chalicelib.local.tables import create_missing
+from chalicelib.local.schema import create_missing
 from tests.support.market import Market, new_key
 
 

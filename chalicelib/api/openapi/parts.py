@@ -1,0 +1,111 @@
+"""What the description of an operation is put together from."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from chalicelib.contract import errors
+from chalicelib.contract.errors import EngineError
+
+Json = dict[str, Any]
+
+AT = datetime(2026, 2, 21, 14, 1, 48, 11_301, UTC)
+"""When all examples happen."""
+
+TRADING, SERVICE = "Trading", "Service"
+
+REQUEST_ID = {
+    "X-Request-Id": {
+        "required": True,
+        "description": "The id of this request in the engine's logs.",
+        "schema": {"type": "string"},
+    }
+}
+REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "There when an earlier request with this key decided the order: this is the reply of that time.",
+        "schema": {"type": "string", "const": "true"},
+    }
+}
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds to wait before the same request, with the same key.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
+
+def operation(
+    operation_id: str,
+    tag: str,
+    summary: str,
+    description: str,
+    reply: Json,
+    *refusals: EngineError,
+    public: bool = False,
+    **parts: Any,
+) -> Json:
+    """An operation. `reply`: its 200; `refusals`: a sample of each error of its own; `parts`: the rest, by OpenAPI's names."""
+    everywhere = (errors.InternalError(),) if public else (errors.Unauthenticated(), errors.InternalError())
+    return {
+        "operationId": operation_id,
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        **({"security": []} if public else {}),
+        **parts,
+        "responses": {
+            "200": reply,
+            **_by_status(*refusals, *everywhere),
+            "default": {"$ref": "#/components/responses/Otherwise"},
+        },
+    }
+
+
+def in_path(name: str, description: str, example: Any, schema: Json) -> Json:
+    """A parameter in a path."""
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema, "example": example}
+
+
+def reply(description: str, schema: str, examples: Mapping[str, Any], headers: Json | None = None) -> Json:
+    """A JSON response."""
+    return response(description, json_content(schema, examples), headers)
+
+
+def response(description: str, content: Json, headers: Json | None = None) -> Json:
+    """Any response: each says which request it answers."""
+    return {"description": description, "headers": REQUEST_ID | (headers or {}), "content": content}
+
+
+def json_content(schema: str, examples: Mapping[str, Any]) -> Json:
+    """JSON of a schema in ``components/schemas``, with examples by what they show."""
+    named = {name: {"summary": name, "value": example} for name, example in examples.items()}
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": named}}
+
+
+def refusal(*samples: EngineError) -> Json:
+    """The response that stands for one or several errors, each of them an example."""
+    headers: Json = {}
+    for sample in samples:
+        headers |= {name: {"schema": {"type": "string", "const": text}} for name, text in sample.headers.items()}
+        headers |= RETRY_AFTER if sample.retry_after_s else {}
+        headers |= REPLAYED if isinstance(sample, errors.InsufficientFunds) else {}
+    return reply(
+        "<br>".join(f"`{sample.code}`: {meaning(type(sample))}" for sample in samples),
+        "ErrorWithDetails" if any(sample.details for sample in samples) else "Error",
+        {sample.code: json.loads(sample.body(AT)) for sample in samples},
+        headers,
+    )
+
+
+def meaning(kind: type[EngineError]) -> str:
+    """The first sentence of an error's docstring."""
+    return (kind.__doc__ or "").partition(".")[0]
+
+
+def _by_status(*samples: EngineError) -> Json:
+    ordered = sorted(samples, key=attrgetter("status"))
+    return {str(status): refusal(*same) for status, same in groupby(ordered, key=attrgetter("status"))}

@@ -1,0 +1,134 @@
+"""Batches: several orders of one account in one request, each decided for itself, and all of them in one transaction."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.domain.order import Order
+from chalicelib.contract.errors import Detail, EngineError, IdempotencyKeyRequired, ValidationFailed
+from chalicelib.contract.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, IDEMPOTENCY_KEY, PAY_WITH, QUANTITY, SYMBOL, Json, Refused
+from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
+from chalicelib.contract.caller import Caller
+from chalicelib.trading.exactly_once import Outcome, Refusal
+
+MAX_BATCH_BODY_BYTES = 64 * 1024
+"""Room for 99 of the longest orders there are, written on many lines."""
+
+UNKNOWN_FIELDS_NAMED = 40
+"""In a whole batch; after that one of each order is, and more are only counted. Were as many named of each as of a single order,
+an answer could be ten times that to 99 fills."""
+
+BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """In place of an order: what is wrong with what was sent; `idempotency_key`: its key, where that can be read."""
+
+    idempotency_key: str | None
+    error: EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was sent for one account, in the order in which it was sent."""
+
+    user_id: int
+    sent: Sequence[Order | Unread]
+
+    @property
+    def orders(self) -> list[Order]:
+        """Those that can be executed."""
+        return [each for each in self.sent if isinstance(each, Order)]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one: its outcome, or why it has none. `order` is `None` where none could be read."""
+
+    idempotency_key: str | None
+    order: Order | None
+    outcome: Outcome | EngineError
+
+
+def read_batch(body: bytes, caller: Caller) -> Batch:
+    """The batch in a request of this caller's. What is wrong with one order is told in its place; here is raised what spoils all.
+
+    Raises, in the order of the checks:
+        TooLarge, ValidationFailed: the body is no JSON object.
+        Forbidden: its `user_id` is another's.
+        ValidationFailed: its fields are not those of a batch; or one key stands twice, and which of the two orders it is for
+            nobody can tell.
+    """
+    fields, wrong = read_fields(parse_object(body, MAX_BATCH_BODY_BYTES), BATCH_FIELDS, "a batch", caller)
+    if wrong:
+        raise ValidationFailed(*wrong)
+    sent: list[Order | Unread] = []
+    named = 0
+    for each in fields["orders"]:
+        may_name = max(1, min(MAX_UNKNOWN_FIELDS_NAMED, UNKNOWN_FIELDS_NAMED - named))
+        sent.append(_read(each, fields["user_id"], caller, may_name))
+        if isinstance(each, dict):
+            named += min(may_name, len(each.keys() - BATCH_ORDER_NAMES))
+    times = Counter(each.idempotency_key for each in sent if each.idempotency_key is not None)
+    wrong = [
+        Detail(f"orders[{place}].idempotency_key", "stands twice in the batch")
+        for place, each in enumerate(sent)
+        if each.idempotency_key is not None and times[each.idempotency_key] > 1
+    ]
+    if wrong:
+        raise ValidationFailed(*wrong)
+    return Batch(fields["user_id"], sent)
+
+
+def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | Unread:
+    """One order: its fields are checked first, then its key, as where the key is a header."""
+    if not isinstance(given, dict):
+        return Unread(None, ValidationFailed(Detail("body", "must be a JSON object")))
+    rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
+    key, wrong_key = _read_key(given.get(IDEMPOTENCY_KEY.name))
+    try:
+        fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller, unknown_named)
+    except ValidationFailed as wrong:
+        return Unread(key, wrong)
+    if key is None:
+        assert wrong_key is not None, "there is a key, or something is wrong with it"
+        return Unread(None, wrong_key)
+    return order_of(fields, user_id, key)
+
+
+def _read_key(given: Json) -> tuple[str | None, EngineError | None]:
+    try:
+        key = IDEMPOTENCY_KEY.read(given)
+    except Refused as refused:
+        return None, ValidationFailed(Detail(IDEMPOTENCY_KEY.name, str(refused)))
+    return (key, None) if key else (None, IdempotencyKeyRequired(f"the field {IDEMPOTENCY_KEY.name}"))
+
+
+def results(batch: Batch, outcomes: Sequence[Outcome | Refusal]) -> Iterator[Result]:
+    """What became of each that was sent, in its place. `outcomes`: of the orders that could be read."""
+    remaining = iter(outcomes)
+    for each in batch.sent:
+        if isinstance(each, Unread):
+            yield Result(each.idempotency_key, None, each.error)
+        else:
+            outcome = next(remaining)
+            assert isinstance(outcome, Outcome | EngineError), "an order is refused as the contract says"
+            yield Result(each.idempotency_key, each, outcome)
+
+
+def batch_body(told: Sequence[Result], at: datetime) -> str:
+    """A batch's reply as JSON text: each body to the letter what the single order would have got."""
+    return f'{{"results": [{", ".join(_result_body(result, at) for result in told)}]}}'
+
+
+def _result_body(result: Result, at: datetime) -> str:
+    outcome = result.outcome
+    if isinstance(outcome, Outcome):
+        status, replayed, body = outcome.record.status, outcome.replayed, outcome.record.reply
+    else:
+        status, replayed, body = outcome.status, False, outcome.body(at)
+    key = json.dumps(result.idempotency_key)
+    return f'{{"idempotency_key": {key}, "status": {status}, "replayed": {json.dumps(replayed)}, "body": {body}}}'

@@ -1,0 +1,229 @@
+"""Every way in which the engine says no, in one place: status, code, and whether trying again can help.
+
+EngineError
+├── final: the same request gets the same answer
+│   ├── Unauthenticated          401 ERR_UNAUTHENTICATED          no token, or none that counts
+│   ├── Forbidden                403 ERR_FORBIDDEN                another's account, whether it exists or not
+│   ├── ValidationFailed         422 ERR_VALIDATION               names each field
+│   ├── IdempotencyKeyRequired   400 ERR_IDEMPOTENCY_REQUIRED
+│   ├── IdempotencyKeyReused     422 ERR_IDEMPOTENCY_KEY_REUSED   the key stands for another order
+│   ├── TooLarge                 413 ERR_TOO_LARGE
+│   ├── InsufficientFunds        402 ERR_LIQUIDITY                a decision: stored, and replayed
+│   ├── AssetNotFound            404 ERR_ASSET_NOT_FOUND          decides nothing: the key stays unused
+│   ├── AssetHalted              409 ERR_ASSET_HALTED             decides nothing: the key stays unused
+│   ├── RouteNotFound            404 ERR_NOT_FOUND
+│   └── MethodNotAllowed         405 ERR_METHOD_NOT_ALLOWED
+└── retryable: the same request, with the same key, is safe and may succeed
+    ├── TooManyRequests          429 ERR_THROTTLED                API Gateway's own: never reached the engine
+    ├── Contention               409 ERR_CONTENTION               decided nothing
+    ├── DatastoreUnavailable     503 ERR_DATASTORE_UNAVAILABLE    the outcome may be unknown
+    └── InternalError            500 ERR_INTERNAL                 a bug; the outcome may be unknown
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.domain.timestamps import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class Undecided(Exception):
+    """It cannot be decided: nothing is stored, and the key stays unused."""
+
+
+class EngineError(Exception):
+    """A refusal with a place in the contract. Its message is for the client: it holds no internals."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    retry_after_s: ClassVar[int | None] = None
+    """Seconds to wait before the same request; `None` where it would only get the same answer."""
+    headers: ClassVar[Mapping[str, str]] = {}
+    """What the response's header has to say beside the body."""
+    details: Sequence[Detail] = ()
+
+    def body(self, at: datetime) -> str:
+        """The contract's error body, as JSON text."""
+        body: dict[str, object] = {
+            "timestamp": rfc3339(at),
+            "status": self.status,
+            "error_code": self.code,
+            "message": str(self),
+        }
+        if self.details:
+            body["details"] = [{"field": detail.field, "message": detail.message} for detail in self.details]
+        return json.dumps(body)
+
+
+class Unauthenticated(EngineError):
+    """No token, or none that counts. Which of the two, and why, is nobody's business but the log's."""
+
+    status = 401
+    code = "ERR_UNAUTHENTICATED"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__("A valid token is required, in the header: Authorization: Bearer <token>")
+
+
+class Forbidden(EngineError):
+    """Another's account. Whether there is one is not said."""
+
+    status = 403
+    code = "ERR_FORBIDDEN"
+
+    def __init__(self) -> None:
+        super().__init__("The token is for another account than the one asked for")
+
+
+class ValidationFailed(EngineError):
+    """The body, the path or the key is not what it should be."""
+
+    status = 422
+    code = "ERR_VALIDATION"
+
+    def __init__(self, *details: Detail) -> None:
+        super().__init__("; ".join(f"{detail.field}: {detail.message}" for detail in details))
+        self.details = details
+
+
+class IdempotencyKeyRequired(EngineError):
+    """No key, or a blank one."""
+
+    status = 400
+    code = "ERR_IDEMPOTENCY_REQUIRED"
+
+    def __init__(self, where: str = "the X-Idempotency-Key header") -> None:
+        super().__init__(f"An idempotency key is required, in {where}: a value of your own, new for each order")
+
+
+class IdempotencyKeyReused(EngineError):
+    """The key stands for another order of this user."""
+
+    status = 422
+    code = "ERR_IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, stored: str, received: str) -> None:
+        super().__init__(f"This key was used for another order: it stands for {stored}, this is {received}")
+        self.stored = stored
+        self.details = (Detail("X-Idempotency-Key", f"stands for {stored}"),)
+
+
+class TooLarge(EngineError):
+    """The request is larger than any order."""
+
+    status = 413
+    code = "ERR_TOO_LARGE"
+
+    def __init__(self, limit_bytes: int, what: str = "The body") -> None:
+        super().__init__(f"{what} is larger than {limit_bytes} bytes")
+
+
+class InsufficientFunds(EngineError):
+    """The balance does not cover the cost. The one refusal that is a decision."""
+
+    status = 402
+    code = "ERR_LIQUIDITY"
+
+    def __init__(self, cost: str, balance: str, symbol: str) -> None:
+        super().__init__(f"Need {cost} {symbol} but only have {balance} {symbol}")
+
+
+class AssetNotFound(EngineError, Undecided):
+    """Nothing by that symbol is traded here."""
+
+    status = 404
+    code = "ERR_ASSET_NOT_FOUND"
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(f"Unknown asset: {', '.join(symbols)}")
+
+
+class AssetHalted(EngineError, Undecided):
+    """An operator halted trading in the asset."""
+
+    status = 409
+    code = "ERR_ASSET_HALTED"
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(f"Trading is halted: {', '.join(symbols)}. Nothing was decided; the same key can be sent again")
+
+
+class RouteNotFound(EngineError):
+    """No such route."""
+
+    status = 404
+    code = "ERR_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("No such route. The API is described at /docs")
+
+
+class MethodNotAllowed(EngineError):
+    """The route exists, for another method."""
+
+    status = 405
+    code = "ERR_METHOD_NOT_ALLOWED"
+
+    def __init__(self) -> None:
+        super().__init__("This route does not take that method")
+
+
+class TooManyRequests(EngineError):
+    """The gateway let no more through. It answers this by itself; the engine's part is to say so in its description."""
+
+    status = 429
+    code = "ERR_THROTTLED"
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests at once; nothing was decided. Send the same request again, with the same key")
+
+
+class Contention(EngineError):
+    """The account stayed busy until the deadline, and every attempt was answered: nothing happened."""
+
+    status = 409
+    code = "ERR_CONTENTION"
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__("The account stayed busy; nothing was decided. Send the same request again, with the same key")
+
+
+class DatastoreUnavailable(EngineError):
+    """Throttled to the deadline, or some attempt had no answer."""
+
+    status = 503
+    code = "ERR_DATASTORE_UNAVAILABLE"
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The datastore did not answer in time and the outcome may be unknown. "
+            "Send the same request again, with the same key: it is executed at most once"
+        )
+
+
+class InternalError(EngineError):
+    """A bug. Nothing about it leaves but the request id."""
+
+    status = 500
+    code = "ERR_INTERNAL"
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Something went wrong here and the outcome may be unknown. "
+            "Send the same request again, with the same key: it is executed at most once"
+        )

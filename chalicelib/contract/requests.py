@@ -1,0 +1,211 @@
+"""Bytes to requests, results to responses. Bodies are read without floats, and written by ourselves for the same reason."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from chalicelib.domain.money import text_from
+from chalicelib.domain.order import Order
+from chalicelib.domain.pricing import Asset
+from chalicelib.domain.timestamps import rfc3339
+from chalicelib.contract.errors import Detail, IdempotencyKeyRequired, TooLarge, ValidationFailed
+from chalicelib.contract.fields import BLANKS, ORDER_FIELDS, Field, Json, JsonNumber, Refused, Twice, idempotency_key, user_id_from_text
+from chalicelib.contract.caller import Caller
+from chalicelib.trading.queries import Portfolio
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_SHOWN = 40
+MAX_UNKNOWN_FIELDS_NAMED = 8
+"""More are only counted: a body has room for thousands, and an answer that named each would be ten times its size."""
+
+KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
+_KEY_HEADERS = frozenset(name.lower() for name in KEY_HEADERS)
+
+Headers = Mapping[str, list[str]]
+"""Header values by lower-case name."""
+
+
+def read_headers(event: Mapping[str, Any]) -> Headers:
+    """The headers of a Lambda event that may hold a key, every value of each: API Gateway's plain map keeps only the last."""
+    headers: dict[str, list[str]] = {}
+    many = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
+    for name, values in many.items():
+        lower = name.lower()
+        if lower in _KEY_HEADERS:
+            headers.setdefault(lower, []).extend(values)
+    return headers
+
+
+def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
+    """The order in a request of this caller's.
+
+    Raises, in the order of the checks:
+        TooLarge, ValidationFailed: the body is no JSON object, so that no telling whose account it is about.
+        Forbidden: its `user_id` is another's, whatever else is wrong with it.
+        ValidationFailed: the body is not an order; every field that is wrong is named, an unreadable `user_id` included.
+        IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
+    """
+    fields = read_order_fields(parse_object(body, MAX_BODY_BYTES), ORDER_FIELDS, "an order", caller)
+    return order_of(fields, fields["user_id"], _read_key(headers))
+
+
+def order_of(fields: Mapping[str, Any], user_id: int, idempotency_key: str) -> Order:
+    """The order that `read_order_fields` read."""
+    return Order(
+        user_id=user_id,
+        idempotency_key=idempotency_key,
+        symbol=fields["symbol"],
+        pay_with=fields["pay_with"],
+        quantity_units=fields["quantity"].units,
+        quantity_text=fields["quantity"].text,
+    )
+
+
+def read_user_id(text: str) -> int:
+    """The user id in a path.
+
+    Raises:
+        ValidationFailed: it is none.
+    """
+    try:
+        return user_id_from_text(text)
+    except Refused as refused:
+        raise ValidationFailed(Detail("user_id", str(refused))) from None
+
+
+def read_order_fields(
+    given: Mapping[str, Json],
+    wanted: Sequence[Field],
+    whole: str,
+    caller: Caller,
+    unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
+) -> dict[str, Any]:
+    """The fields of an order by name, `symbol` and `pay_with` among them. `whole`: what a client calls it.
+
+    Raises:
+        Forbidden: it is for another's.
+        ValidationFailed: something is wrong with them.
+    """
+    fields, wrong = read_fields(given, wanted, whole, caller, unknown_named)
+    if not wrong and fields["symbol"] == fields["pay_with"]:
+        wrong.append(Detail("pay_with", "must be another asset than symbol"))
+    if wrong:
+        raise ValidationFailed(*wrong)
+    return fields
+
+
+def read_fields(
+    given: Mapping[str, Json],
+    wanted: Sequence[Field],
+    whole: str,
+    caller: Caller,
+    unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
+) -> tuple[dict[str, Any], list[Detail]]:
+    """The fields of a `whole` that are as they should be, by name, and what is wrong with the others.
+
+    Of those that it does not have, `unknown_named` are named, and more are counted.
+
+    Raises:
+        Forbidden: its `user_id` is not the caller's.
+    """
+    fields: dict[str, Any] = {}
+    wrong: list[Detail] = []
+    for field in wanted:
+        if field.name not in given:
+            wrong.append(Detail(field.name, "is required"))
+            continue
+        try:
+            fields[field.name] = field.read(given[field.name])
+        except Refused as refused:
+            wrong.append(Detail(field.name, str(refused)))
+    if "user_id" in fields:  # before anything about the rest of what is not for the caller to send
+        caller.require(fields["user_id"])
+    known = {field.name for field in wanted}
+    # A client that sends {"side": "SELL"} must not find that it bought.
+    unknown = [name for name in given if name not in known]
+    wrong.extend(Detail(_shown(name), f"is not a field of {whole}") for name in unknown[:unknown_named])
+    if len(unknown) > unknown_named:
+        wrong.append(Detail("body", f"has {len(unknown)} fields that are none of {whole}'s"))
+    return fields, wrong
+
+
+def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
+    """The JSON object that a body is. A number in it is a `JsonNumber`, digits as they were written.
+
+    Raises:
+        TooLarge, ValidationFailed: it is none.
+    """
+    if len(body) > max_bytes:
+        raise TooLarge(max_bytes)
+    try:
+        parsed = json.loads(
+            body.decode(),
+            parse_int=JsonNumber,
+            parse_float=JsonNumber,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except UnicodeDecodeError:
+        raise ValidationFailed(Detail("body", "must be UTF-8")) from None
+    except json.JSONDecodeError as error:
+        raise ValidationFailed(Detail("body", f"is not JSON: {error.msg} at character {error.pos}")) from None
+    except RecursionError:
+        raise ValidationFailed(Detail("body", "is nested too deeply")) from None
+    if not isinstance(parsed, dict):
+        raise ValidationFailed(Detail("body", "must be a JSON object"))
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValidationFailed(Detail("body", f"is not JSON: {name} is no number"))
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    fields: dict[str, Json] = {}
+    for name, value in pairs:
+        fields[name] = Twice() if name in fields else value
+    return fields
+
+
+def _shown(name: str) -> str:
+    """A name of the client's own, fit to be sent back."""
+    return name if len(name) <= MAX_SHOWN else name[: MAX_SHOWN - 1] + "…"
+
+
+def _read_key(headers: Headers) -> str:
+    given = [value.strip(BLANKS) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
+    keys = {key for key in given if key}
+    if not keys:
+        raise IdempotencyKeyRequired
+    if len(keys) > 1:
+        raise ValidationFailed(Detail(KEY_HEADERS[0], "was sent with two different values"))
+    try:
+        return idempotency_key(keys.pop())
+    except Refused as refused:
+        raise ValidationFailed(Detail(KEY_HEADERS[0], str(refused))) from None
+
+
+def portfolio_body(portfolio: Portfolio) -> str:
+    """A portfolio as JSON text. `usd_values` is `null` for what is held but no longer on the list of assets."""
+    account, valuation = portfolio.account, portfolio.valuation
+    values = valuation.value_units
+    return json.dumps(
+        {
+            "user_id": account.user_id,
+            "total_valuation_usd": text_from(valuation.total_cents, decimals=2),
+            "holdings": {symbol: text_from(units) for symbol, units in sorted(account.balances.items())},
+            "usd_values": {symbol: None if units is None else text_from(units) for symbol, units in sorted(values.items())},
+            "sequence": account.sequence,
+            "valued_at": rfc3339(portfolio.valued_at),
+        }
+    )
+
+
+def assets_body(assets: list[Asset]) -> str:
+    """The list of assets as JSON text."""
+    return json.dumps(
+        [
+            {"symbol": asset.symbol, "price": text_from(asset.price_units)} | ({"halted": True} if asset.halted else {})
+            for asset in assets
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Who is calling: the authorizer, which checks tokens."""

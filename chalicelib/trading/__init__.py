@@ -1,0 +1,1 @@
+"""The use cases: executing orders exactly once, transfers, queries."""

@@ -1,0 +1,302 @@
+"""The simulator: what it finds in the engine (nothing), and that it would find it."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cache
+from multiprocessing import get_context
+from unittest.mock import ANY
+
+import pytest
+
+from chalicelib.domain.transfer import Transfer
+from chalicelib.domain.order import Order
+from simulation.__main__ import tell
+from simulation.checks import Rule, Violation, judge
+from simulation.faults import Fault, Weather
+from simulation.history import Answer, History
+from simulation.journal import timeline
+from simulation.process import Build
+from simulation.run import run
+from simulation.shrink import shrink
+from simulation.workload import Ask, Batch, plan
+from tests.support import planted_bugs
+from tests.support.planted_bugs import engine_with
+from tests.support.processes import ROOT
+
+SEEDS = 2_000
+
+
+@dataclass
+class Summary:
+    """What many runs had in them."""
+
+    broken: dict[int, Violation] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    answers_in_batches: Counter[str] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    """What their answers say, taken together."""
+
+    faults: Counter[Fault] = field(default_factory=Counter)
+    restored: int = 0
+
+    def add(self, seed: int, history: History) -> None:
+        violation = judge(history)
+        if violation is not None:
+            self.broken[seed] = violation
+        told_by_request: dict[str, list[str]] = {}
+        for told in history.told:
+            told_by_request.setdefault(told.request, []).append(_named(told.answer))
+        for request, names in told_by_request.items():
+            if isinstance(history.asked[request].wanted, Batch):
+                self.answers_in_batches.update(names)
+                self.batches[_told_together(names)] += 1
+            else:
+                self.answers.update(names)
+        self.faults.update(history.struck.values())
+        self.restored += bool(history.undone)
+
+    def merge(self, other: "Summary") -> None:
+        self.broken |= other.broken
+        self.answers += other.answers
+        self.answers_in_batches += other.answers_in_batches
+        self.batches += other.batches
+        self.faults += other.faults
+        self.restored += other.restored
+
+
+def _named(answer: Answer) -> str:
+    return f"{answer.status}{' again' if answer.replayed else ''}" if answer.decided else answer.body
+
+
+def _told_together(names: list[str]) -> str:
+    known = [name.endswith("again") for name in names]
+    decided = [name in {"200", "402"} for name in names]
+    if all(known):
+        return "all known"
+    if any(known):
+        return "some known, others decided" if any(decided) else "some known, others not decided"
+    if all(decided):
+        return "all decided"
+    return "some decided" if any(decided) else "none decided"
+
+
+def summary_of(seeds: range) -> Summary:
+    summary = Summary()
+    for seed in seeds:
+        summary.add(seed, run(plan(seed)))
+    return summary
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    whole = Summary()
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for part in pool.map(summary_of, [range(start, start + 100) for start in range(0, SEEDS, 100)]):
+            whole.merge(part)
+    return whole
+
+
+def test_no_seed_breaks_a_rule(summary: Summary) -> None:
+    """`python -m simulation --seed N` tells what happens under a seed that does."""
+    assert summary.broken == {}
+
+
+def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> None:
+    """Rules that nothing puts to the test are easily kept."""
+    of_orders = {
+        "200",
+        "200 again",
+        "402",
+        "402 again",
+        "ERR_ASSET_NOT_FOUND",
+        "ERR_ASSET_HALTED",
+        "ERR_IDEMPOTENCY_KEY_REUSED",
+        "ERR_CONTENTION",
+        "ERR_DATASTORE_UNAVAILABLE",
+    }
+    assert summary.answers.keys() == of_orders | {"transfer refused"}
+    assert min(summary.answers.values()) > SEEDS / 20
+    assert summary.answers_in_batches.keys() == of_orders
+    assert min(summary.answers_in_batches.values()) > SEEDS / 20
+    assert summary.batches.keys() == {
+        "all decided",
+        "some decided",
+        "none decided",
+        "all known",
+        "some known, others decided",
+        "some known, others not decided",
+    }
+    assert min(summary.batches.values()) > SEEDS / 20
+    assert summary.faults.keys() == set(Fault)
+    assert min(summary.faults.values()) > SEEDS / 20
+    assert summary.restored > SEEDS / 50
+
+
+def test_the_same_seed_is_the_same_run_in_every_process() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-m", "simulation", "--seed", "7"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+
+    assert len(told) == 1
+
+
+def test_the_same_seed_is_the_same_run_whatever_ran_before() -> None:
+    told = timeline(run(plan(7)).journal)
+    run(plan(8))
+
+    assert timeline(run(plan(7)).journal) == told
+
+
+# Planted bugs.
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A bug, a rule that it breaks, and how many seeds that may take."""
+
+    build: Build
+    rule: Rule
+    seeds: int = 100
+
+
+PLANTED = {
+    "no condition on the key": Planted(engine_with(planted_bugs.NoConditionOnKey), Rule.ONE_OUTCOME),
+    "no condition on the head": Planted(engine_with(planted_bugs.NoConditionOnHead), Rule.HISTORY),
+    "no condition on the account": Planted(engine_with(planted_bugs.NoConditionOnAccount), Rule.NO_DEBT, 300),
+    "the sequence in place of the head": Planted(engine_with(planted_bugs.SequenceForHead), Rule.HISTORY, 500),
+    "the account's reason before the key's": Planted(engine_with(planted_bugs.AccountReasonFirst), Rule.STORED_WINS, 300),
+    "the two reasons mistaken": Planted(engine_with(planted_bugs.ReasonsMistaken), Rule.NO_BUG),
+    "404 after an attempt without an answer": Planted(
+        engine_with(settler=planted_bugs.UnansweredMeansNothing), Rule.NOTHING_DECIDED, 500
+    ),
+    "409 after an attempt without an answer": Planted(
+        engine_with(settler=planted_bugs.UnansweredMeansBusy), Rule.NOTHING_DECIDED
+    ),
+    "200 after an attempt without an answer": Planted(engine_with(planted_bugs.UnansweredMeansDone), Rule.SAME_REPLY),
+    "404 before the key's outcome": Planted(engine_with(planted_bugs.AssetBeforeKey), Rule.STORED_WINS),
+    "a refusal that is not stored": Planted(engine_with(planted_bugs.RefusalNotStored), Rule.SAME_REPLY),
+    "a reply that is not pinned": Planted(engine_with(planted_bugs.ReplyNotPinned), Rule.HISTORY),
+    "a refusal from two reads": Planted(engine_with(planted_bugs.RefusalFromTwoReads), Rule.LINEARIZABLE, 500),
+    "a replay that does not say so": Planted(engine_with(executor=planted_bugs.EverythingIsNew), Rule.REPLAYED),
+    "prices for ever": Planted(engine_with(prices=planted_bugs.PricesForever), Rule.MARKET),
+    "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), Rule.LINEARIZABLE),
+    "an empty account pinned": Planted(engine_with(planted_bugs.EmptyAccountPinned), Rule.RESOLVED),
+    "trying for ever": Planted(engine_with(planted_bugs.TriesForEver), Rule.ENDS),
+    "a batch on one view": Planted(engine_with(settler=planted_bugs.BatchOnOneView), Rule.HISTORY),
+    "a batch's refusals on one view": Planted(engine_with(settler=planted_bugs.BatchRefusedOnOneView), Rule.IN_ORDER),
+    "a batch backwards": Planted(engine_with(executor=planted_bugs.BatchBackwards), Rule.IN_ORDER),
+    "a batch in several transactions": Planted(engine_with(executor=planted_bugs.BatchOneByOne), Rule.IN_ORDER, 300),
+    "a batch replayed as one": Planted(engine_with(executor=planted_bugs.BatchReplayedAsOne), Rule.REPLAYED),
+    "an outcome in another order's place": Planted(engine_with(executor=planted_bugs.KnownFirst), Rule.SAME_REPLY),
+    "one outcome for all of a batch": Planted(engine_with(executor=planted_bugs.KnownForAll), Rule.SAME_REPLY),
+    "one known outcome stops the rest of a batch": Planted(engine_with(settler=planted_bugs.KnownStopsTheRest), Rule.RESOLVED),
+    "only a batch's first order remembered after an attempt without an answer": Planted(
+        engine_with(settler=planted_bugs.OnlyFirstRemembered), Rule.NOTHING_DECIDED, 500
+    ),
+    "a name that nothing uses": Planted(engine_with(planted_bugs.UnusedName), Rule.NO_BUG, 500),
+}
+
+
+@cache
+def caught(name: str) -> int:
+    """The first seed under which a planted bug breaks its rule before any other."""
+    planted = PLANTED[name]
+    for seed in range(planted.seeds):
+        violation = judge(run(plan(seed), planted.build))
+        if violation is not None and violation.rule is planted.rule:
+            return seed
+    pytest.fail(f"not caught in {planted.seeds} seeds")
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_caught(name: str, record_testsuite_property: Callable[[str, object], None]) -> None:
+    record_testsuite_property(f"seeds until it was caught: {name}", caught(name) + 1)
+
+
+def test_every_rule_is_broken_by_some_planted_bug() -> None:
+    assert {planted.rule for planted in PLANTED.values()} == set(Rule)
+
+
+# What is shown of a seed that breaks a rule.
+
+
+def test_a_run_that_breaks_a_rule_is_cut_down_to_what_it_takes() -> None:
+    """An order whose answer is long in coming, an asset that can no longer be traded by then, and next to nothing else."""
+    name = "404 after an attempt without an answer"
+    planted, seed = PLANTED[name], caught(name)
+
+    shortest = shrink(plan(seed), planted.rule, planted.build)
+
+    history = run(shortest, planted.build)
+    assert judge(history) == Violation(planted.rule, what=ANY)
+    assert len(shortest.actions) <= 3
+    assert len(history.struck) == 1
+    for action in shortest.actions:
+        fewer = replace(shortest, actions=tuple(other for other in shortest.actions if other is not action))
+        assert judge(run(fewer, planted.build)) is None
+
+
+def test_a_batch_is_cut_down_to_the_orders_that_it_takes() -> None:
+    name = "a batch backwards"
+    planted, seed = PLANTED[name], caught(name)
+
+    shortest = shrink(plan(seed), planted.rule, planted.build)
+
+    batches = [action.wanted for action in shortest.actions if isinstance(action, Ask) and isinstance(action.wanted, Batch)]
+    assert [len(batch.orders) for batch in batches] == [2]
+
+
+def test_a_batch_is_told_with_each_of_its_orders_and_answers_in_its_place() -> None:
+    """A batch of four, of which one was executed before, in a run of nothing else."""
+    orders = tuple(Order(1, f"k{n}", "BTC", pay_with, 10**8, "1") for n, pay_with in enumerate(["USD", "USD", "NOPE", "USD"]))
+    opening = Ask(1, 0, Transfer(1, "opening", "USD", 25 * 10**8), sends=1, insists=False)
+    first = Ask(2, 10**6, orders[1], sends=1, insists=False)
+    batch = Ask(3, 2 * 10**6, Batch(1, orders), sends=1, insists=False)
+    quiet = replace(
+        plan(7),
+        processes=1,
+        weather=Weather(),
+        opening={"USD": 10**8, "BTC": 10 * 10**8},
+        actions=(opening, first, batch),
+        asks_again=False,
+    )
+
+    lines = timeline(run(quiet).journal)
+
+    asked = next(line for line in lines if "client 3.1" in line and "asks" in line)
+    told = next(line for line in lines if "client 3.1" in line and "told" in line)
+    assert [part.split(": ")[0].split()[-1] for part in asked.split(" | ")] == [f"order#k{number}" for number in range(4)]
+    assert [part.split("is told ")[-1].split()[0] for part in told.split(" | ")] == ["200", "200", "404", "402"]
+    assert ["(replayed)" in part for part in told.split(" | ")] == [False, True, False, False]
+
+
+def test_a_seed_that_breaks_a_rule_is_told_in_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "no condition on the key"
+    planted, seed = PLANTED[name], caught(name)
+
+    assert tell(seed, planted.build) == 1
+
+    told = capsys.readouterr().out
+    assert planted.rule in told
+    assert f"python -m simulation --seed {seed}" in told
+    assert len(told.splitlines()) < 40
+
+
+def test_the_command_runs_as_many_seeds_as_it_is_told() -> None:
+    """As people run it: its workers are processes of their own, and must find what they are to do."""
+    command = [sys.executable, "-m", "simulation", "--first", "100", "--seeds", "60", "--jobs", "2"]
+    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert "60 seeds, from 100 on: no rule broken" in told

@@ -1,0 +1,139 @@
+"""Least privilege: what the functions may do is what they do. Runs last, when the other suites have had the engine do it all."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.identity import tokens
+from chalicelib.config import TokenSettings
+from deploy.stage import Stage
+from deploy.template import compose, table_names
+from tests.support.market import Market, batched, new_key, new_user_id, order
+from tests.support.permissions import USED, Permission, permissions
+from tests.support.processes import ROOT
+
+Policy = dict[str, Any]
+
+
+def policy(name: str) -> Policy:
+    read: Policy = json.loads((ROOT / ".chalice" / f"policy-{name}.json").read_text())
+    return read
+
+
+def granted(policy: Policy, service: str) -> set[tuple[str, Any]]:
+    """What a policy allows of a service: each action, with the resource."""
+    return {
+        (action, json.dumps(statement["Resource"]))
+        for statement in policy["Statement"]
+        for action in statement.get("Action", [])
+        if action.startswith(f"{service}:")
+    }
+
+
+def in_template_terms(used: set[Permission]) -> set[tuple[str, str]]:
+    """Permissions with their tables named as a policy names them."""
+    stage = Stage.load(ROOT, "dev")
+    arns = {table: json.dumps({"Fn::GetAtt": [name, "Arn"]}) for name, table in table_names(compose(stage), stage).items()}
+    return {(action, arns[table]) for action, table in used}
+
+
+@pytest.fixture(scope="module")
+def used(moto_market: Market) -> set[tuple[str, str]]:
+    """What the application used in the suites that ran before, and in any case for each kind of request there is."""
+    market, user = moto_market, moto_market.new_user(USD="100000")
+    key = new_key()
+    market.list_asset("LEAVES", "1")
+    assert market.post(order(user, "LEAVES"), key).status_code == 200
+    market.remove_asset("LEAVES")
+    assert market.post(order(user, "LEAVES"), key).status_code == 200
+    assert market.post(order(user, quantity="3"), new_key()).status_code == 402
+    assert market.post(order(new_user_id()), new_key()).status_code == 402
+    left, *_ = market.batch_results(user, [batched("LEAVES"), batched(), batched(quantity="3")])
+    assert left["status"] == 404
+    assert market.portfolio(user)["holdings"]
+    assert market.get("/api/v1/trading/assets").status_code == 200
+    return in_template_terms(USED)
+
+
+def test_the_engine_may_do_what_it_does_and_nothing_else(used: set[tuple[str, str]]) -> None:
+    assert granted(policy("api"), "dynamodb") == used
+
+
+def test_an_action_taken_away_is_missed_and_one_too_many_is_noticed(used: set[tuple[str, str]]) -> None:
+    for index, statement in enumerate(policy("api")["Statement"]):
+        for action in [action for action in statement["Action"] if action.startswith("dynamodb:")]:
+            poorer = policy("api")
+            poorer["Statement"][index]["Action"].remove(action)
+            assert granted(poorer, "dynamodb") != used, action
+    richer = policy("api")
+    richer["Statement"][0]["Action"].append("dynamodb:DeleteItem")
+    assert granted(richer, "dynamodb") != used
+
+
+def test_a_transaction_takes_the_permission_of_each_of_its_actions() -> None:
+    request = {"TransactItems": [{"Put": {"TableName": "records"}}, {"ConditionCheck": {"TableName": "accounts"}}]}
+
+    assert set(permissions("TransactWriteItems", request)) == {
+        ("dynamodb:PutItem", "records"),
+        ("dynamodb:ConditionCheckItem", "accounts"),
+    }
+
+
+@pytest.mark.parametrize("name", ["api", "authorizer"])
+def test_no_function_may_do_more_than_log_and_trace_beside_its_work(name: str) -> None:
+    beside = {
+        action: statement["Resource"]
+        for statement in policy(name)["Statement"]
+        if statement.get("Sid") in ("Logs", "Traces")
+        for action in statement["Action"]
+    }
+    assert beside.keys() == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+    function = {"api": "APIHandler", "authorizer": "Authorizer"}[name]
+    assert beside["logs:PutLogEvents"]["Fn::Sub"].endswith(f":/aws/lambda/${{AWS::StackName}}-{function}-*")
+    wildcards = [action for statement in policy(name)["Statement"] for action in statement.get("Action", []) if "*" in action]
+    assert wildcards == []
+
+
+def test_the_authorizer_may_read_its_secret_where_there_is_one_and_nothing_else() -> None:
+    secret, *others = policy("authorizer")["Statement"]
+
+    condition, statement, otherwise = secret["Fn::If"]
+    assert (condition, otherwise) == ("SharesSecret", {"Ref": "AWS::NoValue"})
+    assert statement["Action"] == {"Ref": "TokenSecretAction"}
+    assert "*" not in json.dumps(statement["Resource"])
+    assert {other["Sid"] for other in others} == {"Logs", "Traces"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["secretsmanager:us-east-1:123456789012:secret:s-AbCdEf", "ssm:us-east-1:123456789012:parameter/s"]
+)
+def test_the_authorizer_reads_its_secret_by_the_action_that_the_stage_grants(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    class Session:
+        def create_client(self, service: str, **_: Any) -> Any:
+            class Client:
+                def get_parameter(self, **_: Any) -> Any:
+                    called.append(f"{service}:GetParameter")
+                    return {"Parameter": {"Value": "the secret"}}
+
+                def get_secret_value(self, **_: Any) -> Any:
+                    called.append(f"{service}:GetSecretValue")
+                    return {"SecretString": "the secret"}
+
+            return Client()
+
+    monkeypatch.setattr("botocore.session.get_session", Session)
+    arn = f"arn:aws:{kind}"
+    stage = replace(Stage.load(ROOT, "dev"), token_secret_arn=arn)
+
+    tokens.shared_secret(TokenSettings("issuer", "audience", secret_arn=arn))
+
+    assert called == [stage.parameters()["TokenSecretAction"]]

@@ -1,0 +1,334 @@
+"""What is deployed: the template of each stage, packaged as `make deploy` packages it.
+
+What an emulator of AWS does not imitate (gateway responses, throttling, alarms) shows here or nowhere.
+"""
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+
+from chalicelib.contract import errors
+from chalicelib.api import metrics
+from chalicelib.config import Settings
+from chalicelib.contract.requests import MAX_BODY_BYTES
+from chalicelib.runtime.deadline import utc_now
+from deploy import Refused
+from deploy.checks import require_valid
+from deploy.package import Package, package
+from deploy.stage import Stage
+from deploy.template import Template, tables
+from tests.support.processes import ROOT
+from tests.support.project import change_stage, copy_project
+
+STAGES = sorted(json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"])
+PUBLIC = {"/health", "/docs", "/docs/{asset}", "/openapi.json"}
+PRIVATE = {
+    "/api/v1/trading/execute",
+    "/api/v1/trading/execute/batch",
+    "/api/v1/trading/portfolio/{user_id}",
+    "/api/v1/trading/assets",
+}
+GATEWAY_LIMIT_S = 29
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"), requirements=False)
+
+
+@pytest.fixture(scope="module")
+def packages(project: Path) -> dict[str, Package]:
+    return {name: package(Stage.load(project, name)) for name in STAGES}
+
+
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest, project: Path) -> Stage:
+    return Stage.load(project, request.param)
+
+
+@pytest.fixture
+def template(stage: Stage, packages: dict[str, Package]) -> Template:
+    return packages[stage.name].template
+
+
+@pytest.fixture
+def translated(stage: Stage, template: Template, monkeypatch: pytest.MonkeyPatch) -> Template:
+    """As CloudFormation sees it: SAM's resources made into API Gateway's and Lambda's."""
+
+    monkeypatch.setenv("AWS_DEFAULT_REGION", stage.region)
+    uploaded = Package(template, Path("code.zip")).with_code_at("bucket", "key")
+    seen: Template = transform(copy.deepcopy(uploaded), {}, NoManagedPolicies())
+    return seen
+
+
+class NoManagedPolicies:
+    """Where SAM looks up policies by name: there are none by name here."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == f"AWS::{kind}"
+    }
+
+
+def only(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (one,) = found.values()
+    return one
+
+
+def test_cfn_lint_finds_nothing(stage: Stage, template: Template) -> None:
+    require_valid(template, stage.region)
+
+
+def test_what_cfn_lint_finds_is_refused(template: Template) -> None:
+    broken = copy.deepcopy(template)
+    broken["Resources"]["AssetsTable"]["Properties"]["BillingMode"] = "FREE"
+
+    with pytest.raises(Refused, match=r"(?s)cfn-lint rejects the template.*FREE.*AssetsTable"):
+        require_valid(broken, "us-east-1")
+
+
+def test_every_parameter_has_a_value(stage: Stage, template: Template) -> None:
+    assert set(stage.parameters()) == {name for name, each in template["Parameters"].items() if "Default" not in each}
+
+
+# Identity.
+
+
+def test_every_route_that_is_not_public_has_the_authorizer(template: Template) -> None:
+    definition = only(of_type(template, "Serverless::Api"))["DefinitionBody"]
+    (authorizer,) = definition["securityDefinitions"]
+
+    assert definition["paths"].keys() == PUBLIC | PRIVATE
+    for path, methods in definition["paths"].items():
+        for method, operation in methods.items():
+            asks = operation.get("security") == [{authorizer: []}]
+            assert asks is (path in PRIVATE), f"{method} {path}"
+
+
+def test_the_authorizer_is_a_function_of_its_own(template: Template) -> None:
+    definition = only(of_type(template, "Serverless::Api"))["DefinitionBody"]
+    uri = only(definition["securityDefinitions"])["x-amazon-apigateway-authorizer"]["authorizerUri"]["Fn::Sub"]
+
+    assert "${Authorizer.Arn}" in uri
+    assert template["Resources"]["Authorizer"]["Properties"]["Handler"] != "app.app"
+
+
+# Tables.
+
+
+def test_tables_are_on_demand_recoverable_and_encrypted(template: Template) -> None:
+    assert len(tables(template)) == 3
+    for table in tables(template).values():
+        properties = table["Properties"]
+        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["SSESpecification"]["SSEEnabled"] is True
+
+
+@pytest.mark.parametrize(("name", "policy"), [("prod", "Retain"), ("dev", "Delete")])
+def test_production_tables_outlive_everything(packages: dict[str, Package], name: str, policy: str) -> None:
+    for table in tables(packages[name].template).values():
+        assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (policy, policy)
+        assert table["Properties"]["DeletionProtectionEnabled"] is (policy == "Retain")
+
+
+# Functions.
+
+
+def test_functions_run_on_x86_64_and_are_traced(template: Template) -> None:
+    functions = of_type(template, "Serverless::Function")
+    assert functions.keys() == {"APIHandler", "Authorizer"}
+    for function in functions.values():
+        assert function["Architectures"] == ["x86_64"]
+        assert function["Tracing"] == "Active"
+        assert "ReservedConcurrentExecutions" not in function
+
+
+def test_a_request_ends_before_its_function_and_that_before_the_gateway_hangs_up(template: Template) -> None:
+    timeout_s = template["Resources"]["APIHandler"]["Properties"]["Timeout"]
+
+    assert Settings().request_budget_ms / 1000 < timeout_s < GATEWAY_LIMIT_S
+
+
+def test_every_function_keeps_its_log_for_as_long_as_the_stage_says(stage: Stage, template: Template) -> None:
+    logs = of_type(template, "Logs::LogGroup")
+    kept = {each["LogGroupName"]["Fn::Sub"]: each["RetentionInDays"] for each in logs.values()}
+
+    assert kept == {
+        "/aws/lambda/${APIHandler}": stage.log_retention_days,
+        "/aws/lambda/${Authorizer}": stage.log_retention_days,
+        "/aws/apigateway/${AWS::StackName}": {"Ref": "LogRetentionDays"},
+    }
+    assert stage.parameters()["LogRetentionDays"] == str(stage.log_retention_days)
+
+
+def test_reserved_concurrency_is_a_setting_away(tmp_path: Path) -> None:
+    project = copy_project(tmp_path, requirements=False)
+    change_stage(project, "prod", lambda_functions={"api_handler": {"reserved_concurrency": 7}})
+
+    functions = of_type(package(Stage.load(project, "prod")).template, "Serverless::Function")
+
+    assert functions["APIHandler"]["ReservedConcurrentExecutions"] == 7
+    assert "ReservedConcurrentExecutions" not in functions["Authorizer"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "action"),
+    [
+        ("", "secretsmanager:GetSecretValue"),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:tokens-AbCdEf", "secretsmanager:GetSecretValue"),
+        ("arn:aws:ssm:eu-west-1:123456789012:parameter/tokens", "ssm:GetParameter"),
+    ],
+)
+@pytest.mark.parametrize("only_the_authorizers", [False, True])
+def test_a_secret_of_ones_own_can_lie_in_either_place(
+    tmp_path: Path, arn: str, action: str, *, only_the_authorizers: bool
+) -> None:
+    project = copy_project(tmp_path, requirements=False)
+    variables: dict[str, Any] = {"environment_variables": {"HFT_TOKEN_SECRET_ARN": arn}}
+    change_stage(project, "prod", **({"lambda_functions": {"authorizer": variables}} if only_the_authorizers else variables))
+
+    parameters = Stage.load(project, "prod").parameters()
+
+    assert (parameters["TokenSecretArn"], parameters["TokenSecretAction"]) == (arn, action)
+
+
+# The gateway.
+
+
+def test_the_api_has_one_stage_which_is_throttled_and_logged(stage: Stage, translated: Template) -> None:
+    gateway = only(of_type(translated, "ApiGateway::Stage"))
+
+    assert gateway["StageName"] == stage.name
+    (settings,) = gateway["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert settings["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "RequestsAtOnce"}
+    assert settings["LoggingLevel"] == "OFF", "execution logs lie in a log group that no template can limit"
+    assert gateway["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": ["AccessLog", "Arn"]}
+    # SAM's own default makes a second stage beside it, with neither.
+    assert "StageName" not in only(of_type(translated, "ApiGateway::Deployment"))
+
+
+def test_the_access_log_says_who_and_what_but_never_a_token(template: Template) -> None:
+    line = json.loads(only(of_type(template, "Serverless::Api"))["AccessLogSetting"]["Format"])
+
+    assert line["request_id"] == "$context.requestId"
+    assert line["user_id"] == "$context.authorizer.user_id"
+    assert not any("header" in value or "authorizationToken" in value for value in line.values())
+
+
+def test_responses_are_compressed(translated: Template) -> None:
+    assert only(of_type(translated, "ApiGateway::RestApi"))["MinimumCompressionSize"] == 1024
+
+
+THE_GATEWAY_ANSWERS = {
+    "UNAUTHORIZED": errors.Unauthenticated(),
+    "ACCESS_DENIED": errors.Unauthenticated(),
+    "MISSING_AUTHENTICATION_TOKEN": errors.RouteNotFound(),
+    "DEFAULT_4XX": errors.RouteNotFound(),
+    "REQUEST_TOO_LARGE": errors.TooLarge(MAX_BODY_BYTES),
+    "THROTTLED": errors.TooManyRequests(),
+    "DEFAULT_5XX": errors.InternalError(),
+}
+"""Where the engine has an answer, or describes one, it is the same."""
+
+ONLY_THE_GATEWAY_ANSWERS = {
+    "WAF_FILTERED": (403, "ERR_FORBIDDEN", None),
+    "INTEGRATION_TIMEOUT": (504, "ERR_DATASTORE_UNAVAILABLE", "'1'"),
+}
+
+
+def gateway_responses(translated: Template) -> dict[str, Any]:
+    responses: dict[str, Any] = only(of_type(translated, "ApiGateway::RestApi"))["Body"]["x-amazon-apigateway-gateway-responses"]
+    return responses
+
+
+def body_of(response: dict[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(response["responseTemplates"]["application/json"])
+    return body
+
+
+def test_whatever_the_gateway_answers_has_the_contracts_shape(translated: Template) -> None:
+    responses = gateway_responses(translated)
+
+    assert responses.keys() == THE_GATEWAY_ANSWERS.keys() | ONLY_THE_GATEWAY_ANSWERS.keys()
+    for response in responses.values():
+        body = body_of(response)
+        assert list(body) == ["timestamp", "status", "error_code", "message"]
+        assert body["status"] == int(response["statusCode"])
+        assert response["responseParameters"]["gatewayresponse.header.X-Request-Id"] == "context.requestId"
+
+
+@pytest.mark.parametrize("kind", THE_GATEWAY_ANSWERS)
+def test_the_gateway_answers_as_the_engine_would(translated: Template, kind: str) -> None:
+    response, error = gateway_responses(translated)[kind], THE_GATEWAY_ANSWERS[kind]
+
+    body = body_of(response)
+    assert (body["status"], body["error_code"], body["message"]) == (error.status, error.code, str(error))
+    headers = dict(error.headers) | ({"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {})
+    for name, value in headers.items():
+        assert response["responseParameters"][f"gatewayresponse.header.{name}"] == f"'{value}'"
+
+
+@pytest.mark.parametrize("kind", ONLY_THE_GATEWAY_ANSWERS)
+def test_the_gateway_has_answers_of_its_own(translated: Template, kind: str) -> None:
+    response = gateway_responses(translated)[kind]
+
+    retry_after = response["responseParameters"].get("gatewayresponse.header.Retry-After")
+    assert (body_of(response)["status"], body_of(response)["error_code"], retry_after) == ONLY_THE_GATEWAY_ANSWERS[kind]
+
+
+# Alarms and the dashboard.
+
+
+def test_there_is_an_alarm_for_each_thing_that_goes_wrong_and_somebody_hears_it(template: Template) -> None:
+    alarms = of_type(template, "CloudWatch::Alarm")
+
+    assert {name.removesuffix("Alarm"): alarm["MetricName"] for name, alarm in alarms.items()} == {
+        "ServerErrors": "5XXError",
+        "Latency": "Latency",
+        "Throttling": "ThrottledRequests",
+        "AssetsThrottling": "ReadThrottleEvents",
+        "AccountsThrottling": "WriteThrottleEvents",
+        "IdempotencyThrottling": "WriteThrottleEvents",
+        "Contention": "Refusals",
+    }
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert "docs/operations.md" in alarm["AlarmDescription"]
+
+
+def test_contention_is_counted_from_what_the_engine_tells(stage: Stage, template: Template) -> None:
+    """The alarm's metric and the engine's must not drift apart: an alarm that cannot ring looks like a quiet night."""
+    alarm = template["Resources"]["ContentionAlarm"]["Properties"]
+
+    told = metrics.of_refusal(stage.table_prefix, utc_now(), errors.Contention.code)
+
+    (directive,) = told["_aws"]["CloudWatchMetrics"]
+    assert alarm["Namespace"] == directive["Namespace"]
+    assert [alarm["MetricName"]] == [metric["Name"] for metric in directive["Metrics"]]
+    watched = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+    assert watched == {name: told[name] for name in directive["Dimensions"][0]} | {"Stage": {"Ref": "TablePrefix"}}
+    assert stage.parameters()["TablePrefix"] == told["Stage"]
+
+
+def test_the_dashboard_shows_the_stages_own_metrics(template: Template) -> None:
+    text = only(of_type(template, "CloudWatch::Dashboard"))["DashboardBody"]["Fn::Sub"]
+
+    shown = {widget["properties"]["title"] for widget in json.loads(text)["widgets"]}
+    assert len(shown) == 6
+    assert set(re.findall(r"\$\{([\w:.]+)\}", text)) <= {
+        *("AWS::Region", "AWS::StackName", "ApiName", "RestAPI.Stage", "TablePrefix", "APIHandler", "Authorizer"),
+        *tables(template),
+    }

@@ -1,0 +1,669 @@
+"""The execution loop, outcome by outcome: what the answer to a commit means for the order, and what it cost to find out."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.money import UNITS_PER_ONE
+from chalicelib.domain.order import Order
+from chalicelib.engine import Engine, build
+from chalicelib.contract.errors import (
+    AssetHalted,
+    AssetNotFound,
+    Contention,
+    DatastoreUnavailable,
+    IdempotencyKeyReused,
+)
+from chalicelib.trading.exactly_once import Outcome, Refusal
+from chalicelib.trading.turn_taking import TURN
+from tests.support.faults import (
+    WRITE,
+    Fault,
+    FaultyDatastore,
+    VirtualTime,
+    before,
+    conflict,
+    none,
+    reply_lost,
+    request_lost,
+    throttled,
+)
+from tests.support.market import Market, new_key
+
+
+@dataclass
+class Process:
+    """One Lambda's engine: its own caches, over a datastore that fails on demand, in a time of its own."""
+
+    engine: Engine
+    datastore: FaultyDatastore
+    time: VirtualTime
+
+    def execute(self, order: Order) -> Outcome:
+        return self.engine.executor.execute(order, self.engine.patience())
+
+    def execute_batch(self, *orders: Order) -> list[Outcome | Refusal]:
+        return self.engine.executor.execute_batch(orders, self.engine.patience())
+
+
+@pytest.fixture
+def new_process(moto_market: Market) -> Callable[[], Process]:
+    def new_process() -> Process:
+        settings = replace(moto_market.settings, price_age_ms=1_000)
+        datastore, time = FaultyDatastore(moto_market.datastore), VirtualTime()
+        return Process(build(settings, datastore, time.world), datastore, time)
+
+    return new_process
+
+
+@pytest.fixture
+def process(new_process: Callable[[], Process]) -> Process:
+    return new_process()
+
+
+@pytest.fixture
+def user(moto_market: Market) -> int:
+    return moto_market.new_user(USD="100000")
+
+
+def buy(user: int, quantity: int = 1, key: str | None = None, symbol: str = "BTC") -> Order:
+    return Order(user, key or new_key(), symbol, "USD", quantity * UNITS_PER_ONE, str(quantity))
+
+
+def warm(process: Process, user: int) -> None:
+    """Prices and account are known, and 0.0005 USD are spent."""
+    process.execute(replace(buy(user), quantity_units=1))
+    process.datastore.calls.clear()
+
+
+def fills(market: Market, user: int) -> int:
+    return sum(record.movement is not None and record.key.startswith("order#") for record in market.records(user))
+
+
+# What an order costs.
+
+
+def test_a_warm_fill_is_one_request(process: Process, user: int) -> None:
+    process.execute(buy(user))
+    process.datastore.calls.clear()
+
+    assert process.execute(buy(user)).record.status == 200
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_warm_refusal_is_one_request(process: Process, user: int) -> None:
+    process.execute(buy(user))
+    process.datastore.calls.clear()
+
+    assert process.execute(buy(user, 9)).record.status == 402
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_warm_replay_is_one_request(process: Process, user: int) -> None:
+    order = buy(user)
+    first = process.execute(order)
+    process.datastore.calls.clear()
+
+    again = process.execute(order)
+
+    assert (again.record, again.replayed) == (first.record, True)
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_cold_order_reads_prices_and_account_first(process: Process, user: int) -> None:
+    process.execute(buy(user))
+
+    assert process.datastore.calls == ["BatchGetItem", "GetItem", WRITE]
+
+
+def test_a_warm_portfolio_is_one_request(process: Process, user: int) -> None:
+    process.engine.queries.portfolio(user, process.engine.patience())
+    process.datastore.calls.clear()
+
+    process.engine.queries.portfolio(user, process.engine.patience())
+
+    assert process.datastore.calls == ["GetItem"]
+
+
+def test_a_price_is_used_until_its_age_and_not_after(process: Process, user: int) -> None:
+    process.execute(buy(user, symbol="SOL"))
+    process.datastore.calls.clear()
+
+    process.time.elapsed_s = 1.0
+    process.execute(buy(user, symbol="SOL"))
+    assert process.datastore.calls == [WRITE]
+
+    process.time.elapsed_s = 1.001
+    process.execute(buy(user, symbol="SOL"))
+    assert process.datastore.calls == [WRITE, "BatchGetItem", WRITE]
+
+
+def test_an_unknown_asset_costs_a_look_at_the_key(process: Process, user: int) -> None:
+    for calls in (["BatchGetItem", "BatchGetItem"], ["BatchGetItem"]):
+        process.datastore.calls.clear()
+        with pytest.raises(AssetNotFound):
+            process.execute(buy(user, symbol="NOPE"))
+        assert process.datastore.calls == calls
+
+
+# What the answers mean, in their order of precedence.
+
+
+def test_the_key_comes_before_the_account(new_process: Callable[[], Process], user: int) -> None:
+    """Another process filled the order and spent the rest: both conditions fail, and the answer is the stored one."""
+    one, other = new_process(), new_process()
+    warm(one, user)
+    order = buy(user)
+    first = other.execute(order)
+    other.execute(buy(user, 499, symbol="SOL"))
+
+    again = one.execute(order)
+
+    assert (again.record, again.replayed, again.attempts) == (first.record, True, 1)
+
+
+def test_a_replay_brings_the_account_up_to_date(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    order = buy(user)
+    other.execute(order)
+    one.execute(order)
+    one.datastore.calls.clear()
+
+    assert one.execute(buy(user)).attempts == 1
+    assert one.datastore.calls == [WRITE]
+
+
+def test_an_account_that_moved_on_is_decided_anew_on_what_came_back(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    other.execute(buy(user))
+
+    execution = one.execute(buy(user))
+
+    assert (execution.record.status, execution.attempts) == (402, 2)  # too little is left for a second BTC
+    assert one.datastore.calls == [WRITE, WRITE]
+    assert one.time.waits_s == []
+
+
+def test_a_refusal_by_a_stale_view_is_not_stored(new_process: Callable[[], Process], moto_market: Market, user: int) -> None:
+    one = new_process()
+    warm(one, user)
+    moto_market.fund(user, "USD", "1000000")
+
+    assert one.execute(buy(user, 10)).record.status == 200
+
+
+def test_transactions_that_meet_are_tried_again_after_a_wait(process: Process, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, conflict, conflict)
+
+    execution = process.execute(buy(user))
+
+    assert (execution.record.status, execution.attempts) == (200, 3)
+    assert len(process.time.waits_s) == 2
+    assert all(0 < wait < 0.1 for wait in process.time.waits_s)
+
+
+def test_an_account_that_stays_busy_to_the_deadline_is_contention(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(Contention):
+        process.execute(buy(user))
+
+    assert fills(moto_market, user) == 1
+    assert process.time.elapsed_s <= 20
+
+
+def test_a_throttled_order_waits_longer_each_time(process: Process, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, throttled, throttled, throttled)
+
+    assert process.execute(buy(user)).record.status == 200
+    assert process.time.waits_s == sorted(process.time.waits_s)
+    assert process.time.waits_s[-1] > process.time.waits_s[0]
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "GetItem", WRITE])
+@pytest.mark.parametrize("fault", [throttled, request_lost])
+def test_a_datastore_out_of_reach_to_the_deadline_is_unavailable(
+    process: Process, user: int, operation: str, fault: Fault
+) -> None:
+    process.datastore.for_ever[operation] = fault
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user))
+
+    worst_case_s = 5
+    assert 20 - worst_case_s - 2.1 <= process.time.elapsed_s <= 20
+
+
+def test_a_reply_that_was_lost_is_found_under_the_key(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, reply_lost)
+
+    execution = process.execute(buy(user))
+
+    assert execution.record.status == 200
+    assert not execution.replayed, "this request decided it"
+    assert fills(moto_market, user) == 2
+
+
+def test_a_request_that_was_lost_is_sent_again(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, request_lost)
+
+    execution = process.execute(buy(user))
+
+    assert (execution.record.status, execution.replayed) == (200, False)
+    assert fills(moto_market, user) == 2
+
+
+def test_a_lost_reply_is_told_apart_from_another_requests_decision(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    other.time.elapsed_s = 0.5
+    order = buy(user)
+    one.datastore.fail(WRITE, request_lost, before(lambda: other.execute(order)))
+
+    assert one.execute(order).replayed
+
+
+@pytest.mark.parametrize("what_happens", ["removed", "halted"])
+def test_after_a_silence_nothing_is_said_that_is_not_stored(
+    process: Process, moto_market: Market, user: int, what_happens: str
+) -> None:
+    """The asset goes while an attempt is unanswered: "not found" or "halted" would claim that nothing happened."""
+    moto_market.list_asset("LEAVES", "1")
+
+    def silence(_: object) -> dict[str, object]:
+        process.time.elapsed_s += 2
+        if what_happens == "halted":
+            moto_market.list_asset("LEAVES", "1", halted=True)
+        else:
+            moto_market.remove_asset("LEAVES")
+        return request_lost(dict)
+
+    process.datastore.fail(WRITE, silence)
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user, symbol="LEAVES"))
+
+
+def test_after_a_silence_what_is_stored_is_said_although_the_asset_is_gone(
+    process: Process, moto_market: Market, user: int
+) -> None:
+    moto_market.list_asset("LEFT", "1")
+
+    def filled_in_silence(send: Callable[[], dict[str, object]]) -> dict[str, object]:
+        send()
+        process.time.elapsed_s += 2
+        moto_market.remove_asset("LEFT")
+        return request_lost(dict)
+
+    process.datastore.fail(WRITE, filled_in_silence)
+
+    execution = process.execute(buy(user, symbol="LEFT"))
+
+    assert (execution.record.status, execution.replayed) == (200, False)
+
+
+def test_contention_after_a_silence_is_not_called_contention(process: Process, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, request_lost)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user))
+
+
+def test_a_key_that_stands_for_another_order_says_which_and_for_which_it_came(process: Process, user: int) -> None:
+    order = buy(user)
+    process.execute(order)
+
+    with pytest.raises(IdempotencyKeyReused, match=r"for BUY 1\.00000000 BTC WITH USD, this is BUY 2\.00000000 SOL WITH USD$"):
+        process.execute(buy(user, 2, key=order.idempotency_key, symbol="SOL"))
+
+
+@pytest.mark.parametrize("other", [{"quantity": 2}, {"symbol": "NOPE"}, {"quantity": 10**6}])
+def test_a_used_key_wins_over_what_is_wrong_with_the_other_order(process: Process, user: int, other: dict[str, Any]) -> None:
+    order = buy(user)
+    process.execute(order)
+
+    with pytest.raises(IdempotencyKeyReused, match=r"BUY 1\.00000000 BTC WITH USD"):
+        process.execute(buy(user, key=order.idempotency_key, **other))
+
+
+def test_a_halted_asset_decides_nothing(process: Process, moto_market: Market, user: int) -> None:
+    moto_market.list_asset("HALT", "1", halted=True)
+
+    with pytest.raises(AssetHalted):
+        process.execute(buy(user, symbol="HALT"))
+
+    assert fills(moto_market, user) == 0
+
+
+def test_no_call_starts_that_might_outlast_the_deadline(process: Process, user: int) -> None:
+    """Each silence takes a call's time-outs; what is left decides whether another call may start."""
+    started: list[float] = []
+
+    def silence(_: object) -> dict[str, object]:
+        started.append(process.time.elapsed_s)
+        process.time.elapsed_s += 3
+        return request_lost(dict)
+
+    process.datastore.for_ever = {"BatchGetItem": silence, "GetItem": silence, WRITE: silence}
+
+    with pytest.raises(DatastoreUnavailable):
+        process.execute(buy(user))
+
+    assert len(started) > 1
+    assert started[-1] <= 20 - 5
+    assert process.time.elapsed_s <= 20
+
+
+def test_a_lambda_that_has_less_time_left_stops_earlier(process: Process, user: int) -> None:
+    process.datastore.for_ever[WRITE] = throttled
+
+    with pytest.raises(DatastoreUnavailable):
+        process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=7_000))
+
+    assert process.time.elapsed_s < 1.6
+
+
+def test_a_bug_is_not_retried(process: Process, user: int) -> None:
+    def misconfigured(_: object) -> dict[str, object]:
+        raise LookupError("no such table")
+
+    process.datastore.for_ever[WRITE] = misconfigured
+
+    with pytest.raises(LookupError):
+        process.execute(buy(user))
+
+    assert process.datastore.calls.count(WRITE) == 1
+
+
+# What an outcome says about how it came about.
+
+
+def crumb(user: int) -> Order:
+    """An order that any of these users can pay for, many times."""
+    return replace(buy(user), quantity_units=1)
+
+
+def test_an_account_that_moves_on_again_and_again_is_waited_for(new_process: Callable[[], Process], user: int) -> None:
+    """The first time it is only this process that was behind; then others are at work on it."""
+    one, other = new_process(), new_process()
+    warm(one, user)
+    others_turn = before(lambda: other.execute(crumb(user)))
+    one.datastore.fail(WRITE, others_turn, others_turn, others_turn)
+
+    outcome = one.execute(crumb(user))
+
+    assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 4, 3)
+    assert len(one.time.waits_s) == 2
+
+
+def test_who_met_a_rival_leaves_it_the_account_after_a_turn_and_looks_when_it_comes_back(
+    new_process: Callable[[], Process], user: int
+) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    others_turn = before(lambda: other.execute(crumb(user)))
+    one.datastore.fail(WRITE, others_turn, others_turn)
+    one.execute(crumb(user))
+    waits = len(one.time.waits_s)
+    one.datastore.calls.clear()
+
+    for _ in range(TURN - 1):
+        one.execute(crumb(user))
+    assert (one.datastore.calls, len(one.time.waits_s)) == ([WRITE] * (TURN - 1), waits)
+
+    one.datastore.calls.clear()
+    assert one.execute(crumb(user)).conflicts == 0
+    assert (one.datastore.calls, len(one.time.waits_s)) == (["GetItem", WRITE], waits + 1)
+
+
+def test_who_leaves_the_account_to_a_rival_keeps_half_of_its_time(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    others_turn = before(lambda: other.execute(crumb(user)))
+    one.datastore.fail(WRITE, others_turn, others_turn)
+    for _ in range(TURN):
+        one.execute(crumb(user))
+    beyond_its_worst_case_s = one.engine.patience(remaining_ms=9_000).left_s()
+    hurried = one.engine.patience(remaining_ms=9_000 - round(1_000 * beyond_its_worst_case_s) + 10)
+
+    assert one.engine.executor.execute(crumb(user), hurried).record.status == 200
+
+    assert one.time.waits_s[-1] == pytest.approx(0.01 / 2)
+
+
+def test_every_kind_of_conflict_is_counted(new_process: Callable[[], Process], user: int) -> None:
+    one, other = new_process(), new_process()
+    warm(one, user)
+    one.datastore.fail(WRITE, conflict, before(lambda: other.execute(crumb(user))), conflict)
+
+    outcome = one.execute(crumb(user))
+
+    assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 4, 3)
+
+
+def test_a_replay_counts_what_it_took_to_find_out(process: Process, user: int) -> None:
+    order = buy(user)
+    process.execute(order)
+    process.datastore.fail(WRITE, conflict, conflict)
+
+    outcome = process.execute(order)
+
+    assert (outcome.replayed, outcome.attempts, outcome.conflicts) == (True, 3, 2)
+
+
+def test_an_outcome_that_was_read_counts_what_came_before(process: Process, moto_market: Market, user: int) -> None:
+    moto_market.list_asset("GONE", "1")
+    order = buy(user, symbol="GONE")
+
+    def filled_in_silence(send: Callable[[], dict[str, object]]) -> dict[str, object]:
+        send()
+        process.time.elapsed_s += 2
+        moto_market.remove_asset("GONE")
+        return request_lost(dict)
+
+    process.datastore.fail(WRITE, conflict, filled_in_silence)
+
+    outcome = process.execute(order)
+
+    assert (outcome.record.status, outcome.attempts, outcome.conflicts) == (200, 2, 1)
+
+
+def test_a_fill_names_the_thread_that_decided_it_and_the_time_of_day_at_which_it_did(process: Process, user: int) -> None:
+    process.time.elapsed_s = 1.5
+
+    with ThreadPoolExecutor(1, thread_name_prefix="trader") as threads:
+        outcome = threads.submit(process.execute, buy(user)).result()
+
+    reply = json.loads(outcome.record.reply)
+    assert (reply["executed_by_thread"], reply["executed_at"]) == ("trader_0", "2026-01-01T00:00:01.500000Z")
+
+
+# What must not be mixed up.
+
+
+def test_what_is_remembered_of_one_account_is_not_anothers(process: Process, moto_market: Market, user: int) -> None:
+    poor = moto_market.new_user(USD="1")
+    warm(process, user)
+
+    assert process.execute(buy(poor)).record.status == 402
+    assert process.execute(buy(user)).record.status == 200
+
+
+def test_a_read_without_an_answer_leaves_nothing_in_doubt(process: Process, user: int) -> None:
+    process.datastore.fail("BatchGetItem", request_lost)
+
+    with pytest.raises(AssetNotFound):
+        process.execute(buy(user, symbol="NOPE"))
+
+
+def test_contention_after_a_read_without_an_answer_is_contention(process: Process, user: int) -> None:
+    process.datastore.fail("GetItem", request_lost)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(Contention):
+        process.execute(buy(user))
+
+
+def test_who_gets_its_turn_too_late_finds_the_account_busy(process: Process, user: int) -> None:
+    with pytest.raises(Contention):
+        process.engine.executor.execute(buy(user), process.engine.patience(remaining_ms=1))
+
+    assert process.datastore.calls == []
+
+
+# Batches.
+
+
+def told(results: list[Outcome | Refusal]) -> list[object]:
+    """Status and whether it is a replay, or the kind of refusal."""
+    return [(result.record.status, result.replayed) if isinstance(result, Outcome) else type(result) for result in results]
+
+
+NEW, KNOWN = (200, False), (200, True)
+
+
+def little(user: int) -> Order:
+    """An order that can be filled many times over."""
+    return replace(buy(user), quantity_units=1_000_000, quantity_text="0.01")
+
+
+def test_a_warm_batch_of_new_orders_is_one_request(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+
+    results = process.execute_batch(*(little(user) for _ in range(99)))
+
+    assert told(results) == [NEW] * 99
+    assert process.datastore.calls == [WRITE]
+    assert fills(moto_market, user) == 1 + 99
+
+
+def test_a_warm_batch_of_which_all_is_known_is_one_request(process: Process, user: int) -> None:
+    orders = [little(user) for _ in range(99)]
+    process.execute_batch(*orders)
+    process.datastore.calls.clear()
+
+    assert told(process.execute_batch(*orders)) == [KNOWN] * 99
+    assert process.datastore.calls == [WRITE]
+
+
+def test_a_warm_batch_of_which_some_is_known_is_two_requests(process: Process, user: int) -> None:
+    known = [little(user) for _ in range(3)]
+    process.execute_batch(*known)
+    process.datastore.calls.clear()
+
+    results = process.execute_batch(buy(user), known[2], buy(user, 9), known[0], replace(known[1], quantity_units=1))
+
+    assert told(results) == [NEW, KNOWN, (402, False), KNOWN, IdempotencyKeyReused]
+    assert process.datastore.calls == [WRITE, WRITE]
+
+
+def test_a_cold_batch_is_three_requests(new_process: Callable[[], Process], user: int) -> None:
+    process = new_process()
+
+    process.execute_batch(*(buy(user, symbol=symbol) for symbol in ("BTC", "ETH", "SOL")))
+
+    assert process.datastore.calls == ["BatchGetItem", "GetItem", WRITE]
+
+
+def test_all_keys_of_unknown_assets_are_looked_at_in_one_request(process: Process, user: int) -> None:
+    warm(process, user)
+    orders = [buy(user, symbol="NOPE"), buy(user), buy(user, symbol="NOPE")]
+    for calls in (["BatchGetItem", "BatchGetItem", WRITE], ["BatchGetItem", WRITE]):
+        process.datastore.calls.clear()
+        assert told(process.execute_batch(*orders))[::2] == [AssetNotFound, AssetNotFound]
+        assert process.datastore.calls == calls
+
+
+def test_each_order_of_a_batch_is_decided_on_the_account_as_the_one_before_leaves_it(process: Process, user: int) -> None:
+    usd = replace(buy(user, 50_000), symbol="USD", pay_with="BTC")
+
+    results = process.execute_batch(buy(user, 2), buy(user), usd, buy(user))
+
+    assert told(results) == [NEW, (402, False), NEW, NEW]
+
+
+def test_a_batch_that_comes_too_late_is_decided_again_without_what_is_known_by_then(
+    process: Process, new_process: Callable[[], Process], user: int
+) -> None:
+    """Another process is quicker with one of its orders, and then with another, in the other order."""
+    warm(process, user)
+    first, second, third = (little(user) for _ in range(3))
+    other = new_process()
+    process.datastore.fail(
+        WRITE,
+        before(lambda: other.execute(third)),
+        before(lambda: other.execute(first)),
+    )
+
+    assert told(process.execute_batch(first, second, third)) == [KNOWN, NEW, KNOWN]
+    assert process.datastore.calls == [WRITE, WRITE, WRITE]
+
+
+def test_a_batch_whose_reply_was_lost_is_found_under_its_keys(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    known = little(user)
+    process.execute(known)
+    process.datastore.calls.clear()
+    process.datastore.fail(WRITE, none, reply_lost)
+
+    results = process.execute_batch(little(user), known, buy(user, 9), little(user))
+
+    assert told(results) == [NEW, KNOWN, (402, False), NEW]
+    assert process.datastore.calls == [WRITE, WRITE, "GetItem", WRITE]
+    assert fills(moto_market, user) == 4
+
+
+def test_a_batch_that_was_lost_is_sent_again(process: Process, moto_market: Market, user: int) -> None:
+    warm(process, user)
+    process.datastore.fail(WRITE, request_lost)
+
+    assert told(process.execute_batch(little(user), little(user))) == [NEW, NEW]
+    assert fills(moto_market, user) == 3
+
+
+def test_an_order_of_a_batch_that_may_have_been_executed_is_not_said_to_be_undecidable(
+    process: Process, moto_market: Market, user: int
+) -> None:
+    """Its asset is halted while the batch's fate is unknown. The others need not wait for it."""
+    moto_market.list_asset("HALTING", "1")
+    warm(process, user)
+    process.engine.executor.prices.assets(["HALTING"], process.engine.patience())
+
+    def halted_meanwhile(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        moto_market.list_asset("HALTING", "1", halted=True)
+        process.time.elapsed_s += 2
+        return request_lost(send)
+
+    process.datastore.fail(WRITE, halted_meanwhile)
+
+    assert told(process.execute_batch(buy(user, symbol="HALTING"), buy(user))) == [DatastoreUnavailable, NEW]
+
+
+@pytest.mark.parametrize(("fault", "refusal"), [(conflict, Contention), (throttled, DatastoreUnavailable)])
+def test_at_the_deadline_every_order_that_has_no_outcome_is_told_why(
+    process: Process, user: int, fault: Fault, refusal: type[Exception]
+) -> None:
+    warm(process, user)
+    known = little(user)
+    process.execute(known)
+    process.datastore.fail(WRITE, none)
+    process.datastore.for_ever[WRITE] = fault
+
+    assert told(process.execute_batch(buy(user), known, buy(user))) == [refusal, KNOWN, refusal]
+
+
+def test_a_batch_of_nothing_asks_for_nothing(process: Process) -> None:
+    assert process.execute_batch() == []
+    assert process.datastore.calls == []
