@@ -1,99 +1,61 @@
-"""An account, the records that make its history, and the chain that ties them together.
+"""An account, and what a decision does to it."""
 
-A **record** is the stored outcome of one idempotency key. A record that moved money carries a **movement**: its place in the
-account's sequence 1, 2, 3 …, the amounts, and a `head`, a hash over the previous head and the record. So the account's current
-head stands for its whole history: a condition on it rules out every stale view, and replaying the records from the start must
-arrive at exactly this head, these balances and this sequence.
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
-from chalicelib.domain.money import MAX_STORED_UNITS
-
-EMPTY_HEAD = b""
-
-_compact = json.JSONEncoder(separators=(",", ":")).encode
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """What a record did to its account. `changes`: signed units by symbol; `head`: the chain's value after it."""
-
-    sequence: int
-    changes: Mapping[str, int]
-    head: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The one outcome of one key: the reply as it was sent (`status`, `reply`: JSON text), and what decided it.
-
-    `prices`: USD units by symbol at the decision, empty for a funding. `movement` is `None` for a refusal.
-    """
-
-    user_id: int
-    key: str
-    fingerprint: str
-    status: int
-    reply: str
-    prices: Mapping[str, int]
-    created_at: str
-    movement: Movement | None = None
-
-    def moving(self, movement: Movement) -> "Record":
-        """The same record, with what it did to its account."""
-        # By hand: every fill comes by here, and `dataclasses.replace` looks at each field first.
-        return Record(self.user_id, self.key, self.fingerprint, self.status, self.reply, self.prices, self.created_at, movement)
+from chalicelib.domain.asset import UNIT_OF_ACCOUNT, value_usd_units
+from chalicelib.domain.facts import Decision, Fill, Refusal, Transferred
+from chalicelib.domain.money import MAX_BALANCE_UNITS
+from chalicelib.domain.order import Side
+from chalicelib.domain.position import Books, deposited, trade_value_units, traded, withdrawn
+from chalicelib.domain.record import EMPTY_HEAD, Record, instruction_of, next_head, text_of
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user's balances, in units by symbol. An account that nobody funded has sequence 0 and an empty head."""
+    """A user's books, and how far their history has come. An account without a decision has sequence 0 and an empty head."""
 
     user_id: int
-    balances: Mapping[str, int] = field(default_factory=dict)
+    books: Books = field(default_factory=lambda: Books({}, {}, 0))
     sequence: int = 0
     head: bytes = EMPTY_HEAD
 
+    @property
+    def balances(self) -> Mapping[str, int]:
+        """Balances in units of 10⁻⁸ by symbol: everything ever held."""
+        return self.books.balances
+
     def balance_units(self, symbol: str) -> int:
-        """The balance in units; what was never held is 0."""
-        return self.balances.get(symbol, 0)
+        """Returns the balance in units; what was never held is 0."""
+        return self.books.balances.get(symbol, 0)
 
 
-def move(account: Account, record: Record, changes: Mapping[str, int]) -> tuple[Account, Record]:
-    """Appends a record to an account's history.
-
-    Returns the account after it, and the record with its movement. Every balance must stay at or above zero: the caller has
-    decided that, and the datastore's condition holds it.
-    """
-    balances = dict(account.balances)
-    for symbol, units in changes.items():
-        balances[symbol] = balances.get(symbol, 0) + units
-        assert 0 <= balances[symbol] <= MAX_STORED_UNITS, "a balance is neither overdrawn nor more than can be stored exactly"
+def append(account: Account, decision: Decision) -> tuple[Account, Record]:
+    """Appends a decision to an account's history. Returns the account after it, and the record to be stored with it."""
     sequence = account.sequence + 1
-    head = next_head(account.head, record, sequence, changes)
-    return (
-        Account(account.user_id, balances, sequence, head),
-        record.moving(Movement(sequence, dict(changes), head)),
-    )
+    text = text_of(decision, sequence)
+    head = next_head(account.head, text)
+    after = Account(account.user_id, _books_after(account.books, decision), sequence, head)
+    return after, Record(account.user_id, instruction_of(decision).record_key, sequence, head, text, decision)
 
 
-def next_head(head: bytes, record: Record, sequence: int, changes: Mapping[str, int]) -> bytes:
-    """The chain's next value: SHA-256 over the previous one and everything the record states."""
-    stated = _compact(
-        [
-            record.user_id,
-            sequence,
-            record.key,
-            record.fingerprint,
-            record.status,
-            record.reply,
-            sorted(record.prices.items()),
-            sorted(changes.items()),
-            record.created_at,
-        ]
-    )
-    return sha256(head + stated.encode()).digest()
+def _books_after(books: Books, decision: Decision) -> Books:
+    match decision:
+        case Refusal():
+            return books
+        case Fill(order, circumstances, quantity_units, other_units):
+            other_price = circumstances.prices[order.other].value
+            symbol, other = (order.symbol, quantity_units), (order.other, other_units)
+            gave, got = (other, symbol) if order.side is Side.BUY else (symbol, other)
+            after = traded(books, gave, got, trade_value_units(symbol, other, other_price))
+        case Transferred(transfer, _, _, price):
+            if transfer.units < 0:
+                after = withdrawn(books, transfer.symbol, -transfer.units)
+            elif transfer.symbol == UNIT_OF_ACCOUNT:
+                after = deposited(books, transfer.symbol, transfer.units, transfer.units)
+            else:
+                value_units = 0 if price is None else value_usd_units(transfer.units, price.value)
+                after = deposited(books, transfer.symbol, transfer.units, value_units)
+    limit_units = max(MAX_BALANCE_UNITS, *books.balances.values(), 0)
+    assert all(0 <= units <= limit_units for units in after.balances.values()), "the rule book keeps balances within bounds"
+    return after

@@ -1,71 +1,30 @@
-"""Money that enters or leaves from outside the market: the movements that open every account, and that only an operator makes."""
+"""Money that enters or leaves from outside the market: what opens every account, and what only an operator moves."""
 
-import json
-from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain.account import Account, Record, move
-from chalicelib.domain.money import text_from
+from chalicelib.domain.account import Account
+from chalicelib.domain.asset import UNIT_OF_ACCOUNT, Asset
+from chalicelib.domain.facts import Price, Transfer, Transferred
+from chalicelib.domain.money import MAX_BALANCE_UNITS, text_from
+from chalicelib.domain.refusals import TransferRejected
 from chalicelib.domain.timestamps import rfc3339
-from chalicelib.contract.errors import Undecided
-
-MAX_FUNDED_UNITS = 10**37
-"""Where fundings end: at a tenth of what the datastore holds exactly. A fill adds 10²³ units at most: there is room for them."""
 
 
-class TransferRefused(Undecided):
-    """A transfer that may not be made; the message says why. Nothing was decided, and its key stays unused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A funding (`units` above zero) or a debit (below), made once per `key`."""
-
-    user_id: int
-    key: str
-    symbol: str
-    units: int
-
-    @property
-    def fingerprint(self) -> str:
-        """What the key stands for, as text to be read: ``FUND 1.00000000 BTC``."""
-        return f"{'FUND' if self.units > 0 else 'DEBIT'} {text_from(abs(self.units))} {self.symbol}"
-
-    @property
-    def record_key(self) -> str:
-        """Where the transfer's record is stored. No order's key can take its place: those begin with ``order#``.
-
-        A funding and a debit under one key meet here, on purpose: one of the two was a slip.
-        """
-        return f"funding#{self.key}"
-
-
-def transfer(account: Account, wanted: Transfer, at: datetime) -> tuple[Account, Record]:
-    """Credits or debits the account. Returns the account after it, and the record to be stored with it.
+def transfer(account: Account, instruction: Transfer, asset: Asset | None, at: datetime) -> Transferred:
+    """Decides a transfer. `asset`: the last that is known of it; its price makes a funding's basis.
 
     Raises:
-        TransferRefused: the account would hold less than nothing, or come near to more than the datastore holds exactly.
+        TransferRejected: the balance would be negative, or beyond what an account may hold.
     """
-    assert wanted.units != 0, "a transfer moves money"
-    held = account.balance_units(wanted.symbol)
-    after = held + wanted.units
-    if after < 0:
-        raise TransferRefused(f"a debit of {text_from(-wanted.units)} {wanted.symbol} overdraws the balance of {text_from(held)}")
-    if after > max(held, MAX_FUNDED_UNITS):  # fills may have gone beyond the end, and a debit from there is welcome
-        most = text_from(MAX_FUNDED_UNITS)
-        raise TransferRefused(f"the balance would be {text_from(after)} {wanted.symbol}; fundings end at {most}")
-    reply = {
-        "status": "ACCOUNT_FUNDED" if wanted.units > 0 else "ACCOUNT_DEBITED",
-        "symbol": wanted.symbol,
-        "amount": text_from(abs(wanted.units)),
-    }
-    record = Record(
-        user_id=account.user_id,
-        key=wanted.record_key,
-        fingerprint=wanted.fingerprint,
-        status=200,
-        reply=json.dumps(reply),
-        prices={},
-        created_at=rfc3339(at),
-    )
-    return move(account, record, {wanted.symbol: wanted.units})
+    assert instruction.units != 0, "a transfer moves money"
+    symbol, units = instruction.symbol, instruction.units
+    held_units = account.balance_units(symbol)
+    after_units = held_units + units
+    if after_units < 0:
+        raise TransferRejected(f"a debit of {text_from(-units)} {symbol} overdraws the balance of {text_from(held_units)}")
+    if units > 0 and after_units > MAX_BALANCE_UNITS:
+        most = text_from(MAX_BALANCE_UNITS)
+        raise TransferRejected(f"the balance would be {text_from(after_units)} {symbol}; an account holds at most {most}")
+    has_basis = units > 0 and symbol != UNIT_OF_ACCOUNT and asset is not None
+    price = Price(asset.price, asset.price_at) if has_basis and asset is not None else None
+    return Transferred(instruction, rfc3339(at), after_units, price)

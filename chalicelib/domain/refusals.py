@@ -1,0 +1,44 @@
+"""Reasons why nothing can be decided: nothing is stored, and the key stays unused."""
+
+from collections.abc import Sequence
+
+
+class Undecided(Exception):
+    """Nothing can be decided now.
+
+    `needs_account`: the reason depends on the account, so it must be confirmed against the account as it is.
+    """
+
+    needs_account = False
+
+
+class UnknownAsset(Undecided):
+    """Nothing by these symbols is listed."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(*symbols)
+        self.symbols = symbols
+
+
+class HaltedAsset(Undecided):
+    """An operator halted trading in these assets."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(*symbols)
+        self.symbols = symbols
+
+
+class BrokenRule(Undecided):
+    """The order breaks a trading rule. `field`: which field of the order; `rule`: the rule's name; the message explains it."""
+
+    def __init__(self, field: str, rule: str, message: str, *, needs_account: bool) -> None:
+        super().__init__(f"{message} ({rule})")
+        self.field = field
+        self.rule = rule
+        self.needs_account = needs_account
+
+
+class TransferRejected(Undecided):
+    """A transfer that may not be made; the message says why."""
+
+    needs_account = True
