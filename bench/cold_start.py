@@ -37,7 +37,7 @@ def measure(say: Say) -> list[Figure]:
     """Instructions and CPU time of the package's first reply.
 
     Raises:
-        deploy.Refused: the package could not be made.
+        deploy.DeployError: the package could not be made.
     """
     with packaged.on_lambda(say) as (task, endpoint):
         return _measure(task, endpoint, say)

@@ -22,7 +22,7 @@ from bench.setting import Say, Setting
 from bench.targets import at_most
 from chalicelib.config import Settings
 from chalicelib.contract.caller import Caller
-from chalicelib.runtime.deadline import utc_now
+from chalicelib.runtime.world import utc_now
 from chalicelib.store.connection import DynamoDB
 from tests.support.metered import Metered
 

@@ -27,7 +27,7 @@ def measure(say: Say) -> list[Figure]:
     """Instructions and CPU time of a fill, a refusal, a replay and a portfolio, each of an account that the process knows.
 
     Raises:
-        deploy.Refused: the package could not be made.
+        deploy.DeployError: the package could not be made.
     """
     with packaged.on_lambda(say) as (task, endpoint):
         return _measure(task, endpoint, say)

@@ -208,7 +208,7 @@ def _trade(engine: Engine, load: Load) -> Shift:
         order = Order(load.user_id, f"{load.key_prefix}-{next(numbers)}", SYMBOL, PAY_WITH, QUANTITY_UNITS, QUANTITY)
         refusal = None
         try:
-            engine.executor.execute(order, engine.patience())
+            engine.executor.execute(order, engine.deadline())
         except EngineError as error:
             refusal = error.code
         ended_s = time.monotonic()

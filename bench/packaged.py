@@ -20,7 +20,7 @@ def unpacked() -> Iterator[Path]:
     """Packages a copy of this working tree, and yields the directory it is unpacked in. pip fetches what it needs.
 
     Raises:
-        deploy.Refused: it could not be packaged.
+        deploy.DeployError: it could not be packaged.
     """
     with tempfile.TemporaryDirectory(prefix="bench-package-") as directory:
         root = Path(directory)
@@ -37,7 +37,7 @@ def on_lambda(say: Say) -> Iterator[tuple[Path, str]]:
     """The package as `unpacked` yields it, and the endpoint of a stub of DynamoDB for it.
 
     Raises:
-        deploy.Refused: it could not be packaged.
+        deploy.DeployError: it could not be packaged.
     """
     say("packaging")
     with unpacked() as task, stub.running() as endpoint:
