@@ -1,5 +1,5 @@
 """Deploying a stage: packaged by Chalice, put in place by CloudFormation, on AWS or on an emulator on this machine."""
 
 
-class Refused(Exception):
+class DeployError(Exception):
     """It will not be done. The message is one line: what is in the way, and what to do about it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import rich_click as click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import Refused, commands
+from deploy import DeployError, commands
 from deploy.stage import Stage
 
 PROJECT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def destroy(stage: str, *, force: bool) -> None:
 def _carry_out(command: Callable[[Stage, commands.Say], None], stage: str) -> None:
     try:
         command(Stage.load(PROJECT, stage), click.echo)
-    except Refused as refused:
+    except DeployError as refused:
         sys.exit(str(refused))
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"AWS: {error}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from deploy import Refused
+from deploy import DeployError
 from deploy.stage import Stage
 from deploy.target import Target
 from deploy.template import Template
@@ -29,13 +29,15 @@ class Artifacts:
         """Makes the bucket where it is missing: encrypted, and closed to the public.
 
         Raises:
-            Refused: it is somebody else's.
+            DeployError: it is somebody else's.
         """
         try:
             self._s3.head_bucket(Bucket=self.bucket, **self._owner)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004  (HTTP's)
-                raise Refused(f"The bucket {self.bucket} cannot be used: it is another account's, or not open to you") from error
+                raise DeployError(
+                    f"The bucket {self.bucket} cannot be used: it is another account's, or not open to you"
+                ) from error
         else:
             return
         place = {} if self._region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}

@@ -1,11 +1,11 @@
-"""What has to be so before anything is deployed. Each check raises `Refused` where it is not."""
+"""What has to be so before anything is deployed. Each check raises `DeployError` where it is not."""
 
 import json
 import sys
 
 import cfnlint.api
 
-from deploy import Refused
+from deploy import DeployError
 from deploy.target import Target
 from deploy.template import Template
 
@@ -22,15 +22,15 @@ def require_python(target: Target, version: tuple[int, int] = sys.version_info[:
     python, oldest = (".".join(map(str, each)) for each in (version, OLDEST_PYTHON))
     hint = f"make deploy PYTHON=/path/to/python{oldest}"
     if version < OLDEST_PYTHON:
-        raise Refused(f"Lambda no longer takes Python {python}; {oldest} is the oldest: {hint}")
+        raise DeployError(f"Lambda no longer takes Python {python}; {oldest} is the oldest: {hint}")
     if f"python{python}" not in target.client("lambda").meta.service_model.shape_for("Runtime").enum:
-        raise Refused(f"Lambda does not know Python {python} yet, as far as this boto3 knows: {hint}")
+        raise DeployError(f"Lambda does not know Python {python} yet, as far as this boto3 knows: {hint}")
 
 
 def require_log_role(target: Target) -> None:
     """API Gateway must be allowed to write logs. That is a setting of the whole account in a region, so no stack's to make."""
     if not target.client("apigateway").get_account().get("cloudwatchRoleArn"):
-        raise Refused(
+        raise DeployError(
             f"API Gateway may write no logs in account {target.account}, {target.session.region_name}. "
             f"Once, for all stacks there: make a role for apigateway.amazonaws.com with the policy {LOG_ROLE_POLICY}, then "
             "aws apigateway update-account --patch-operations op=replace,path=/cloudwatchRoleArn,value=ROLE_ARN"
@@ -44,4 +44,4 @@ def require_valid(template: Template, region: str) -> None:
         for finding in cfnlint.api.lint(json.dumps(template, indent=1), regions=[region])
     ]
     if findings:
-        raise Refused("\n  ".join(["cfn-lint rejects the template:", *findings]))
+        raise DeployError("\n  ".join(["cfn-lint rejects the template:", *findings]))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from deploy import Refused
+from deploy import DeployError
 from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python, require_valid
 from deploy.package import package
@@ -19,7 +19,7 @@ def apply(stage: Stage, say: Say) -> None:
     """Deploys a stage as it is in this working tree.
 
     Raises:
-        Refused: something is in the way, or it failed.
+        DeployError: something is in the way, or it failed.
     """
     target = Target.of(stage)
     require_python(target)
@@ -44,7 +44,7 @@ def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
     """Says where a stage is.
 
     Raises:
-        Refused: it is nowhere.
+        DeployError: it is nowhere.
     """
     target = target or Target.of(stage)
     found = Stack(target, stage.stack_name, say).outputs()
@@ -64,13 +64,13 @@ def adopt(stage: Stage, say: Say) -> None:
     """Makes a stack around tables that are there, so that the stage can be deployed onto them.
 
     Raises:
-        Refused: there is nothing to adopt, or it failed.
+        DeployError: there is nothing to adopt, or it failed.
     """
     target = Target.of(stage)
     template = compose(stage)
     left = _existing_tables(stage, target)
     if not left:
-        raise Refused(f"There are no tables {stage.table_prefix}-* in {_place(stage, target)} to adopt")
+        raise DeployError(f"There are no tables {stage.table_prefix}-* in {_place(stage, target)} to adopt")
     only_tables = {
         "Parameters": {"TablePrefix": template["Parameters"]["TablePrefix"]},
         # What a failed adoption, or a stack deleted in haste, must not take along.
@@ -93,11 +93,11 @@ def destroy(stage: Stage, say: Say, *, force: bool) -> None:
     """Takes a stage down, and says what is left of it.
 
     Raises:
-        Refused: the stage is one to keep, and nobody insists; or it failed.
+        DeployError: the stage is one to keep, and nobody insists; or it failed.
     """
     keeps = keeps_its_tables(compose(stage))
     if keeps and not force:
-        raise Refused(f"{stage.name} is a stage to keep. If you mean it: make destroy STAGE={stage.name} FORCE=1")
+        raise DeployError(f"{stage.name} is a stage to keep. If you mean it: make destroy STAGE={stage.name} FORCE=1")
     target = Target.of(stage)
     deleted = Stack(target, stage.stack_name, say).delete()
     say(f"{'Destroyed' if deleted else 'There is no stack'} {stage.stack_name} in {_place(stage, target)}")
@@ -112,7 +112,7 @@ def destroy(stage: Stage, say: Say, *, force: bool) -> None:
 def _require_no_tables(stage: Stage, target: Target) -> None:
     left = _existing_tables(stage, target)
     if left:
-        raise Refused(
+        raise DeployError(
             f"There is no stack {stage.stack_name}, but there are its tables {', '.join(left.values())}. "
             f"To deploy onto them: make adopt STAGE={stage.name}, then this again"
         )

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import Refused
+from deploy import DeployError
 from deploy.archive import trim
 from deploy.stage import Stage
 from deploy.template import Template, compose
@@ -38,7 +38,7 @@ def package(stage: Stage) -> Package:
     """Packages a stage in its build directory.
 
     Raises:
-        Refused: Chalice could not.
+        DeployError: Chalice could not.
     """
     directory = stage.build_directory
     shutil.rmtree(directory, ignore_errors=True)
@@ -67,4 +67,4 @@ def _chalice_package(stage: Stage, resources: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise Refused(f"chalice package failed:\n{done.stdout}{done.stderr}".rstrip())
+        raise DeployError(f"chalice package failed:\n{done.stdout}{done.stderr}".rstrip())

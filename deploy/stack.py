@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from deploy import Refused
+from deploy import DeployError
 from deploy.target import Target
 from deploy.template import TABLE
 
@@ -38,18 +38,18 @@ class Stack:
         """What the template says should be known of the stack.
 
         Raises:
-            Refused: there is no stack.
+            DeployError: there is no stack.
         """
         found = self._describe(self.name)
         if found is None or found["StackStatus"] in NEVER_MADE:
-            raise Refused(f"There is no stack {self.name} here: deploy the stage first")
+            raise DeployError(f"There is no stack {self.name} here: deploy the stage first")
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
     def apply(self, template_url: str, parameters: dict[str, str]) -> bool:
         """Makes the stack what the template says. Returns whether that took a change.
 
         Raises:
-            Refused: it would cost a table; or it failed.
+            DeployError: it would cost a table; or it failed.
         """
         self._require_changeable()
         if self.exists():
@@ -61,10 +61,10 @@ class Stack:
         """Makes a stack out of resources that are there already, and changes none of them.
 
         Raises:
-            Refused: there is a stack; or it failed.
+            DeployError: there is a stack; or it failed.
         """
         if self.exists():
-            raise Refused(f"The stack {self.name} exists: there is nothing to adopt")
+            raise DeployError(f"The stack {self.name} exists: there is nothing to adopt")
         self.delete()  # what a failed first attempt left
         self._change("IMPORT", TemplateURL=template_url, Parameters=_as_list(parameters), ResourcesToImport=resources)
 
@@ -72,7 +72,7 @@ class Stack:
         """Deletes the stack, and waits for it. Returns whether there was one.
 
         Raises:
-            Refused: it failed.
+            DeployError: it failed.
         """
         found = self._describe(self.name)
         if found is None:
@@ -85,7 +85,7 @@ class Stack:
     def _require_changeable(self) -> None:
         status = self._status()
         if status not in CAN_CHANGE | NEVER_MADE:
-            raise Refused(f"The stack {self.name} is in {status}: it can be changed when that is over, or mended")
+            raise DeployError(f"The stack {self.name} is in {status}: it can be changed when that is over, or mended")
 
     def _change(self, kind: str, **request: Any) -> bool:
         token = uuid.uuid4().hex
@@ -103,7 +103,7 @@ class Stack:
         lost = lost_tables(self._changes(change_set))
         if lost:
             self._cloudformation.delete_change_set(ChangeSetName=change_set)
-            raise Refused(
+            raise DeployError(
                 f"This would replace or remove {', '.join(lost)}, and what is in there would not come along. Nothing was changed"
             )
         self._cloudformation.execute_change_set(ChangeSetName=change_set, ClientRequestToken=token)
@@ -114,7 +114,7 @@ class Stack:
         """Waits until the change set is worked out.
 
         Raises:
-            Refused: it cannot be.
+            DeployError: it cannot be.
         """
         try:
             waiter = self._cloudformation.get_waiter("change_set_create_complete")
@@ -123,7 +123,7 @@ class Stack:
             reason = error.last_response.get("StatusReason", "")
             if "didn't contain changes" in reason or "No updates are to be performed" in reason:
                 return False
-            raise Refused(f"CloudFormation does not take the template: {reason or error}") from error
+            raise DeployError(f"CloudFormation does not take the template: {reason or error}") from error
         return True
 
     def _changes(self, change_set: str) -> list[dict[str, Any]]:
@@ -134,7 +134,7 @@ class Stack:
         """Waits until an operation is over, and says what happens.
 
         Raises:
-            Refused: it failed.
+            DeployError: it failed.
         """
         seen: set[str] = set()
         reasons: list[str] = []
@@ -150,7 +150,7 @@ class Stack:
                 break
             time.sleep(self._poll_s)
         if status not in DONE:
-            raise Refused(f"{self.name} ended in {status}. {reasons[0] if reasons else 'CloudFormation says no more'}")
+            raise DeployError(f"{self.name} ended in {status}. {reasons[0] if reasons else 'CloudFormation says no more'}")
 
     def _new_events(self, stack_id: str, token: str, seen: set[str]) -> list[dict[str, Any]]:
         """The events of an operation that were not seen yet, oldest first. They come newest first, the whole stack's life."""

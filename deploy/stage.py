@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chalice.config import Config
 
-from deploy import Refused
+from deploy import DeployError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Stage:
         """Reads a stage's settings.
 
         Raises:
-            Refused: there is no such stage, or it does not say what it must.
+            DeployError: there is no such stage, or it does not say what it must.
         """
         content = json.loads((project / ".chalice" / "config.json").read_text())
         stages = content["stages"]
         if name not in stages:
-            raise Refused(f"There is no stage {name!r} in .chalice/config.json, only {', '.join(sorted(stages))}: STAGE=…")
+            raise DeployError(f"There is no stage {name!r} in .chalice/config.json, only {', '.join(sorted(stages))}: STAGE=…")
         # Chalice itself says which value counts where several do: a function's, a stage's, everybody's.
         engine, authorizer = (Config(name, function, config_from_disk=content) for function in ("api_handler", "authorizer"))
         needed = {
@@ -43,7 +43,7 @@ class Stage:
         }
         missing = [setting for setting, value in needed.items() if not value]
         if missing:
-            raise Refused(f"The stage {name!r} has no {' and no '.join(missing)} in .chalice/config.json")
+            raise DeployError(f"The stage {name!r} has no {' and no '.join(missing)} in .chalice/config.json")
         return cls(
             project=project,
             name=name,

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.local.datastore import is_loopback, stand_in_credentials
-from deploy import Refused
+from deploy import DeployError
 from deploy.stage import Stage
 
 SIGN_IN = "name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)"
@@ -29,7 +29,7 @@ class Target:
         """The account that credentials and ``AWS_ENDPOINT_URL`` lead to.
 
         Raises:
-            Refused: there are no credentials, or none that count.
+            DeployError: there are no credentials, or none that count.
         """
         endpoint = os.environ.get("AWS_ENDPOINT_URL")
         emulator = endpoint.rstrip("/") if endpoint and is_loopback(endpoint) else None
@@ -38,12 +38,12 @@ class Target:
         try:
             session = boto3.Session(region_name=stage.region)
             if session.get_credentials() is None:
-                raise Refused(f"There are no AWS credentials: {SIGN_IN}")
+                raise DeployError(f"There are no AWS credentials: {SIGN_IN}")
             account = session.client("sts").get_caller_identity()["Account"]
         except ClientError as error:
-            raise Refused(f"AWS does not take these credentials ({error.response['Error']['Code']}): {SIGN_IN}") from error
+            raise DeployError(f"AWS does not take these credentials ({error.response['Error']['Code']}): {SIGN_IN}") from error
         except BotoCoreError as error:
-            raise Refused(f"These AWS credentials cannot be used: {error}") from error
+            raise DeployError(f"These AWS credentials cannot be used: {error}") from error
         return cls(session, account, emulator)
 
     def client(self, service: str) -> Any:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 RESOURCES = Path(__file__).parents[2] / ".chalice" / "resources.json"
 PREFIX_PARAMETER = "${TablePrefix}"
-CREATE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "BillingMode")
+CREATE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
 def definitions(prefix: str) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def definitions(prefix: str) -> list[dict[str, Any]]:
     resources = json.loads(RESOURCES.read_text())["Resources"]
     return [
         {"TableName": properties["TableName"]["Fn::Sub"].replace(PREFIX_PARAMETER, prefix)}
-        | {name: properties[name] for name in CREATE_PROPERTIES}
+        | {name: properties[name] for name in CREATE_PROPERTIES if name in properties}
         for properties in (
             resource["Properties"] for resource in resources.values() if resource.get("Type") == "AWS::DynamoDB::Table"
         )

@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 from click.testing import CliRunner
 
-from deploy import Refused, archive, commands
+from deploy import DeployError, archive, commands
 from deploy.__main__ import cli
 from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python
@@ -67,7 +67,7 @@ def test_a_stage_that_lacks_a_setting(tmp_path: Path, setting: str) -> None:
     project = copy_project(tmp_path)
     change_stage(project, "dev", **({"environment_variables": {setting: ""}} if setting.isupper() else {setting: None}))
 
-    with pytest.raises(Refused, match=f"^The stage 'dev' has no {setting} in .chalice/config.json$"):
+    with pytest.raises(DeployError, match=f"^The stage 'dev' has no {setting} in .chalice/config.json$"):
         Stage.load(project, "dev")
 
 
@@ -106,7 +106,7 @@ def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     ("version", "refusal"), [((3, 11), "no longer takes Python 3.11"), ((3, 99), "does not know Python 3.99")]
 )
 def test_a_python_that_lambda_does_not_take(version: tuple[int, int], refusal: str) -> None:
-    with pytest.raises(Refused, match=refusal):
+    with pytest.raises(DeployError, match=refusal):
         require_python(AWS, version)
     require_python(EMULATOR, version)
 
@@ -119,7 +119,9 @@ def test_a_python_that_lambda_takes(version: tuple[int, int]) -> None:
 def test_an_account_whose_gateway_may_not_log(answers: Callable[..., Stubber]) -> None:
     answers("apigateway", "get_account", {})
 
-    with pytest.raises(Refused, match=r"^API Gateway may write no logs in account 123456789012, us-east-1\. .*cloudwatchRoleArn"):
+    with pytest.raises(
+        DeployError, match=r"^API Gateway may write no logs in account 123456789012, us-east-1\. .*cloudwatchRoleArn"
+    ):
         require_log_role(AWS)
 
 
@@ -142,7 +144,7 @@ def test_packaging_that_fails_is_told_in_chalices_words(tmp_path: Path) -> None:
     project = copy_project(tmp_path, requirements=False)
     (project / "app.py").write_text("raise RuntimeError('out of order')")
 
-    with pytest.raises(Refused, match=r"(?s)^chalice package failed:.*out of order"):
+    with pytest.raises(DeployError, match=r"(?s)^chalice package failed:.*out of order"):
         package(Stage.load(project, "dev"))
 
 
@@ -179,7 +181,7 @@ def test_a_stack_that_cannot_be_changed_now(status: str, answers: Callable[..., 
         "cloudformation", "describe_stacks", {"Stacks": [{"StackName": "hft", "StackStatus": status, "CreationTime": NEW_YEAR}]}
     )
 
-    with pytest.raises(Refused, match=f"^The stack hft is in {status}"):
+    with pytest.raises(DeployError, match=f"^The stack hft is in {status}"):
         Stack(AWS, "hft").apply("https://template", {})
 
 
@@ -236,7 +238,7 @@ def test_a_missing_bucket_is_made_in_the_stages_region_closed_and_encrypted(s3: 
 def test_a_bucket_of_that_name_that_is_another_accounts_gets_no_code_of_ours(s3: Stubber, artifacts: Artifacts) -> None:
     s3.add_client_error("head_bucket", service_error_code="403", http_status_code=403, expected_params=OURS)
 
-    with pytest.raises(Refused, match=r"^The bucket hft-trading-engine-123456789012-eu-central-1 cannot be used"):
+    with pytest.raises(DeployError, match=r"^The bucket hft-trading-engine-123456789012-eu-central-1 cannot be used"):
         artifacts.prepare()
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.identity import tokens
 from chalicelib.config import TokenSettings
+from chalicelib.identity import tokens
 from deploy.stage import Stage
 from deploy.template import compose, table_names
 from tests.support.market import Market, batched, new_key, new_user_id, order

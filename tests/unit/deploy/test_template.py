@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
-from chalicelib.contract import errors
 from chalicelib.api import metrics
 from chalicelib.config import Settings
+from chalicelib.contract import errors
 from chalicelib.contract.requests import MAX_BODY_BYTES
-from chalicelib.runtime.deadline import utc_now
-from deploy import Refused
+from chalicelib.local import schema
+from chalicelib.runtime.world import utc_now
+from deploy import DeployError
 from deploy.checks import require_valid
 from deploy.package import Package, package
 from deploy.stage import Stage
@@ -92,7 +93,7 @@ def test_what_cfn_lint_finds_is_refused(template: Template) -> None:
     broken = copy.deepcopy(template)
     broken["Resources"]["AssetsTable"]["Properties"]["BillingMode"] = "FREE"
 
-    with pytest.raises(Refused, match=r"(?s)cfn-lint rejects the template.*FREE.*AssetsTable"):
+    with pytest.raises(DeployError, match=r"(?s)cfn-lint rejects the template.*FREE.*AssetsTable"):
         require_valid(broken, "us-east-1")
 
 
@@ -132,6 +133,25 @@ def test_tables_are_on_demand_recoverable_and_encrypted(template: Template) -> N
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
         assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert properties["SSESpecification"]["SSEEnabled"] is True
+
+
+def test_an_accounts_records_have_an_index_by_sequence(template: Template) -> None:
+    (index,) = template["Resources"]["IdempotencyTable"]["Properties"]["GlobalSecondaryIndexes"]
+
+    assert index == {
+        "IndexName": "by-sequence",
+        "KeySchema": [{"AttributeName": "user_id", "KeyType": "HASH"}, {"AttributeName": "sequence", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+@pytest.mark.parametrize("table", schema.definitions("hft"), ids=lambda table: str(table["TableName"]))
+def test_a_table_defines_the_attributes_of_its_keys_and_indexes_and_no_others(table: dict[str, Any]) -> None:
+    """DynamoDB refuses a table that defines more or fewer."""
+    keyed = [table, *table.get("GlobalSecondaryIndexes", [])]
+    used = {key["AttributeName"] for each in keyed for key in each["KeySchema"]}
+
+    assert {attribute["AttributeName"] for attribute in table["AttributeDefinitions"]} == used
 
 
 @pytest.mark.parametrize(("name", "policy"), [("prod", "Retain"), ("dev", "Delete")])
@@ -301,12 +321,23 @@ def test_there_is_an_alarm_for_each_thing_that_goes_wrong_and_somebody_hears_it(
         "AssetsThrottling": "ReadThrottleEvents",
         "AccountsThrottling": "WriteThrottleEvents",
         "IdempotencyThrottling": "WriteThrottleEvents",
+        "SequenceIndexThrottling": "WriteThrottleEvents",
         "Contention": "Refusals",
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
         assert alarm["TreatMissingData"] == "notBreaching"
         assert "docs/operations.md" in alarm["AlarmDescription"]
+
+
+def test_the_index_has_an_alarm_of_its_own(template: Template) -> None:
+    """DynamoDB counts a throttled index under its name: the table's own metric stays silent while its writes are refused."""
+    (index,) = template["Resources"]["IdempotencyTable"]["Properties"]["GlobalSecondaryIndexes"]
+
+    assert template["Resources"]["SequenceIndexThrottlingAlarm"]["Properties"]["Dimensions"] == [
+        {"Name": "TableName", "Value": {"Ref": "IdempotencyTable"}},
+        {"Name": "GlobalSecondaryIndexName", "Value": index["IndexName"]},
+    ]
 
 
 def test_contention_is_counted_from_what_the_engine_tells(stage: Stage, template: Template) -> None:
