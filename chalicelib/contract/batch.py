@@ -6,11 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.domain.order import Order
-from chalicelib.contract.errors import Detail, EngineError, IdempotencyKeyRequired, ValidationFailed
-from chalicelib.contract.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, IDEMPOTENCY_KEY, PAY_WITH, QUANTITY, SYMBOL, Json, Refused
-from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
 from chalicelib.contract.caller import Caller
+from chalicelib.contract.errors import EngineError, FieldError, IdempotencyKeyRequired, ValidationFailed
+from chalicelib.contract.fields import (
+    BATCH_FIELDS,
+    BATCH_ORDER_FIELDS,
+    IDEMPOTENCY_KEY,
+    PAY_WITH,
+    QUANTITY,
+    SYMBOL,
+    InvalidValue,
+    Json,
+)
+from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
+from chalicelib.domain.order import Order
 from chalicelib.trading.exactly_once import Outcome, Refusal
 
 MAX_BATCH_BODY_BYTES = 64 * 1024
@@ -24,7 +33,7 @@ BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class InvalidOrder:
     """In place of an order: what is wrong with what was sent; `idempotency_key`: its key, where that can be read."""
 
     idempotency_key: str | None
@@ -36,7 +45,7 @@ class Batch:
     """What was sent for one account, in the order in which it was sent."""
 
     user_id: int
-    sent: Sequence[Order | Unread]
+    sent: Sequence[Order | InvalidOrder]
 
     @property
     def orders(self) -> list[Order]:
@@ -65,7 +74,7 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
     fields, wrong = read_fields(parse_object(body, MAX_BATCH_BODY_BYTES), BATCH_FIELDS, "a batch", caller)
     if wrong:
         raise ValidationFailed(*wrong)
-    sent: list[Order | Unread] = []
+    sent: list[Order | InvalidOrder] = []
     named = 0
     for each in fields["orders"]:
         may_name = max(1, min(MAX_UNKNOWN_FIELDS_NAMED, UNKNOWN_FIELDS_NAMED - named))
@@ -74,7 +83,7 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
             named += min(may_name, len(each.keys() - BATCH_ORDER_NAMES))
     times = Counter(each.idempotency_key for each in sent if each.idempotency_key is not None)
     wrong = [
-        Detail(f"orders[{place}].idempotency_key", "stands twice in the batch")
+        FieldError(f"orders[{place}].idempotency_key", "stands twice in the batch")
         for place, each in enumerate(sent)
         if each.idempotency_key is not None and times[each.idempotency_key] > 1
     ]
@@ -83,27 +92,27 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
     return Batch(fields["user_id"], sent)
 
 
-def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | Unread:
+def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | InvalidOrder:
     """One order: its fields are checked first, then its key, as where the key is a header."""
     if not isinstance(given, dict):
-        return Unread(None, ValidationFailed(Detail("body", "must be a JSON object")))
+        return InvalidOrder(None, ValidationFailed(FieldError("body", "must be a JSON object")))
     rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
     key, wrong_key = _read_key(given.get(IDEMPOTENCY_KEY.name))
     try:
         fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller, unknown_named)
     except ValidationFailed as wrong:
-        return Unread(key, wrong)
+        return InvalidOrder(key, wrong)
     if key is None:
         assert wrong_key is not None, "there is a key, or something is wrong with it"
-        return Unread(None, wrong_key)
+        return InvalidOrder(None, wrong_key)
     return order_of(fields, user_id, key)
 
 
 def _read_key(given: Json) -> tuple[str | None, EngineError | None]:
     try:
         key = IDEMPOTENCY_KEY.read(given)
-    except Refused as refused:
-        return None, ValidationFailed(Detail(IDEMPOTENCY_KEY.name, str(refused)))
+    except InvalidValue as refused:
+        return None, ValidationFailed(FieldError(IDEMPOTENCY_KEY.name, str(refused)))
     return (key, None) if key else (None, IdempotencyKeyRequired(f"the field {IDEMPOTENCY_KEY.name}"))
 
 
@@ -111,7 +120,7 @@ def results(batch: Batch, outcomes: Sequence[Outcome | Refusal]) -> Iterator[Res
     """What became of each that was sent, in its place. `outcomes`: of the orders that could be read."""
     remaining = iter(outcomes)
     for each in batch.sent:
-        if isinstance(each, Unread):
+        if isinstance(each, InvalidOrder):
             yield Result(each.idempotency_key, None, each.error)
         else:
             outcome = next(remaining)

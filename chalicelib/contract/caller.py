@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.contract.errors import Forbidden, Unauthenticated
-from chalicelib.contract.fields import Refused, user_id_from_text
+from chalicelib.contract.fields import InvalidValue, user_id_from_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def read_caller(request_context: Mapping[str, Any], now: datetime) -> Caller:
     found = request_context.get("authorizer") or {}
     try:
         caller = Caller(user_id_from_text(found["user_id"]), int(found["expires_at_s"]))
-    except (KeyError, Refused, ValueError):
+    except (KeyError, InvalidValue, ValueError):
         raise Unauthenticated from None
     if now.timestamp() >= caller.expires_at_s:
         raise Unauthenticated

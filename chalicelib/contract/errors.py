@@ -1,16 +1,19 @@
-"""Every way in which the engine says no, in one place: status, code, and whether trying again can help.
+"""Every error of the contract, in one place: status, code, and whether trying again can help.
 
 EngineError
 ├── final: the same request gets the same answer
-│   ├── Unauthenticated          401 ERR_UNAUTHENTICATED          no token, or none that counts
+│   ├── Unauthenticated          401 ERR_UNAUTHENTICATED          no token, or not a valid one
 │   ├── Forbidden                403 ERR_FORBIDDEN                another's account, whether it exists or not
 │   ├── ValidationFailed         422 ERR_VALIDATION               names each field
 │   ├── IdempotencyKeyRequired   400 ERR_IDEMPOTENCY_REQUIRED
 │   ├── IdempotencyKeyReused     422 ERR_IDEMPOTENCY_KEY_REUSED   the key stands for another order
 │   ├── TooLarge                 413 ERR_TOO_LARGE
 │   ├── InsufficientFunds        402 ERR_LIQUIDITY                a decision: stored, and replayed
+│   ├── OrderExpired             410 ERR_ORDER_EXPIRED            a decision
+│   ├── PriceLimitExceeded       412 ERR_PRICE_LIMIT              a decision
 │   ├── AssetNotFound            404 ERR_ASSET_NOT_FOUND          decides nothing: the key stays unused
 │   ├── AssetHalted              409 ERR_ASSET_HALTED             decides nothing: the key stays unused
+│   ├── OrderRuleBroken          422 ERR_ORDER_RULE               decides nothing: the key stays unused
 │   ├── RouteNotFound            404 ERR_NOT_FOUND
 │   └── MethodNotAllowed         405 ERR_METHOD_NOT_ALLOWED
 └── retryable: the same request, with the same key, is safe and may succeed
@@ -23,22 +26,17 @@ EngineError
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.domain.timestamps import rfc3339
+from chalicelib.domain.refusals import BrokenRule, HaltedAsset, Undecided, UnknownAsset
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class FieldError:
     """What is wrong with one field of a request."""
 
     field: str
     message: str
-
-
-class Undecided(Exception):
-    """It cannot be decided: nothing is stored, and the key stays unused."""
 
 
 class EngineError(Exception):
@@ -50,12 +48,12 @@ class EngineError(Exception):
     """Seconds to wait before the same request; `None` where it would only get the same answer."""
     headers: ClassVar[Mapping[str, str]] = {}
     """What the response's header has to say beside the body."""
-    details: Sequence[Detail] = ()
+    details: Sequence[FieldError] = ()
 
-    def body(self, at: datetime) -> str:
-        """The contract's error body, as JSON text."""
+    def body(self, at: str) -> str:
+        """Returns the contract's error body as JSON text. `at`: RFC 3339."""
         body: dict[str, object] = {
-            "timestamp": rfc3339(at),
+            "timestamp": at,
             "status": self.status,
             "error_code": self.code,
             "message": str(self),
@@ -92,7 +90,7 @@ class ValidationFailed(EngineError):
     status = 422
     code = "ERR_VALIDATION"
 
-    def __init__(self, *details: Detail) -> None:
+    def __init__(self, *details: FieldError) -> None:
         super().__init__("; ".join(f"{detail.field}: {detail.message}" for detail in details))
         self.details = details
 
@@ -116,7 +114,7 @@ class IdempotencyKeyReused(EngineError):
     def __init__(self, stored: str, received: str) -> None:
         super().__init__(f"This key was used for another order: it stands for {stored}, this is {received}")
         self.stored = stored
-        self.details = (Detail("X-Idempotency-Key", f"stands for {stored}"),)
+        self.details = (FieldError("X-Idempotency-Key", f"stands for {stored}"),)
 
 
 class TooLarge(EngineError):
@@ -130,17 +128,41 @@ class TooLarge(EngineError):
 
 
 class InsufficientFunds(EngineError):
-    """The balance does not cover the cost. The one refusal that is a decision."""
+    """The balance does not cover what the order gives away. Stored."""
 
     status = 402
     code = "ERR_LIQUIDITY"
 
-    def __init__(self, cost: str, balance: str, symbol: str) -> None:
-        super().__init__(f"Need {cost} {symbol} but only have {balance} {symbol}")
+    def __init__(self, needed: str | None, held: str, symbol: str, *, unfunded: bool = False) -> None:
+        if needed is None:
+            message = f"There is no {symbol} to trade: the balance is {held} {symbol}"
+        else:
+            message = f"Need {needed} {symbol} but only have {held} {symbol}"
+        super().__init__(f"{message}. This account was never funded" if unfunded else message)
 
 
-class AssetNotFound(EngineError, Undecided):
-    """Nothing by that symbol is traded here."""
+class OrderExpired(EngineError):
+    """The order was decided after its `expires_at`. Stored."""
+
+    status = 410
+    code = "ERR_ORDER_EXPIRED"
+
+    def __init__(self, expires_at: str, decided_at: str) -> None:
+        super().__init__(f"The order expired at {expires_at}; it was decided at {decided_at}")
+
+
+class PriceLimitExceeded(EngineError):
+    """The market's price is worse than the order's limit. Stored."""
+
+    status = 412
+    code = "ERR_PRICE_LIMIT"
+
+    def __init__(self, price: str, limit: str, symbol: str, other: str) -> None:
+        super().__init__(f"One {symbol} is at {price} {other}, beyond the limit of {limit} {other}")
+
+
+class AssetNotFound(EngineError):
+    """Nothing by that symbol is traded."""
 
     status = 404
     code = "ERR_ASSET_NOT_FOUND"
@@ -149,7 +171,7 @@ class AssetNotFound(EngineError, Undecided):
         super().__init__(f"Unknown asset: {', '.join(symbols)}")
 
 
-class AssetHalted(EngineError, Undecided):
+class AssetHalted(EngineError):
     """An operator halted trading in the asset."""
 
     status = 409
@@ -157,6 +179,17 @@ class AssetHalted(EngineError, Undecided):
 
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(f"Trading is halted: {', '.join(symbols)}. Nothing was decided; the same key can be sent again")
+
+
+class OrderRuleBroken(EngineError):
+    """The order breaks a trading rule."""
+
+    status = 422
+    code = "ERR_ORDER_RULE"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.details = (FieldError(field, message),)
 
 
 class RouteNotFound(EngineError):
@@ -227,3 +260,16 @@ class InternalError(EngineError):
             "Something went wrong here and the outcome may be unknown. "
             "Send the same request again, with the same key: it is executed at most once"
         )
+
+
+def error_of(reason: Undecided) -> EngineError:
+    """Returns the contract's error for the reason why an order cannot be decided."""
+    match reason:
+        case UnknownAsset(symbols=symbols):
+            return AssetNotFound(symbols)
+        case HaltedAsset(symbols=symbols):
+            return AssetHalted(symbols)
+        case BrokenRule(field=field):
+            return OrderRuleBroken(field, str(reason))
+        case _:
+            raise reason

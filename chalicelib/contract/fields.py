@@ -11,6 +11,7 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 from chalicelib.domain.money import DECIMALS, EXACT, units_from
+from chalicelib.domain.order import Amount
 
 MAX_USER_ID = 2**63 - 1
 MAX_QUANTITY = 10**15
@@ -29,25 +30,17 @@ class JsonNumber(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Twice:
+class DuplicateName:
     """In place of the value of a name that stands twice in an object: JSON leaves open which counts; with money, neither does."""
 
 
-class Refused(Exception):
+class InvalidValue(Exception):
     """A value is not what its field takes; the message says what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """An amount to buy: in units of 10⁻⁸, and as text at the client's own scale."""
-
-    units: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, what it takes as JSON Schema, and the function that takes it (or raises `Refused`)."""
+    """One field: its name, what it takes as JSON Schema, and the function that takes it (or raises `InvalidValue`)."""
 
     name: str
     schema: Mapping[str, Any]
@@ -57,10 +50,10 @@ class Field:
         """The value, as the engine uses it.
 
         Raises:
-            Refused: the field does not take it.
+            InvalidValue: the field does not take it.
         """
-        if isinstance(value, Twice):
-            raise Refused("stands twice")
+        if isinstance(value, DuplicateName):
+            raise InvalidValue("stands twice")
         return self.take(value)
 
 
@@ -71,74 +64,78 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 BLANKS = " \t\r\n"
 """What is trimmed. Other white space is not ASCII, or not printable, and is refused."""
 
-USER_ID_MESSAGE = f"must be an integer from 1 to {MAX_USER_ID}"
+USER_ID_MESSAGE = f"must be an integer from 1 to {MAX_USER_ID}, or a string of its digits"
 
 
 def user_id_from_text(text: str) -> int:
     """A user id in a path: decimal digits, no sign, no leading zero.
 
     Raises:
-        Refused: it is not one.
+        InvalidValue: it is not one.
     """
     if not _WHOLE.fullmatch(text) or int(text) > MAX_USER_ID:
-        raise Refused(USER_ID_MESSAGE)
+        raise InvalidValue(USER_ID_MESSAGE)
     return int(text)
 
 
 def _user_id(value: Json) -> int:
-    if not isinstance(value, JsonNumber):
-        raise Refused(USER_ID_MESSAGE)
+    if not isinstance(value, str):  # a JSON number is text as well
+        raise InvalidValue(USER_ID_MESSAGE)
     return user_id_from_text(value)
 
 
 def _symbol(value: Json) -> str:
     if not isinstance(value, str) or isinstance(value, JsonNumber) or not _SYMBOL.fullmatch(value.strip(BLANKS)):
-        raise Refused("must be a string of 1 to 10 ASCII letters or digits")
+        raise InvalidValue("must be a string of 1 to 10 ASCII letters or digits")
     return value.strip(BLANKS).upper()
 
 
-def _quantity(value: Json) -> Quantity:
+def _quantity(value: Json) -> Amount:
     if not isinstance(value, str) or not (isinstance(value, JsonNumber) or _DECIMAL.fullmatch(value)):
-        raise Refused(f'must be a decimal string such as "1.5", of digits with at most {DECIMALS} decimals')
+        raise InvalidValue(f'must be a decimal string such as "1.5", of digits with at most {DECIMALS} decimals')
     try:
         amount = Decimal(value)
         if amount <= 0:
-            raise Refused("must be more than 0")
+            raise InvalidValue("must be more than 0")
         if amount > MAX_QUANTITY:
-            raise Refused(f"must be at most {MAX_QUANTITY}")
+            raise InvalidValue(f"must be at most {MAX_QUANTITY}")
         exponent = int(amount.as_tuple().exponent)
         if not -DECIMALS <= exponent <= 0:
             # A number such as 1E+3 or 1.000000000: it is the value that counts.
             amount = EXACT.quantize(amount, Decimal((0, (1,), max(-DECIMALS, min(0, exponent)))))
-        return Quantity(units_from(amount), format(amount, "f"))
+        return Amount(units_from(amount), format(amount, "f"))
     except DecimalException:
-        raise Refused(f"must have at most {DECIMALS} decimals") from None
+        raise InvalidValue(f"must have at most {DECIMALS} decimals") from None
 
 
 def idempotency_key(text: str) -> str:
-    """An idempotency key, trimmed; the caller has made sure that it is not blank.
+    """Returns a key as it counts: trimmed, without one pair of enclosing double quotes, trimmed; empty where it is blank.
+
+    The quotes are those of the IETF draft "The Idempotency-Key HTTP Header Field".
 
     Raises:
-        Refused: it is too long, or holds something that is not printable ASCII.
+        InvalidValue: it is too long, or holds something that is not printable ASCII.
     """
     key = text.strip(BLANKS)
-    if len(key) > MAX_KEY_LENGTH or not _PRINTABLE.fullmatch(key):
-        raise Refused(f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters")
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1].strip(BLANKS)
+    if key and (len(key) > MAX_KEY_LENGTH or not _PRINTABLE.fullmatch(key)):
+        raise InvalidValue(f"must be 1 to {MAX_KEY_LENGTH} printable ASCII characters")
     return key
 
 
 def _key(value: Json) -> str:
-    """The key of an order in a batch; an empty one where there is none to speak of."""
+    """Reads the key of an order in a batch; it is empty where there is none."""
     if value is None:
         return ""
     if not isinstance(value, str) or isinstance(value, JsonNumber):
-        raise Refused(f"must be a string of 1 to {MAX_KEY_LENGTH} printable ASCII characters")
-    return idempotency_key(value) if value.strip(BLANKS) else ""
+        raise InvalidValue(f"must be a string of 1 to {MAX_KEY_LENGTH} printable ASCII characters")
+    return idempotency_key(value)
 
 
 def _orders(value: Json) -> list[Json]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_BATCH_ORDERS:
-        raise Refused(f"must be a list of 1 to {MAX_BATCH_ORDERS} orders")
+        raise InvalidValue(f"must be a list of 1 to {MAX_BATCH_ORDERS} orders")
     return value
 
 
@@ -147,12 +144,13 @@ _SYMBOL_SCHEMA = {"type": "string", "pattern": r"^[ \t\r\n]*[A-Za-z0-9]{1,10}[ \
 USER_ID = Field(
     "user_id",
     {
-        "type": "integer",
-        "format": "int64",
-        "minimum": 1,
-        "maximum": MAX_USER_ID,
-        "description": "Whose account trades. Written as an integer: `1`, not `1.0`.",
+        "description": "Whose account trades: an integer (`1`, not `1.0`), or a string of its digits, since JavaScript rounds "
+        "integers above 2⁵³.",
         "examples": [1],
+        "anyOf": [
+            {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_USER_ID},
+            {"type": "string", "pattern": r"^[1-9][0-9]{0,18}$"},
+        ],
     },
     _user_id,
 )

@@ -1,17 +1,22 @@
-"""Bytes to requests, results to responses. Bodies are read without floats, and written by ourselves for the same reason."""
+"""Reading requests. Numbers in a body are read digit for digit, never through a float."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from chalicelib.domain.money import text_from
-from chalicelib.domain.order import Order
-from chalicelib.domain.pricing import Asset
-from chalicelib.domain.timestamps import rfc3339
-from chalicelib.contract.errors import Detail, IdempotencyKeyRequired, TooLarge, ValidationFailed
-from chalicelib.contract.fields import BLANKS, ORDER_FIELDS, Field, Json, JsonNumber, Refused, Twice, idempotency_key, user_id_from_text
 from chalicelib.contract.caller import Caller
-from chalicelib.trading.queries import Portfolio
+from chalicelib.contract.errors import FieldError, IdempotencyKeyRequired, TooLarge, ValidationFailed
+from chalicelib.contract.fields import (
+    ORDER_FIELDS,
+    DuplicateName,
+    Field,
+    InvalidValue,
+    Json,
+    JsonNumber,
+    idempotency_key,
+    user_id_from_text,
+)
+from chalicelib.domain.order import Order
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_SHOWN = 40
@@ -40,8 +45,8 @@ def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
     """The order in a request of this caller's.
 
     Raises, in the order of the checks:
-        TooLarge, ValidationFailed: the body is no JSON object, so that no telling whose account it is about.
-        Forbidden: its `user_id` is another's, whatever else is wrong with it.
+        TooLarge, ValidationFailed: the body is not a JSON object, so it does not say whose account it is about.
+        Forbidden: its `user_id` is somebody else's, whatever else is wrong with it.
         ValidationFailed: the body is not an order; every field that is wrong is named, an unreadable `user_id` included.
         IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
     """
@@ -55,9 +60,8 @@ def order_of(fields: Mapping[str, Any], user_id: int, idempotency_key: str) -> O
         user_id=user_id,
         idempotency_key=idempotency_key,
         symbol=fields["symbol"],
-        pay_with=fields["pay_with"],
-        quantity_units=fields["quantity"].units,
-        quantity_text=fields["quantity"].text,
+        other=fields["pay_with"],
+        quantity=fields["quantity"],
     )
 
 
@@ -65,12 +69,12 @@ def read_user_id(text: str) -> int:
     """The user id in a path.
 
     Raises:
-        ValidationFailed: it is none.
+        ValidationFailed: it is not one.
     """
     try:
         return user_id_from_text(text)
-    except Refused as refused:
-        raise ValidationFailed(Detail("user_id", str(refused))) from None
+    except InvalidValue as invalid:
+        raise ValidationFailed(FieldError("user_id", str(invalid))) from None
 
 
 def read_order_fields(
@@ -83,12 +87,12 @@ def read_order_fields(
     """The fields of an order by name, `symbol` and `pay_with` among them. `whole`: what a client calls it.
 
     Raises:
-        Forbidden: it is for another's.
+        Forbidden: it is for somebody else's account.
         ValidationFailed: something is wrong with them.
     """
     fields, wrong = read_fields(given, wanted, whole, caller, unknown_named)
     if not wrong and fields["symbol"] == fields["pay_with"]:
-        wrong.append(Detail("pay_with", "must be another asset than symbol"))
+        wrong.append(FieldError("pay_with", "must be another asset than symbol"))
     if wrong:
         raise ValidationFailed(*wrong)
     return fields
@@ -100,7 +104,7 @@ def read_fields(
     whole: str,
     caller: Caller,
     unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
-) -> tuple[dict[str, Any], list[Detail]]:
+) -> tuple[dict[str, Any], list[FieldError]]:
     """The fields of a `whole` that are as they should be, by name, and what is wrong with the others.
 
     Of those that it does not have, `unknown_named` are named, and more are counted.
@@ -109,23 +113,23 @@ def read_fields(
         Forbidden: its `user_id` is not the caller's.
     """
     fields: dict[str, Any] = {}
-    wrong: list[Detail] = []
+    wrong: list[FieldError] = []
     for field in wanted:
         if field.name not in given:
-            wrong.append(Detail(field.name, "is required"))
+            wrong.append(FieldError(field.name, "is required"))
             continue
         try:
             fields[field.name] = field.read(given[field.name])
-        except Refused as refused:
-            wrong.append(Detail(field.name, str(refused)))
+        except InvalidValue as invalid:
+            wrong.append(FieldError(field.name, str(invalid)))
     if "user_id" in fields:  # before anything about the rest of what is not for the caller to send
         caller.require(fields["user_id"])
     known = {field.name for field in wanted}
     # A client that sends {"side": "SELL"} must not find that it bought.
     unknown = [name for name in given if name not in known]
-    wrong.extend(Detail(_shown(name), f"is not a field of {whole}") for name in unknown[:unknown_named])
+    wrong.extend(FieldError(_shown(name), f"is not a field of {whole}") for name in unknown[:unknown_named])
     if len(unknown) > unknown_named:
-        wrong.append(Detail("body", f"has {len(unknown)} fields that are none of {whole}'s"))
+        wrong.append(FieldError("body", f"has {len(unknown)} unknown fields"))
     return fields, wrong
 
 
@@ -133,7 +137,7 @@ def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
     """The JSON object that a body is. A number in it is a `JsonNumber`, digits as they were written.
 
     Raises:
-        TooLarge, ValidationFailed: it is none.
+        TooLarge, ValidationFailed: it is not one.
     """
     if len(body) > max_bytes:
         raise TooLarge(max_bytes)
@@ -146,24 +150,24 @@ def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
-        raise ValidationFailed(Detail("body", "must be UTF-8")) from None
+        raise ValidationFailed(FieldError("body", "must be UTF-8")) from None
     except json.JSONDecodeError as error:
-        raise ValidationFailed(Detail("body", f"is not JSON: {error.msg} at character {error.pos}")) from None
+        raise ValidationFailed(FieldError("body", f"is not JSON: {error.msg} at character {error.pos}")) from None
     except RecursionError:
-        raise ValidationFailed(Detail("body", "is nested too deeply")) from None
+        raise ValidationFailed(FieldError("body", "is nested too deeply")) from None
     if not isinstance(parsed, dict):
-        raise ValidationFailed(Detail("body", "must be a JSON object"))
+        raise ValidationFailed(FieldError("body", "must be a JSON object"))
     return parsed
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValidationFailed(Detail("body", f"is not JSON: {name} is no number"))
+    raise ValidationFailed(FieldError("body", f"is not JSON: {name} is not a number"))
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     fields: dict[str, Json] = {}
     for name, value in pairs:
-        fields[name] = Twice() if name in fields else value
+        fields[name] = DuplicateName() if name in fields else value
     return fields
 
 
@@ -173,39 +177,13 @@ def _shown(name: str) -> str:
 
 
 def _read_key(headers: Headers) -> str:
-    given = [value.strip(BLANKS) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
+    try:
+        given = [idempotency_key(value) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
+    except InvalidValue as invalid:
+        raise ValidationFailed(FieldError(KEY_HEADERS[0], str(invalid))) from None
     keys = {key for key in given if key}
     if not keys:
         raise IdempotencyKeyRequired
     if len(keys) > 1:
-        raise ValidationFailed(Detail(KEY_HEADERS[0], "was sent with two different values"))
-    try:
-        return idempotency_key(keys.pop())
-    except Refused as refused:
-        raise ValidationFailed(Detail(KEY_HEADERS[0], str(refused))) from None
-
-
-def portfolio_body(portfolio: Portfolio) -> str:
-    """A portfolio as JSON text. `usd_values` is `null` for what is held but no longer on the list of assets."""
-    account, valuation = portfolio.account, portfolio.valuation
-    values = valuation.value_units
-    return json.dumps(
-        {
-            "user_id": account.user_id,
-            "total_valuation_usd": text_from(valuation.total_cents, decimals=2),
-            "holdings": {symbol: text_from(units) for symbol, units in sorted(account.balances.items())},
-            "usd_values": {symbol: None if units is None else text_from(units) for symbol, units in sorted(values.items())},
-            "sequence": account.sequence,
-            "valued_at": rfc3339(portfolio.valued_at),
-        }
-    )
-
-
-def assets_body(assets: list[Asset]) -> str:
-    """The list of assets as JSON text."""
-    return json.dumps(
-        [
-            {"symbol": asset.symbol, "price": text_from(asset.price_units)} | ({"halted": True} if asset.halted else {})
-            for asset in assets
-        ]
-    )
+        raise ValidationFailed(FieldError(KEY_HEADERS[0], "was sent with two different values"))
+    return keys.pop()

@@ -18,6 +18,7 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import CancellationReason, VerboseClientError
 
 from chalicelib.config import Settings
+from chalicelib.runtime.deadline import Deadline
 
 Item = dict[str, dict[str, Any]]
 """An item in DynamoDB's own notation: ``{"user_id": {"N": "1"}}``."""
@@ -96,7 +97,7 @@ class DynamoDB:
         except _NO_ANSWER as error:
             raise Unanswered(f"{operation}: {type(error).__name__}") from error
         except VerboseClientError as error:
-            raise _meaning(error, operation) from error
+            raise _translate(error, operation) from error
 
 
 def _check_whole(response_dict: Mapping[str, Any], **_: Any) -> None:
@@ -109,7 +110,7 @@ def _check_whole(response_dict: Mapping[str, Any], **_: Any) -> None:
         raise ChecksumError(checksum_type="crc32", expected_checksum=stated, actual_checksum=crc32(body))
 
 
-def _meaning(error: VerboseClientError, operation: str) -> Exception:
+def _translate(error: VerboseClientError, operation: str) -> Exception:
     """What an error that DynamoDB sent means for the caller."""
     code = error.response["Error"].get("Code", "")
     if code == "TransactionCanceledException":
@@ -123,3 +124,26 @@ def _meaning(error: VerboseClientError, operation: str) -> Exception:
     if status >= unknown or code == "TransactionInProgressException":
         return Unanswered(f"{operation}: {code}")
     return error
+
+
+MAX_KEYS = 100
+"""BatchGetItem takes no more keys."""
+
+
+def read_items(datastore: Datastore, table: str, keys: list[Item], deadline: Deadline) -> list[Item]:
+    """Reads those items of a table that exist under these keys, in no particular order; each is strongly consistent by itself.
+
+    Makes one request for up to 100 keys.
+
+    Raises:
+        Throttled, Unanswered: as `Datastore.call`. DeadlineExceeded: something was left to read.
+    """
+    items: list[Item] = []
+    for start in range(0, len(keys), MAX_KEYS):
+        wanted = {table: {"Keys": keys[start : start + MAX_KEYS], "ConsistentRead": True}}
+        with deadline.call():
+            answer = datastore.call("BatchGetItem", {"RequestItems": wanted})
+        if answer.get("UnprocessedKeys"):
+            raise Throttled("BatchGetItem left keys unprocessed")
+        items.extend(answer["Responses"].get(table, []))
+    return items

@@ -6,11 +6,17 @@ next to nothing. ``.chalice/resources.json`` defines the same tables for CloudFo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from chalicelib.domain.account import Account, Movement, Record
-from chalicelib.domain.pricing import Asset
+from chalicelib.domain.account import Account
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.money import price_from, units_from
+from chalicelib.domain.position import Books
+from chalicelib.domain.record import FORM, Record, UnsupportedForm, decision_from
 from chalicelib.store.connection import Item
+
+MOVE_ON = "Version 2 does not carry data of 1.x over: give it tables of its own, with another HFT_TABLE_PREFIX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,87 +29,111 @@ class Tables:
 
     @classmethod
     def of(cls, prefix: str) -> "Tables":
-        """The tables of a stage: ``<prefix>-assets`` and so on."""
+        """Returns the tables of a stage: ``<prefix>-assets`` and so on."""
         return cls(f"{prefix}-assets", f"{prefix}-accounts", f"{prefix}-idempotency")
 
 
 def asset_key(symbol: str) -> Item:
-    """The key of an asset."""
+    """Returns the key of an asset."""
     return {"symbol": {"S": symbol}}
 
 
 def asset_from(item: Item) -> Asset:
-    """An asset as it is stored."""
+    """Returns an asset as it is stored.
+
+    Raises:
+        UnsupportedForm: a 1.x release wrote it.
+    """
+    symbol = item["symbol"]["S"]
+    if "price_usd" not in item:
+        raise UnsupportedForm(f"The asset {symbol} was stored by version 1.x. {MOVE_ON}")
     return Asset(
-        symbol=item["symbol"]["S"],
-        price_units=int(item["price"]["N"]),
+        symbol=symbol,
+        price=price_from(Decimal(item["price_usd"]["S"])),
+        price_at=item["price_at"]["S"],
         halted=item.get("halted", {}).get("BOOL", False),
+        min_quantity_units=_decimal(item, "min_quantity", default=1),
+        quantity_step_units=_decimal(item, "quantity_step", default=1),
+        min_notional_usd_units=_decimal(item, "min_notional_usd", default=0),
+        fee_rate=_decimal(item, "fee_bps", default=0, decimals=2),
     )
 
 
 def account_key(user_id: int) -> Item:
-    """The key of an account."""
+    """Returns the key of an account."""
     return {"user_id": number(user_id)}
 
 
+def item_from_account(account: Account) -> Item:
+    """Returns an account as it is stored."""
+    books = account.books
+    return {
+        **account_key(account.user_id),
+        "v": number(FORM),
+        "balances": {"M": {symbol: number(units) for symbol, units in books.balances.items()}},
+        # Text: a basis may have more digits than DynamoDB's numbers.
+        "cost_basis": {"M": {symbol: {"S": str(units)} for symbol, units in books.cost_basis.items()}},
+        "realized_pl": {"S": str(books.realized_pl_units)},
+        "sequence": number(account.sequence),
+        "head": {"B": account.head},
+    }
+
+
 def account_from(item: Item) -> Account:
-    """An account as it is stored."""
+    """Returns an account as it is stored.
+
+    Raises:
+        UnsupportedForm: a 1.x release, or a newer one, wrote it.
+    """
+    user_id = int(item["user_id"]["N"])
+    if "v" not in item:
+        raise UnsupportedForm(f"The account {user_id} was stored by version 1.x. {MOVE_ON}")
+    if (form := int(item["v"]["N"])) != FORM:
+        raise UnsupportedForm(f"The account {user_id} has form {form}; this release reads {FORM}. Run the release that wrote it")
     return Account(
-        user_id=int(item["user_id"]["N"]),
-        balances=_numbers(item["balances"]),
+        user_id=user_id,
+        books=Books(
+            balances={symbol: int(units["N"]) for symbol, units in item["balances"]["M"].items()},
+            cost_basis={symbol: int(units["S"]) for symbol, units in item["cost_basis"]["M"].items()},
+            realized_pl_units=int(item["realized_pl"]["S"]),
+        ),
         sequence=int(item["sequence"]["N"]),
         head=item["head"]["B"],
     )
 
 
 def record_key(user_id: int, key: str) -> Item:
-    """The key of a record."""
+    """Returns the key of a record."""
     return {"user_id": number(user_id), "idempotency_key": {"S": key}}
 
 
 def item_from_record(record: Record) -> Item:
-    """A record as it is stored: under 1 KB, so that a write of it costs one unit (two in a transaction)."""
-    item: Item = {
+    """Returns a record as it is stored: mostly under 1 KB, so that a write of it costs one unit (two in a transaction)."""
+    return {
         **record_key(record.user_id, record.key),
-        "fingerprint": {"S": record.fingerprint},
-        "status": number(record.status),
-        "reply": {"S": record.reply},
-        "prices": number_map(record.prices),
-        "created_at": {"S": record.created_at},
+        "sequence": number(record.sequence),
+        "head": {"B": record.head},
+        "record": {"S": record.text},
     }
-    if record.movement is not None:
-        item["sequence"] = number(record.movement.sequence)
-        item["changes"] = number_map(record.movement.changes)
-        item["head"] = {"B": record.movement.head}
-    return item
 
 
 def record_from(item: Item) -> Record:
-    """A record as it was stored."""
-    movement = None
-    if "sequence" in item:
-        movement = Movement(int(item["sequence"]["N"]), _numbers(item["changes"]), item["head"]["B"])
-    return Record(
-        user_id=int(item["user_id"]["N"]),
-        key=item["idempotency_key"]["S"],
-        fingerprint=item["fingerprint"]["S"],
-        status=int(item["status"]["N"]),
-        reply=item["reply"]["S"],
-        prices=_numbers(item["prices"]),
-        created_at=item["created_at"]["S"],
-        movement=movement,
-    )
+    """Returns a record as it was stored.
+
+    Raises:
+        UnsupportedForm: a 1.x release, or a newer one, wrote it.
+    """
+    user_id, key = int(item["user_id"]["N"]), item["idempotency_key"]["S"]
+    if "record" not in item:
+        raise UnsupportedForm(f"The record {key} of user {user_id} was stored by version 1.x. {MOVE_ON}")
+    text = item["record"]["S"]
+    return Record(user_id, key, int(item["sequence"]["N"]), item["head"]["B"], text, decision_from(text))
 
 
 def number(value: int) -> dict[str, str]:
-    """A number as DynamoDB takes it: text, so that no float ever comes near it."""
+    """Returns a number as DynamoDB takes it: text, so that no float ever comes near it."""
     return {"N": str(value)}
 
 
-def number_map(values: Mapping[str, int]) -> dict[str, Any]:
-    """A map of numbers as DynamoDB takes it."""
-    return {"M": {name: number(value) for name, value in values.items()}}
-
-
-def _numbers(attribute: Mapping[str, Any]) -> dict[str, int]:
-    return {name: int(value["N"]) for name, value in attribute["M"].items()}
+def _decimal(item: Mapping[str, Any], name: str, *, default: int, decimals: int = 8) -> int:
+    return units_from(Decimal(item[name]["S"]), decimals) if name in item else default

@@ -1,4 +1,4 @@
-"""Settling what keys stand for: decide, commit, and read from the answer what to do next.
+"""Executing each key's instruction exactly once: decide, commit, and read from the answer what to do next.
 
     the commit was answered with         then
     ─────────────────────────────────    ─────────────────────────────────────────────────────────────────────
@@ -22,23 +22,32 @@ After an attempt without an answer, only what is stored under a key is an answer
 
 A new attempt under the same key settles it, since only one of the two can ever be stored.
 
-What an account refuses without a record (a transfer that it does not cover) is confirmed by a transaction of the same shape that
-stores nothing under its key, so that the refusal, too, is about one moment.
+Nor does a busy account say anything about a key. An earlier request may have stored its outcome, and a conflict hides it:
+
+    before:    ── filled, the answer is lost
+    we:        ──────────────────── conflict ── conflict ── deadline ── "409, nothing was decided"  (wrong!)
+
+So the attempts end early enough for one read of the keys that are left: what is stored is the outcome.
+
+What cannot be decided stores nothing. Where its reason depends on the account (a transfer that the balance does not cover), it is
+confirmed by a transaction of the same shape that stores nothing under its key, so that the refusal, too, is about one moment.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from chalicelib.trading.account_cache import AccountCache, NoSeat, Seat
-from chalicelib.domain.account import Account, Record
-from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError, IdempotencyKeyReused, Undecided
-from chalicelib.runtime.deadline import Patience, TimeUp
+from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError, IdempotencyKeyReused
+from chalicelib.domain.account import Account
+from chalicelib.domain.record import Record, instruction_of
+from chalicelib.domain.refusals import Undecided
+from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
 from chalicelib.store.connection import Throttled, Unanswered
-from chalicelib.store.ledger import AccountMoved, CommitResult, Committed, Conflict, Entry, KeysTaken, Ledger, Unused
+from chalicelib.store.ledger import CommitResult, Committed, Conflict, Entry, KeysTaken, Ledger, StaleAccount, Unused
+from chalicelib.trading.account_cache import AccountCache, AccountSlot, SlotBusy
 
 
-class Wanted(Protocol):
+class Instruction(Protocol):
     """What is to happen once: an order, a transfer."""
 
     @property
@@ -57,12 +66,27 @@ class Wanted(Protocol):
         ...
 
 
-Decide = Callable[[Account], tuple[Account, Record]]
-"""What is to be done to an account as it is: the account after it, and the record to be stored with it. May raise `Undecided`."""
+I_contra = TypeVar("I_contra", bound=Instruction, contravariant=True)
 
-AnyWanted = TypeVar("AnyWanted", bound=Wanted)
-Decider = Callable[[Sequence[AnyWanted]], Sequence[Decide | Undecided]]
-"""How to decide each of several now, or why that one cannot be decided. Asked before each attempt; it may read."""
+
+class Decider(Protocol[I_contra]):
+    """Decides instructions of one kind."""
+
+    def prepare(self, instructions: Sequence[I_contra], deadline: Deadline) -> None:
+        """Reads what the decisions need. Called before each attempt.
+
+        Raises:
+            Throttled, Unanswered, DeadlineExceeded: it could not.
+        """
+        ...
+
+    def decide(self, instruction: I_contra, account: Account) -> tuple[Account, Record]:
+        """Returns the account after the decision, and the record to be stored with it. Does no I/O.
+
+        Raises:
+            Undecided: nothing is to be stored.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,44 +103,46 @@ class Outcome:
     conflicts: int = 0
 
 
-Refusal = EngineError | Undecided
-"""In place of an outcome: the key has none, or not this one's, or none could be learned in time."""
+Refused = EngineError | Undecided
+"""Returned instead of an outcome: the key is unused, belongs to another instruction, or could not be read in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settler:
-    """Settles orders and transfers. One for a process: its threads share what it remembers."""
+class ExactlyOnce:
+    """Executes orders and transfers. One for a process: its threads share what it remembers."""
 
     ledger: Ledger
     accounts: AccountCache
 
-    def settle(self, wanted: AnyWanted, decider: Decider[AnyWanted], patience: Patience) -> Outcome:
-        """Makes it happen, or finds out how it happened: exactly once, however often it is asked.
+    def execute(self, instruction: I_contra, decider: Decider[I_contra], deadline: Deadline) -> Outcome:
+        """Executes an instruction, or finds out how it was executed: exactly once, however often it is asked.
 
         Raises:
             IdempotencyKeyReused: the key stands for something else.
             Undecided: it cannot be decided now, and never was; the key stays unused.
             Contention, DatastoreUnavailable: asking again with the same key is safe.
         """
-        (result,) = self.settle_all([wanted], decider, patience)
+        (result,) = self.execute_all([instruction], decider, deadline)
         if isinstance(result, Outcome):
             return result
         raise result
 
-    def settle_all(self, wanted: Sequence[AnyWanted], decider: Decider[AnyWanted], patience: Patience) -> list[Outcome | Refusal]:
-        """Makes several happen on one account, up to 99 with a key each, as `settle` does for one; the results in their order.
+    def execute_all(
+        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline
+    ) -> list[Outcome | Refused]:
+        """Executes several on one account, up to 99 with a key each, as `execute` does one; the results come in their order.
 
         Where none of them has an outcome yet, one transaction stores those of all.
         """
-        if not wanted:
+        if not instructions:
             return []
-        user_id = wanted[0].user_id
-        items = [_Item(each) for each in wanted]
+        items = [_Item(each) for each in instructions]
+        execution = _Execution(self.ledger, instructions[0].user_id, decider, deadline, items)
         try:
-            with self.accounts.seat(user_id, patience.left_s()) as seat:
-                _Settlement(self.ledger, user_id, decider, patience, seat, items).run()
-        except NoSeat:
-            return [Contention() for _ in items]
+            with deadline.one_call_reserved(), self.accounts.slot(execution.user_id, deadline.remaining_s()) as slot:
+                execution.run(slot)
+        except (SlotBusy, DeadlineExceeded):
+            execution.read_once()
         return [item.settled() for item in items]
 
 
@@ -124,169 +150,177 @@ class Settler:
 class _Item:
     """One of the things that a request asks for, and how far it has come."""
 
-    wanted: Wanted
-    result: Outcome | Refusal | None = None
+    instruction: Instruction
+    result: Outcome | Refused | None = None
     entry: Entry | None = None
     """What the attempt under way says about its key."""
 
-    refusal: Undecided | None = None
+    refused: Undecided | None = None
     """Why the attempt under way stores nothing under it."""
 
     unanswered: list[Record] = field(default_factory=list)
     """Decisions that may have been stored, or may be yet."""
 
-    def settled(self) -> Outcome | Refusal:
-        assert self.result is not None, "a settlement ends when each has its result"
+    def settled(self) -> Outcome | Refused:
+        assert self.result is not None, "an execution ends when each has its result"
         return self.result
 
-    def decide(self, decide: Decide, account: Account) -> tuple[Account, Entry]:
-        try:
-            after, self.entry = decide(account)
-            self.refusal = None
-        except Undecided as not_on_this_account:
-            after, self.entry, self.refusal = account, Unused(self.wanted.record_key), not_on_this_account
-        return after, self.entry
-
-    def refuse(self, refusal: Undecided) -> None:
-        """The key has no outcome. Unless an attempt may yet give it one, that is the end of it."""
-        self.result = DatastoreUnavailable() if self.unanswered else refusal
+    def refuse(self, reason: Undecided) -> None:
+        """Ends it: the key has no outcome, unless an attempt may yet give it one."""
+        self.result = DatastoreUnavailable() if self.unanswered else reason
 
 
 @dataclass(slots=True)
-class _Settlement:
+class _Execution:
     """One request's work on one account, from its first attempt to its last outcome."""
 
     ledger: Ledger
     user_id: int
     decider: Decider  # type: ignore[type-arg]  # of whatever the request asks for
-    patience: Patience
-    seat: Seat
+    deadline: Deadline
     pending: list[_Item]
     attempts: int = 0
     conflicts: int = 0
     out_of_reach: bool = False
     """Whether the datastore, rather than the account, is what we wait for."""
 
-    def run(self) -> None:
-        """Gives every item its result."""
+    def run(self, slot: AccountSlot) -> None:
+        """Gives every item its result.
+
+        Raises:
+            DeadlineExceeded: some items have none yet.
+        """
+        # Half of the time at most: a request that stood back for all of it could not even try.
+        self._wait(min(slot.turns.before_order(), self.deadline.remaining_s() / 2))
+        while self.pending:
+            try:
+                self._attempt(slot)
+            except (Throttled, Unanswered):
+                self.out_of_reach = True
+                self.deadline.wait_throttled()
+
+    def read_once(self) -> None:
+        """Gives the items that are left their stored outcomes, or the reason why there is none: one read decides between them."""
         try:
-            # Half of the time at most: a request that stood back for all of it could not even try.
-            self._wait(min(self.seat.turns.before_order(), self.patience.left_s() / 2))
-            while self.pending:
-                try:
-                    self._attempt()
-                except (Throttled, Unanswered):
-                    self.out_of_reach = True
-                    self.patience.wait_throttled()
-        except TimeUp:
-            for item in self.pending:
-                item.result = DatastoreUnavailable() if item.unanswered or self.out_of_reach else Contention()
+            self._taken(self.ledger.read_records(self.user_id, self._pending_keys(), self.deadline))
+        except (Throttled, Unanswered, DeadlineExceeded):
+            self.out_of_reach = True
+        for item in self.pending:
+            item.result = DatastoreUnavailable() if item.unanswered or self.out_of_reach else Contention()
+        self.pending = []
 
-    def _attempt(self) -> None:
-        decides = self._decides()
-        if not self.pending:
-            return
-        after = seen = self._account()
+    def _attempt(self, slot: AccountSlot) -> None:
+        self._prepare()
+        if slot.account is None or slot.turns.should_refresh():
+            slot.account = self.ledger.read_account(self.user_id, self.deadline)
+            slot.turns.refreshed(slot.account.sequence)
+            self._prepare()  # the account may have taken longer to read than a price may be old
+        seen = slot.account
+        after, entries = self._decide(seen)
+        if entries:
+            started_s = self.deadline.now_s()
+            self._handle(slot, self._commit(slot, entries, seen, after), after, started_s)
+
+    def _prepare(self) -> None:
+        self.decider.prepare([item.instruction for item in self.pending], self.deadline)
+
+    def _decide(self, account: Account) -> tuple[Account, list[Entry]]:
+        """Decides the pending items one after the other.
+
+        Those that cannot be decided on any account drop out: what is stored under their keys is their outcome, if anything is.
+        """
         entries: list[Entry] = []
-        for item, decide in zip(self.pending, decides, strict=True):
-            after, entry = item.decide(decide, after)
-            entries.append(entry)
-        started_s = self.patience.now_s()
-        self._learn(self._commit(entries, seen, after), after, started_s)
+        undecidable: list[tuple[_Item, Undecided]] = []
+        for item in self.pending:
+            try:
+                account, item.entry = self.decider.decide(item.instruction, account)
+                item.refused = None
+            except Undecided as reason:
+                if not reason.needs_account:
+                    undecidable.append((item, reason))
+                    continue
+                item.entry, item.refused = Unused(item.instruction.record_key), reason
+            entries.append(item.entry)
+        if undecidable:
+            keys = [item.instruction.record_key for item, _ in undecidable]
+            records = self.ledger.read_records(self.user_id, keys, self.deadline)
+            for item, undecided in undecidable:
+                if item.instruction.record_key not in records:
+                    item.refuse(undecided)
+            self._taken(records)
+        return account, entries
 
-    def _account(self) -> Account:
-        """The account as last seen, here or now."""
-        seat = self.seat
-        if seat.account is None or seat.turns.wants_look():
-            seat.account = self.ledger.read_account(self.user_id, self.patience)
-            seat.turns.looked(seat.account.sequence)
-        return seat.account
-
-    def _commit(self, entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
+    def _commit(self, slot: AccountSlot, entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
         self.attempts += 1
         try:
-            answer = self.ledger.commit(entries, seen, after, self.patience)
+            answer = self.ledger.commit(entries, seen, after, self.deadline)
         except Unanswered:
             for item in self.pending:
                 if isinstance(item.entry, Record):
                     item.unanswered.append(item.entry)
-                    self.seat.account = None
+                    slot.account = None
             raise
         self.out_of_reach = False
         return answer
 
-    def _learn(self, answer: CommitResult, after: Account, started_s: float) -> None:
-        turns = self.seat.turns
+    def _handle(self, slot: AccountSlot, answer: CommitResult, after: Account, started_s: float) -> None:
+        turns = slot.turns
         match answer:
             case Committed():
-                self.seat.account = after
+                slot.account = after
                 turns.committed(after.sequence, started_s)
                 self._committed()
             case KeysTaken(records, account):
                 if account is not None:
-                    self.seat.account = account
+                    slot.account = account
                 self._taken(records)
-            case AccountMoved(account):
-                self.seat.account = account
+            case StaleAccount(account):
+                slot.account = account
                 self.conflicts += 1
-                self._wait(turns.lost(account.sequence))
+                self._wait(turns.conflicted(account.sequence))
             case Conflict():
                 self.conflicts += 1
-                self._wait(turns.lost(None))
+                self._wait(turns.conflicted(None))
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
-            self.patience.wait(seconds)
-
-    def _decides(self) -> list[Decide]:
-        """How to decide each pending item now. Those that cannot be decided drop out: what is stored is their outcome, if any."""
-        decides: list[Decide] = []
-        undecidable: list[tuple[_Item, Undecided]] = []
-        for item, decide in zip(self.pending, self.decider([item.wanted for item in self.pending]), strict=True):
-            if isinstance(decide, Undecided):
-                undecidable.append((item, decide))
-            else:
-                decides.append(decide)
-        if undecidable:
-            keys = [item.wanted.record_key for item, _ in undecidable]
-            records = self.ledger.read_records(self.user_id, keys, self.patience)
-            for item, not_now in undecidable:
-                if item.wanted.record_key not in records:
-                    item.refuse(not_now)
-            self._taken(records)
-        return decides
+            self.deadline.wait(seconds)
 
     def _committed(self) -> None:
         for item in self.pending:
-            if item.refusal is not None:
-                item.refuse(item.refusal)
+            if item.refused is not None:
+                item.refuse(item.refused)
             else:
                 assert isinstance(item.entry, Record), "what is not refused has a record"
                 item.result = Outcome(item.entry, replayed=False, attempts=self.attempts, conflicts=self.conflicts)
         self.pending = []
 
     def _taken(self, records: Mapping[str, Record]) -> None:
-        """Keys that have outcomes: theirs are the results."""
+        """Gives the items whose keys have outcomes those as results."""
         for item in self.pending:
-            stored = records.get(item.wanted.record_key)
+            stored = records.get(item.instruction.record_key)
             if stored is None:
                 continue
             try:
-                require_same(item.wanted, stored)
+                require_same(item.instruction, stored)
             except IdempotencyKeyReused as reused:
                 item.result = reused
             else:
-                # What an attempt of ours stored without our hearing of it is this request's own decision, not a replay.
+                # What an attempt of ours stored without an answer reaching us is this request's own decision, not a replay.
                 replayed = stored not in item.unanswered
                 item.result = Outcome(stored, replayed, self.attempts, self.conflicts)
         self.pending = [item for item in self.pending if item.result is None]
 
+    def _pending_keys(self) -> list[str]:
+        return [item.instruction.record_key for item in self.pending]
 
-def require_same(wanted: Wanted, stored: Record) -> None:
-    """To be asked of each stored record before it is anybody's outcome.
+
+def require_same(instruction: Instruction, stored: Record) -> None:
+    """Checks that a stored record is this instruction's outcome.
 
     Raises:
         IdempotencyKeyReused: the key stands for something else.
     """
-    if stored.fingerprint != wanted.fingerprint:
-        raise IdempotencyKeyReused(stored.fingerprint, wanted.fingerprint)
+    decided = instruction_of(stored.decision).fingerprint
+    if decided != instruction.fingerprint:
+        raise IdempotencyKeyReused(decided, instruction.fingerprint)

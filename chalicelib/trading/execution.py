@@ -1,58 +1,58 @@
-"""Executing orders: quotes, decisions, and one transaction that settles them."""
+"""Executing orders: fresh prices, the rule book, and one transaction that stores what it decides."""
 
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chalicelib.domain.account import Account, Record
+from chalicelib.domain.account import Account, append
+from chalicelib.domain.asset import Asset
 from chalicelib.domain.decision import decide
 from chalicelib.domain.order import Order
-from chalicelib.domain.pricing import Asset, Quote
-from chalicelib.contract.errors import AssetHalted, AssetNotFound, Undecided
-from chalicelib.runtime.deadline import Patience, World
-from chalicelib.trading.exactly_once import Decide, Outcome, Refusal, Settler
+from chalicelib.domain.record import Record
+from chalicelib.runtime.deadline import Deadline
+from chalicelib.runtime.world import World
 from chalicelib.store.prices import PriceBook
+from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, Refused
+
+
+@dataclass(slots=True)
+class OrderDecider:
+    """Decides one request's orders, at prices that are fresh at each attempt."""
+
+    prices: PriceBook
+    world: World
+    market: Mapping[str, Asset]
+
+    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> None:
+        """See `Decider.prepare`."""
+        symbols = dict.fromkeys(symbol for order in orders for symbol in (order.symbol, order.other))
+        self.market = self.prices.assets(symbols, deadline)
+
+    def decide(self, order: Order, account: Account) -> tuple[Account, Record]:
+        """See `Decider.decide`."""
+        return append(account, decide(order, account, self.market, self.world.now(), threading.current_thread().name))
 
 
 @dataclass(frozen=True, slots=True)
 class Executor:
     """Executes orders. One for a process: its threads share what it remembers."""
 
-    settler: Settler
+    exactly_once: ExactlyOnce
     prices: PriceBook
     world: World
 
-    def execute(self, order: Order, patience: Patience) -> Outcome:
-        """Executes the order, or finds out how it was executed: exactly once, however often it is asked.
+    def execute(self, order: Order, deadline: Deadline) -> Outcome:
+        """Executes an order, or finds out how it was executed: exactly once, however often it is asked.
 
         Raises:
-            IdempotencyKeyReused, AssetNotFound, AssetHalted: final; nothing was decided.
+            IdempotencyKeyReused, Undecided: final; nothing was decided.
             Contention, DatastoreUnavailable: a retry with the same key is safe.
         """
-        return self.settler.settle(order, lambda orders: self._decides(orders, patience), patience)
+        return self.exactly_once.execute(order, self._decider(), deadline)
 
-    def execute_batch(self, orders: Sequence[Order], patience: Patience) -> list[Outcome | Refusal]:
+    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
         """Executes up to 99 orders of one account, with a key each, in their order: for each what `execute` returns or raises."""
-        return self.settler.settle_all(orders, lambda pending: self._decides(pending, patience), patience)
+        return self.exactly_once.execute_all(orders, self._decider(), deadline)
 
-    def _decides(self, orders: Sequence[Order], patience: Patience) -> list[Decide | Undecided]:
-        """How to decide each order at the prices of now, or why there are none to decide at."""
-        symbols = dict.fromkeys(symbol for order in orders for symbol in (order.symbol, order.pay_with))
-        assets = self.prices.assets(symbols, patience)
-        return [self._decide(order, assets) for order in orders]
-
-    def _decide(self, order: Order, assets: Mapping[str, Asset]) -> Decide | Undecided:
-        symbols = (order.symbol, order.pay_with)
-        unknown = [symbol for symbol in symbols if symbol not in assets]
-        if unknown:
-            return AssetNotFound(unknown)
-        buy, pay = (assets[symbol] for symbol in symbols)
-        halted = [asset.symbol for asset in (buy, pay) if asset.halted]
-        if halted:
-            return AssetHalted(halted)
-        quote = Quote(buy, pay)
-
-        def decide_now(account: Account) -> tuple[Account, Record]:
-            return decide(order, account, quote, self.world.now(), threading.current_thread().name)
-
-        return decide_now
+    def _decider(self) -> OrderDecider:
+        return OrderDecider(self.prices, self.world, {})

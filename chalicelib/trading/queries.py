@@ -1,28 +1,19 @@
-"""Looking: a portfolio, the assets. Nothing here writes."""
+"""Queries: a portfolio, the assets. Nothing here writes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
-from chalicelib.domain.account import Account
-from chalicelib.domain.pricing import Asset, Valuation, value
 from chalicelib.contract.errors import DatastoreUnavailable
-from chalicelib.runtime.deadline import Patience, TimeUp, World
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.portfolio import Portfolio, value
+from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
+from chalicelib.runtime.world import World
 from chalicelib.store.connection import Throttled, Unanswered
 from chalicelib.store.ledger import Ledger
 from chalicelib.store.prices import PriceBook
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Portfolio:
-    """An account at one moment, and what it was worth."""
-
-    account: Account
-    valuation: Valuation
-    valued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +24,35 @@ class Queries:
     prices: PriceBook
     world: World
 
-    def portfolio(self, user_id: int, patience: Patience) -> Portfolio:
-        """One account as it is now: a single item, hence never half of a trade.
+    def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
+        """Returns one account as it is now: a single item, hence never half of a trade.
 
         Raises:
             DatastoreUnavailable: no answer in time.
         """
 
         def ask() -> Portfolio:
-            account = self.ledger.read_account(user_id, patience)
-            assets = self.prices.assets(account.balances, patience)
-            return Portfolio(account, value(account.balances, assets), self.world.now())
+            account = self.ledger.read_account(user_id, deadline)
+            assets = self.prices.assets(account.balances, deadline)
+            return value(account, assets, self.world.now())
 
-        return _until_answered(ask, patience)
+        return _until_answered(ask, deadline)
 
-    def assets(self, patience: Patience) -> list[Asset]:
-        """Every asset with its price, sorted by symbol.
+    def assets(self, deadline: Deadline) -> list[Asset]:
+        """Returns every asset with its price, sorted by symbol.
 
         Raises:
             DatastoreUnavailable: no answer in time.
         """
-        return _until_answered(lambda: self.prices.all_assets(patience), patience)
+        return _until_answered(lambda: self.prices.all_assets(deadline), deadline)
 
 
-def _until_answered(ask: Callable[[], Answer], patience: Patience) -> Answer:
+def _until_answered(ask: Callable[[], Answer], deadline: Deadline) -> Answer:
     try:
         while True:
             try:
                 return ask()
             except (Throttled, Unanswered):
-                patience.wait_throttled()
-    except TimeUp:
+                deadline.wait_throttled()
+    except DeadlineExceeded:
         raise DatastoreUnavailable from None

@@ -1,53 +1,86 @@
-"""Making a transfer: settled like an order, but that a refusal is confirmed rather than stored."""
+"""Making transfers: executed like orders, but that a refusal is confirmed rather than stored."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from chalicelib.domain.account import Account, Record
-from chalicelib.domain.transfer import Transfer, TransferRefused, transfer
-from chalicelib.engine import Engine
 from chalicelib.contract.errors import IdempotencyKeyReused
-from chalicelib.trading.exactly_once import Decide, Outcome, require_same
+from chalicelib.domain.account import Account, append
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.facts import Transfer
+from chalicelib.domain.record import Record
+from chalicelib.domain.refusals import TransferRejected
+from chalicelib.domain.transfer import transfer
+from chalicelib.runtime.deadline import Deadline
+from chalicelib.runtime.world import World
+from chalicelib.store.ledger import Ledger
+from chalicelib.store.prices import PriceBook
+from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, require_same
 
 
-def transfer_once(engine: Engine, wanted: Transfer) -> Outcome:
-    """Makes the transfer, or finds out that it was made: exactly once per key, however often it is asked.
+@dataclass(slots=True)
+class TransferDecider:
+    """Decides transfers, at the last prices known."""
 
-    Raises:
-        TransferRefused: nothing happened, now or before.
-        Contention, DatastoreUnavailable: asking again with the same key is safe.
-    """
+    prices: PriceBook
+    world: World
+    market: Mapping[str, Asset]
 
-    def decider(_: Sequence[Transfer]) -> list[Decide]:
-        return [partial(_transfer_now, engine, wanted)]
+    def prepare(self, transfers: Sequence[Transfer], deadline: Deadline) -> None:
+        """See `Decider.prepare`."""
+        self.market = self.prices.assets({each.symbol for each in transfers}, deadline)
 
-    try:
-        return engine.settler.settle(wanted, decider, engine.patience())
-    except IdempotencyKeyReused as reused:
-        raise _refused(wanted, reused) from None
-
-
-def preview(engine: Engine, wanted: Transfer) -> Outcome:
-    """What `transfer_once` would answer now; nothing is written.
-
-    Raises:
-        TransferRefused: it would refuse.
-    """
-    patience = engine.patience()
-    stored = engine.ledger.read_records(wanted.user_id, [wanted.record_key], patience).get(wanted.record_key)
-    if stored is None:
-        _, record = _transfer_now(engine, wanted, engine.ledger.read_account(wanted.user_id, patience))
-        return Outcome(record, replayed=False)
-    try:
-        require_same(wanted, stored)
-    except IdempotencyKeyReused as reused:
-        raise _refused(wanted, reused) from None
-    return Outcome(stored, replayed=True)
+    def decide(self, instruction: Transfer, account: Account) -> tuple[Account, Record]:
+        """See `Decider.decide`."""
+        return append(account, transfer(account, instruction, self.market.get(instruction.symbol), self.world.now()))
 
 
-def _transfer_now(engine: Engine, wanted: Transfer, account: Account) -> tuple[Account, Record]:
-    return transfer(account, wanted, engine.world.now())
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """Makes transfers. One for a process."""
+
+    exactly_once: ExactlyOnce
+    ledger: Ledger
+    prices: PriceBook
+    world: World
+
+    def make(self, instruction: Transfer, deadline: Deadline) -> Outcome:
+        """Makes a transfer, or finds out that it was made: exactly once per key, however often it is asked.
+
+        Raises:
+            TransferRejected: nothing happened, now or before.
+            Contention, DatastoreUnavailable: asking again with the same key is safe.
+        """
+        try:
+            return self.exactly_once.execute(instruction, self._decider(), deadline)
+        except IdempotencyKeyReused as reused:
+            raise _rejected(instruction, reused) from None
+
+    def preview(self, instruction: Transfer, deadline: Deadline) -> Outcome:
+        """Returns what `make` would answer now; nothing is written.
+
+        Raises:
+            TransferRejected: it would be rejected.
+            Throttled, Unanswered, DeadlineExceeded: something could not be read.
+        """
+        key = instruction.record_key
+        stored = self.ledger.read_records(instruction.user_id, [key], deadline).get(key)
+        if stored is None:
+            decider = self._decider()
+            account = self.ledger.read_account(instruction.user_id, deadline)
+            decider.prepare([instruction], deadline)
+            _, record = decider.decide(instruction, account)
+            return Outcome(record, replayed=False)
+        try:
+            require_same(instruction, stored)
+        except IdempotencyKeyReused as reused:
+            raise _rejected(instruction, reused) from None
+        return Outcome(stored, replayed=True)
+
+    def _decider(self) -> TransferDecider:
+        return TransferDecider(self.prices, self.world, {})
 
 
-def _refused(wanted: Transfer, reused: IdempotencyKeyReused) -> TransferRefused:
-    return TransferRefused(f"the key {wanted.key!r} was used: it stands for {reused.stored}, not for {wanted.fingerprint}")
+def _rejected(instruction: Transfer, reused: IdempotencyKeyReused) -> TransferRejected:
+    return TransferRejected(
+        f"the key {instruction.key!r} was used: it stands for {reused.stored}, not for {instruction.fingerprint}"
+    )

@@ -20,7 +20,7 @@ the moment now and then: still one request an order.
 
 from math import inf
 
-from chalicelib.runtime.deadline import World
+from chalicelib.runtime.world import World
 
 TURN = 6
 """Commits in a row while others wait: enough for the handing over, some two commits' time, to weigh little; few enough for a turn
@@ -60,8 +60,8 @@ COMMIT_MIN_S = 0.004
 LATELY = 0.1
 
 
-class Turns:
-    """One process's manners at one account. To be used by whoever has its seat."""
+class TurnTaking:
+    """One process's share of one account. Used by whoever holds its slot."""
 
     __slots__ = (
         "_aside",
@@ -122,13 +122,13 @@ class Turns:
         self._left = self._seen, now_s
         return self._rivals * TURN * self._commit_s * (0.9 + 0.2 * self._world.random())
 
-    def wants_look(self) -> bool:
+    def should_refresh(self) -> bool:
         """Whether the account is to be read although it was seen before."""
         if self._look:
             return True
         return self._shared and self._world.monotonic_s() - self._seen_s > NEAR * self._commit_s
 
-    def looked(self, sequence: int) -> None:
+    def refreshed(self, sequence: int) -> None:
         """The account was read: it has had so many movements."""
         now_s = self._world.monotonic_s()
         self._look = False
@@ -136,9 +136,9 @@ class Turns:
         if sequence == self._seen:
             self._shared = False
         if self._left is not None:
-            left_at, left_s = self._left
+            left_at, remaining_s = self._left
             self._left = None
-            used = (sequence - left_at) * self._commit_s / (BUSY * max(now_s - left_s, COMMIT_MIN_S))
+            used = (sequence - left_at) * self._commit_s / (BUSY * max(now_s - remaining_s, COMMIT_MIN_S))
             self._rivals *= min(1.0, max(DOUBT, used))
         self._seen, self._seen_s = sequence, now_s
 
@@ -155,7 +155,7 @@ class Turns:
         self._seen, self._seen_s = sequence, now_s
         self._committed_s = now_s
 
-    def lost(self, sequence: int | None) -> float:
+    def conflicted(self, sequence: int | None) -> float:
         """A commit came too late. Returns how long to wait, in seconds, before the next attempt.
 
         `sequence`: the movements that the account has had, where the answer brought it along.

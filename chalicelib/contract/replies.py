@@ -1,0 +1,149 @@
+"""Rendering replies as JSON text. A decision's reply is made from its facts alone: the same bytes at once and at every replay."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from chalicelib.contract.errors import EngineError, InsufficientFunds, OrderExpired, PriceLimitExceeded
+from chalicelib.domain.asset import Asset, fee_bps_text
+from chalicelib.domain.facts import Fill, OrderOutcome, Refusal, Transferred
+from chalicelib.domain.money import UNITS_PER_ONE, divide_half_up, price_text, quotient_text, text_from
+from chalicelib.domain.order import Side
+from chalicelib.domain.portfolio import Portfolio, Position
+from chalicelib.domain.position import net_deposits_units
+from chalicelib.domain.record import Record
+from chalicelib.domain.timestamps import rfc3339
+
+UNITS_PER_CENT = UNITS_PER_ONE // 100
+SHARE_DECIMALS = 4
+
+
+def reply_of(record: Record) -> tuple[int, str]:
+    """Returns a stored decision's reply: its status and its body."""
+    match record.decision:
+        case Fill() as fill:
+            return HTTPStatus.OK.value, _fill_body(fill, record.sequence)
+        case Transferred() as made:
+            return HTTPStatus.OK.value, _transfer_body(made, record.sequence)
+        case Refusal() as refusal:
+            error = _error(refusal)
+            return error.status, error.body(refusal.at)
+
+
+def _fill_body(fill: Fill, sequence: int) -> str:
+    order, prices = fill.order, fill.circumstances.prices
+    buys = order.side is Side.BUY
+    echo = text_from(fill.quantity_units) if order.quantity is None or order.quantity.units is None else order.quantity.text
+    return json.dumps(
+        {
+            "status": fill.outcome.value,
+            "symbol": order.symbol,
+            "quantity_filled": echo,
+            "execution_price": quotient_text(prices[order.symbol].value, prices[order.other].value),
+            "total_cost" if buys else "total_proceeds": text_from(fill.other_units),
+            "paid_with" if buys else "received": order.other,
+            "remaining_balance": text_from(fill.balances[order.given]),
+            "executed_at": fill.at,
+            "executed_by_thread": fill.circumstances.by,
+            "side": order.side.value,
+            "fee": text_from(fill.fee_units),
+            "balances": {symbol: text_from(units) for symbol, units in fill.balances.items()},
+            "sequence": sequence,
+        }
+    )
+
+
+def _transfer_body(made: Transferred, sequence: int) -> str:
+    return json.dumps(
+        {
+            "status": made.outcome.value,
+            "symbol": made.transfer.symbol,
+            "amount": text_from(abs(made.transfer.units)),
+            "balance": text_from(made.balance_units),
+            "sequence": sequence,
+        }
+    )
+
+
+def _error(refusal: Refusal) -> EngineError:
+    order = refusal.order
+    match refusal.outcome:
+        case OrderOutcome.LIQUIDITY:
+            needed_units, held_units = refusal.needed_units, refusal.held_units
+            assert held_units is not None, "a refusal for lack of funds says what there is"
+            needed = None if needed_units is None else text_from(needed_units)
+            return InsufficientFunds(needed, text_from(held_units), order.given, unfunded=refusal.unfunded)
+        case OrderOutcome.EXPIRED:
+            assert order.expires_at is not None, "only what expires is refused for it"
+            return OrderExpired(order.expires_at, refusal.at)
+        case OrderOutcome.PRICE_LIMIT:
+            assert order.limit_price is not None, "only a limited order is refused for its limit"
+            prices = refusal.circumstances.prices
+            price = quotient_text(prices[order.symbol].value, prices[order.other].value)
+            return PriceLimitExceeded(price, price_text(order.limit_price), order.symbol, order.other)
+        case OrderOutcome.FILLED:
+            raise AssertionError("a fill is not a refusal")
+
+
+def portfolio_body(portfolio: Portfolio) -> str:
+    """Returns a portfolio as JSON text. What is held but no longer listed has no price, value, gain or share: `null`, never 0."""
+    account, positions = portfolio.account, portfolio.positions
+    return json.dumps(
+        {
+            "user_id": account.user_id,
+            "total_valuation_usd": text_from(divide_half_up(portfolio.total_units, UNITS_PER_CENT), decimals=2),
+            "holdings": {symbol: text_from(position.quantity_units) for symbol, position in positions.items()},
+            "usd_values": {symbol: _optional(position.value_units) for symbol, position in positions.items()},
+            "sequence": account.sequence,
+            "head": account.head.hex(),
+            "valued_at": rfc3339(portfolio.valued_at),
+            "net_deposits_usd": text_from(net_deposits_units(account.books)),
+            "positions": {symbol: _position(position, portfolio.total_units) for symbol, position in positions.items()},
+            "realized_pl_usd": text_from(account.books.realized_pl_units),
+        }
+    )
+
+
+def _position(position: Position, total_units: int) -> dict[str, str | None]:
+    quantity_units, basis_units, value_units, asset = (
+        position.quantity_units,
+        position.cost_basis_units,
+        position.value_units,
+        position.asset,
+    )
+    share = None
+    if value_units is not None and total_units:
+        share = text_from(divide_half_up(value_units * 10**SHARE_DECIMALS, total_units), SHARE_DECIMALS)
+    return {
+        "quantity": text_from(quantity_units),
+        "price": None if asset is None else price_text(asset.price),
+        "price_at": None if asset is None else asset.price_at,
+        "value_usd": _optional(value_units),
+        "cost_basis_usd": text_from(basis_units),
+        "average_price_usd": quotient_text(basis_units, quantity_units) if quantity_units else None,
+        "unrealized_pl_usd": None if value_units is None else text_from(value_units - basis_units),
+        "share": share,
+    }
+
+
+def _optional(units: int | None) -> str | None:
+    return None if units is None else text_from(units)
+
+
+def assets_body(assets: Sequence[Asset]) -> str:
+    """Returns the list of assets as JSON text."""
+    return json.dumps(
+        [
+            {
+                "symbol": asset.symbol,
+                "price": price_text(asset.price),
+                "price_at": asset.price_at,
+                "halted": asset.halted,
+                "min_quantity": text_from(asset.min_quantity_units),
+                "quantity_step": text_from(asset.quantity_step_units),
+                "min_notional_usd": text_from(asset.min_notional_usd_units),
+                "fee_bps": fee_bps_text(asset.fee_rate),
+            }
+            for asset in assets
+        ]
+    )
