@@ -16,11 +16,12 @@ import requests
 
 from bench.load import Answers, Generator, Plan
 from bench.orders import SEEDED_USER
-from bench.processes import engine, ministack
+from bench.processes import engine
 from bench.setting import Setting
-from bench.store import differs, market_at
+from bench.store import differs, open_store
 from bench.wire import Response
-from tests.support.market import Market
+from harness.processes import ministack
+from harness.store import Store
 
 MOTO, MINISTACK, PEER = "moto", "ministack", "the peer"
 WARM_UP_S = 0.5
@@ -38,15 +39,15 @@ class NothingFilled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """An engine that is measured. `market`: the store behind it, where that can be reached."""
+    """An engine that is measured. `store`: the one behind it, where that can be reached."""
 
     name: str
     url: str
-    market: Market | None = None
+    store: Store | None = None
 
     def new_account(self) -> int:
         """A user with 100,000 USD: a new one where the store can be reached, so that no audit reads earlier loads."""
-        return self.market.new_user(USD="100000") if self.market else SEEDED_USER
+        return self.store.new_user(USD="100000") if self.store else SEEDED_USER
 
     def holdings(self, user_id: int) -> dict[str, Decimal]:
         """What an account holds, by its portfolio."""
@@ -76,8 +77,8 @@ def own_engines(setting: Setting) -> Iterator[list[Contender]]:
     with ExitStack() as started:
         moto = started.enter_context(engine(setting.log("engine-on-moto")))
         datastore = started.enter_context(ministack(setting.log("ministack")))
-        on_ministack = started.enter_context(engine(setting.log("engine-on-ministack"), datastore))
-        yield [Contender(MOTO, moto.url), Contender(MINISTACK, on_ministack.url, market_at(datastore.url))]
+        on_ministack = started.enter_context(engine(setting.log("engine-on-ministack"), datastore.url))
+        yield [Contender(MOTO, moto.url), Contender(MINISTACK, on_ministack.url, open_store(datastore.url))]
 
 
 def trade(contender: Contender, generator: Generator, orders: Orders, connections: int) -> Loaded:
@@ -106,7 +107,7 @@ def trade(contender: Contender, generator: Generator, orders: Orders, connection
         fills_a_second=counted / answers.seconds,
         unfilled=sum(not fills(response) for response in answers.responses),
         missing={symbol: amount for symbol, amount in missing.items() if amount},
-        audit_differs=contender.market is not None and differs(contender.market, user_id),
+        audit_differs=contender.store is not None and differs(contender.store, user_id),
     )
 
 

@@ -17,14 +17,15 @@ from typing import Any
 
 from bench.figures import Figure
 from bench.orders import BATCH, EXECUTE, ORDER, QUANTITY, SEEDED_USER, SYMBOL
-from bench.processes import leave_interrupts_to_parent, ministack
+from bench.processes import leave_interrupts_to_parent
 from bench.setting import Say, Setting
 from bench.targets import at_most
 from chalicelib.config import Settings
 from chalicelib.contract.caller import Caller
 from chalicelib.runtime.world import utc_now
 from chalicelib.store.connection import DynamoDB
-from tests.support.metered import Metered
+from harness.metered import Metered
+from harness.processes import ministack
 
 PART = "datastore"
 BATCH_SIZE = 99

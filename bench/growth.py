@@ -15,9 +15,10 @@ from bench.contenders import MINISTACK, MOTO, Contender, fills
 from bench.figures import Figure, of_rounds
 from bench.load import Generator, Plan, generator
 from bench.orders import QUANTITY, SEEDED_USER, SYMBOL, Batches, Singles
-from bench.processes import Server, engine, ministack
+from bench.processes import engine
 from bench.setting import Say, Setting
 from bench.targets import at_most, none
+from harness.processes import Server, ministack
 
 PART = "growth"
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -95,7 +96,9 @@ def _store(setting: Setting, name: str, size: int) -> Iterator[Store]:
         servers = []
         if name == MINISTACK:
             servers.append(started.enter_context(ministack(setting.log(f"{name}-{size}"))))
-        servers.append(started.enter_context(engine(setting.log(f"engine-on-{name}-{size}"), *servers)))
+        servers.append(
+            started.enter_context(engine(setting.log(f"engine-on-{name}-{size}"), *(server.url for server in servers)))
+        )
         yield Store(Contender(name, servers[-1].url), size, servers, started.enter_context(generator()))
 
 

@@ -18,17 +18,18 @@ from typing import Any
 
 from bench.figures import Figure, of_rounds
 from bench.orders import PAY_WITH, QUANTITY, QUANTITY_UNITS, SYMBOL
-from bench.processes import leave_interrupts_to_parent, ministack
+from bench.processes import leave_interrupts_to_parent
 from bench.setting import Say, Setting
 from bench.spread import percentile
-from bench.store import differs, market_at
+from bench.store import differs, open_store
 from bench.targets import at_least, none
 from chalicelib.config import Settings
+from chalicelib.contract.errors import Contention, EngineError
 from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
-from chalicelib.contract.errors import Contention, EngineError
 from chalicelib.store.connection import Datastore, DynamoDB
-from tests.support.market import Market
+from harness.processes import ministack
+from harness.store import Store
 
 PART = "hot account"
 PROCESSES = (1, 2, 4, 8)
@@ -105,13 +106,13 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
     loads: dict[int, list[Together]] = {count: [] for count in PROCESSES}
     differences = 0
     with ministack(setting.log("ministack")) as datastore, ExitStack() as started:
-        market = market_at(datastore.url)
+        store = open_store(datastore.url)
         say("starting the processes")
-        team = [started.enter_context(_worker(market.settings)) for _ in range(max(PROCESSES))]
+        team = [started.enter_context(_worker(store.settings)) for _ in range(max(PROCESSES))]
         for number in range(1, setting.rounds + 1):
             for count in PROCESSES:
                 say(f"round {number} of {setting.rounds}: {count} processes")
-                together, difference = _load(market, team[:count])
+                together, difference = _load(store, team[:count])
                 loads[count].append(together)
                 differences += difference
     return _figures(loads, differences)
@@ -139,15 +140,15 @@ def _figures(loads: dict[int, list[Together]], differences: int) -> list[Figure]
     return [*figures, none(PART, "accounts whose audit finds a difference", differences)]
 
 
-def _load(market: Market, team: Sequence[Connection]) -> tuple[Together, bool]:
+def _load(store: Store, team: Sequence[Connection]) -> tuple[Together, bool]:
     """One load on a new account. Returns what was done, and whether the account differs from its records."""
-    user_id = market.new_user(USD="100000")
+    user_id = store.new_user(USD="100000")
     start_s = time.monotonic() + LEAD_S
     from_s = start_s + WARM_UP_S
     for worker in team:
         worker.send(Load(user_id, uuid.uuid4().hex, start_s, from_s, from_s + LOAD_S))
     shifts = [worker.recv() for worker in team]
-    return Together(shifts), differs(market, user_id)
+    return Together(shifts), differs(store, user_id)
 
 
 @contextmanager

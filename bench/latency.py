@@ -13,11 +13,12 @@ from bench.contenders import Contender, Loaded, Orders, trade
 from bench.figures import Figure, of_rounds
 from bench.load import generator
 from bench.orders import Batches, Singles
-from bench.processes import Server, engine, ministack
+from bench.processes import engine
 from bench.setting import Say, Setting
-from bench.store import market_at
+from bench.store import open_store
 from bench.targets import none
-from tests.support.proxy import proxy
+from harness.processes import ministack
+from harness.proxy import proxy
 
 PART = "as far away as DynamoDB"
 SLOW = {"service": "dynamodb", "latency": {"preset": "dynamodb"}}
@@ -44,12 +45,12 @@ def measure(setting: Setting, say: Say) -> list[Figure]:
         ministack(setting.log("ministack")) as datastore,
         proxy(datastore.url, setting.log("proxy")) as proxied,
         proxied.fault(SLOW),
-        engine(setting.log("engine"), Server(proxied.url, datastore.pid)) as own,
+        engine(setting.log("engine"), proxied.url) as own,
         generator() as load,
     ):
-        market = market_at(datastore.url)
-        contender = Contender("engine", own.url, market)
-        others = [market.new_user(USD="100000") for _ in range(ACCOUNTS - 1)]
+        store = open_store(datastore.url)
+        contender = Contender("engine", own.url, store)
+        others = [store.new_user(USD="100000") for _ in range(ACCOUNTS - 1)]
 
         def many_accounts(url: str, user_id: int) -> SideBySide:
             return SideBySide(url, [user_id, *others])

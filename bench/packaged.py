@@ -10,7 +10,7 @@ from bench import stub
 from bench.setting import Say
 from deploy.package import package
 from deploy.stage import Stage
-from tests.support.project import copy_project
+from harness.project import copy_project
 
 STAGE = "dev"
 

@@ -11,9 +11,9 @@ from threading import Thread
 
 import pytest
 
+from harness.processes import ROOT, chalice_local, environment, ministack
 from tests.support.market import Market
 from tests.support.permissions import RecordingDynamoDB
-from tests.support.processes import ROOT, chalice_local, environment, ministack
 
 PRICE_AGE_MS = "1"
 """So that an order meets the price that the test has just set."""
@@ -67,8 +67,8 @@ def moto_market() -> Iterator[Market]:
 @pytest.fixture(scope="session")
 def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A DynamoDB on a real socket."""
-    with ministack(tmp_path_factory.mktemp("ministack") / "log") as url:
-        yield url
+    with ministack(tmp_path_factory.mktemp("ministack") / "log") as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def ministack_market(ministack_url: str, tmp_path_factory: pytest.TempPathFactor
     env = {"AWS_ENDPOINT_URL_DYNAMODB": ministack_url, "HFT_PRICE_AGE_MS": PRICE_AGE_MS, "HFT_TABLE_PREFIX": TABLE_PREFIX}
     logs = tmp_path_factory.mktemp("engines")
     with chalice_local(logs / "1", **env) as first, chalice_local(logs / "2", **env) as second:
-        yield Market([first, second], Settings.from_environment(env))
+        yield Market([first.url, second.url], Settings.from_environment(env))
 
 
 @pytest.fixture(params=["moto", "ministack"])

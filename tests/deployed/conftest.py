@@ -8,19 +8,19 @@ import pytest
 from chalicelib.engine import build
 from chalicelib.local.seed import seed
 from chalicelib.store.connection import DynamoDB
+from harness.processes import ministack
+from harness.project import change_stage, copy_project
 from tests.deployed.market import DeployedMarket
 from tests.deployed.rehearsal import Rehearsal
 from tests.support.issuer import SECRET
-from tests.support.processes import ministack
-from tests.support.project import change_stage, copy_project
 
 
 @pytest.fixture(scope="session")
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     """Nothing is deployed yet."""
     directory = tmp_path_factory.mktemp("rehearsal")
-    with ministack(directory / "log", services="") as url:
-        yield Rehearsal(copy_project(directory / "project"), url)
+    with ministack(directory / "log", services="") as server:
+        yield Rehearsal(copy_project(directory / "project"), server.url)
 
 
 @pytest.fixture(scope="session")

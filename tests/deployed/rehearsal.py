@@ -13,7 +13,7 @@ from chalicelib.config import Settings
 from deploy.stack import Stack
 from deploy.stage import Stage
 from deploy.target import Target
-from tests.support.processes import environment
+from harness.processes import environment
 
 DEPLOY_TIMEOUT_S = 600
 LOG_ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import requests
 
+from harness.processes import ROOT, environment
 from tests.deployed.market import DeployedMarket
 from tests.deployed.rehearsal import Rehearsal
 from tests.support.market import Market, new_key, order
-from tests.support.processes import ROOT, environment
 
 
 def edit(path: Path, old: str, new: str) -> None:

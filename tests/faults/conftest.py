@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.proxy import Proxy, proxy
+from harness.proxy import Proxy, proxy
 
 _FIGURES = pytest.StashKey[list[str]]()
 

@@ -8,10 +8,10 @@ import requests
 
 from chalicelib.config import Settings
 from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError
+from harness.processes import chalice_local
+from harness.proxy import Proxy, Rule
 from tests.contract.test_concurrency import assert_audit
 from tests.support.market import Market, batched, new_key, order
-from tests.support.processes import chalice_local
-from tests.support.proxy import Proxy, Rule
 
 TABLE_PREFIX = "hft-dev"
 """What the default stage of .chalice/config.json sets for `chalice local`."""
@@ -40,8 +40,8 @@ def market(proxied: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "HFT_READ_TIMEOUT_MS": "400",
         "HFT_REQUEST_BUDGET_MS": str(BUDGET_MS),
     }
-    with chalice_local(tmp_path_factory.mktemp("engine") / "log", **env) as url:
-        yield Market([url], Settings(table_prefix=TABLE_PREFIX, datastore_endpoint=proxied.upstream))
+    with chalice_local(tmp_path_factory.mktemp("engine") / "log", **env) as server:
+        yield Market([server.url], Settings(table_prefix=TABLE_PREFIX, datastore_endpoint=proxied.upstream))
 
 
 def broken(user: int, rule: Rule, operation: str = "TransactWriteItems") -> Rule:

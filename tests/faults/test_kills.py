@@ -16,12 +16,12 @@ from time import monotonic, sleep
 
 from chalicelib.config import Settings
 from chalicelib.domain.account import Account
-from chalicelib.local.seed import PRICES_USD
 from chalicelib.local.schema import create_missing
+from chalicelib.local.seed import PRICES_USD
+from harness.processes import environment
 from tests.contract.test_concurrency import assert_audit
 from tests.support.engines import EngineProcess
 from tests.support.market import Market, new_key, order
-from tests.support.processes import environment
 
 SEED = int(os.environ.get("SEED", "1"))
 """Of who is killed after how many answers, and who orders what. At what pace they all run is nobody's to repeat."""

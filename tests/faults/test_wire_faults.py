@@ -19,19 +19,19 @@ from time import monotonic
 import pytest
 
 from chalicelib.config import Settings
+from chalicelib.contract.errors import EngineError
 from chalicelib.domain.account import Record
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Order
 from chalicelib.engine import Engine, build
-from chalicelib.contract.errors import EngineError
 from chalicelib.local.schema import create_missing
-from chalicelib.trading.exactly_once import Outcome, Refusal
 from chalicelib.store.connection import DynamoDB
+from chalicelib.trading.exactly_once import Outcome, Refusal
+from harness.processes import free_port
+from harness.proxy import Proxy, Rule
 from tests.contract.test_concurrency import assert_audit
 from tests.faults.situations import ACCOUNT, BATCHES, COMMIT, ORDERS, Call, Desk, Right, Situation
 from tests.support.market import Market, new_key
-from tests.support.processes import free_port
-from tests.support.proxy import Proxy, Rule
 
 UNAVAILABLE, CONTENTION = "ERR_DATASTORE_UNAVAILABLE", "ERR_CONTENTION"
 
@@ -97,13 +97,13 @@ class Answer:
 
 def ask(process: Engine, orders: list[Order]) -> list[Answer]:
     """Sends one order by itself, or several as a batch."""
-    patience = process.patience()
+    deadline = process.deadline()
     outcomes: list[Outcome | Refusal]
     try:
         if len(orders) > 1:
-            outcomes = process.executor.execute_batch(orders, patience)
+            outcomes = process.executor.execute_batch(orders, deadline)
         else:
-            outcomes = [process.executor.execute(orders[0], patience)]
+            outcomes = [process.executor.execute(orders[0], deadline)]
     except EngineError as error:
         outcomes = [error]
     except Exception as bug:  # noqa: BLE001  (as the route does: the other situations are still to be seen)
@@ -220,7 +220,7 @@ def test_an_order_gets_the_right_answer_or_its_retry_does(
     def again(desk: Desk, orders: list[Order]) -> tuple[list[Answer], Mapping[str, Record]]:
         answers = ask(desk.elsewhere, orders)
         keys = [order.record_key for order in orders]
-        return answers, desk.elsewhere.ledger.read_records(desk.user_id, keys, desk.elsewhere.patience())
+        return answers, desk.elsewhere.ledger.read_records(desk.user_id, keys, desk.elsewhere.deadline())
 
     with ThreadPoolExecutor(len(rows)) as threads:
         situations, at = zip(*rows, strict=True)

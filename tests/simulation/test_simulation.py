@@ -13,8 +13,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from chalicelib.domain.transfer import Transfer
 from chalicelib.domain.order import Order
+from chalicelib.domain.transfer import Transfer
+from harness.processes import ROOT
 from simulation.__main__ import tell
 from simulation.checks import Rule, Violation, judge
 from simulation.faults import Fault, Weather
@@ -26,7 +27,6 @@ from simulation.shrink import shrink
 from simulation.workload import Ask, Batch, plan
 from tests.support import planted_bugs
 from tests.support.planted_bugs import engine_with
-from tests.support.processes import ROOT
 
 SEEDS = 2_000
 

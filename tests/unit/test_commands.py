@@ -14,7 +14,7 @@ from socket import create_server
 import pytest
 import requests
 
-from tests.support.processes import ROOT, environment, free_port
+from harness.processes import ROOT, environment, free_port
 
 TOOLS = ("cat", "cp", "dirname", "echo", "make", "mkdir", "rm", "sh")
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from harness.processes import chalice_local
 from tests.support.browser import TIMEOUT_MS, chromium, clean_page, skip_module_without_chromium
-from tests.support.processes import chalice_local
 
 skip_module_without_chromium()
 
@@ -33,8 +33,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001  (none without a browser)
-    with chalice_local(tmp_path_factory.mktemp("engine") / "log") as url:
-        yield url
+    with chalice_local(tmp_path_factory.mktemp("engine") / "log") as server:
+        yield server.url
 
 
 @contextmanager

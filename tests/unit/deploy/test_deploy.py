@@ -20,8 +20,8 @@ from deploy.checks import require_log_role, require_python
 from deploy.stack import Stack, lost_tables
 from deploy.stage import Stage
 from deploy.target import Target
-from tests.support.processes import ROOT, environment
-from tests.support.project import change_stage, copy_project
+from harness.processes import ROOT, environment
+from harness.project import change_stage, copy_project
 
 AWS = Target(boto3.Session(region_name="us-east-1"), "123456789012", None)
 NEW_YEAR = "2026-01-01T00:00:00Z"

@@ -10,9 +10,9 @@ from chalicelib.config import TokenSettings
 from chalicelib.identity import tokens
 from deploy.stage import Stage
 from deploy.template import compose, table_names
+from harness.processes import ROOT
 from tests.support.market import Market, batched, new_key, new_user_id, order
 from tests.support.permissions import USED, Permission, permissions
-from tests.support.processes import ROOT
 
 Policy = dict[str, Any]
 

@@ -23,8 +23,8 @@ from deploy.checks import require_valid
 from deploy.package import Package, package
 from deploy.stage import Stage
 from deploy.template import Template, tables
-from tests.support.processes import ROOT
-from tests.support.project import change_stage, copy_project
+from harness.processes import ROOT
+from harness.project import change_stage, copy_project
 
 STAGES = sorted(json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"])
 PUBLIC = {"/health", "/docs", "/docs/{asset}", "/openapi.json"}

@@ -20,15 +20,14 @@ import jwt
 import pytest
 from chalice.deploy.swagger import CFNSwaggerGenerator
 
-from chalicelib.identity import authorizer
-from chalicelib.identity import tokens
 from chalicelib.config import TokenSettings
-from chalicelib.contract.errors import Forbidden, Unauthenticated
 from chalicelib.contract.caller import Caller, read_caller
+from chalicelib.contract.errors import Forbidden, Unauthenticated
+from chalicelib.identity import authorizer, tokens
+from chalicelib.identity.tokens import InvalidToken, KeysUnavailable, PublishedKeys, SharedSecret, Verifier
 from chalicelib.telemetry.log import JsonLines
-from chalicelib.identity.tokens import KeysUnavailable, PublishedKeys, SharedSecret, TokenRefused, Verifier
+from harness import processes
 from ops.token import mint
-from tests.support import processes
 from tests.support.issuer import (
     AUDIENCE,
     ISSUER,
@@ -73,7 +72,7 @@ def shared_secret() -> Verifier:
 
 
 def reason(verifier: Verifier, authorization: str) -> str:
-    with pytest.raises(TokenRefused) as refused:
+    with pytest.raises(InvalidToken) as refused:
         verifier.caller(authorization)
     return str(refused.value)
 
@@ -358,7 +357,8 @@ def test_32_bytes_are_a_secret(secret: str) -> None:
 def test_the_secret_is_read_from_secrets_manager_or_from_ssm(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "local")
-    with processes.ministack(log, services="secretsmanager,ssm") as url:
+    with processes.ministack(log, services="secretsmanager,ssm") as server:
+        url = server.url
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         in_manager = boto3.client("secretsmanager", region_name="eu-west-1").create_secret(Name="hft/token", SecretString=SECRET)
         ssm = boto3.client("ssm", region_name="eu-west-1")

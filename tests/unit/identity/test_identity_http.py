@@ -13,9 +13,9 @@ import requests
 
 from chalicelib.config import Settings
 from chalicelib.local.server import banner
+from harness.processes import ROOT, chalice_local, environment, free_port
 from tests.support.issuer import SECRET, Issuer, by_secret, issuer
 from tests.support.market import batched, new_key, order
-from tests.support.processes import ROOT, chalice_local, environment, free_port
 
 EXECUTE = "/api/v1/trading/execute"
 BATCH = f"{EXECUTE}/batch"
@@ -65,16 +65,16 @@ def batch(user_id: int, *orders: dict[str, Any]) -> dict[str, Any]:
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Closed by a shared secret."""
     log = tmp_path_factory.mktemp("closed") / "log"
-    with chalice_local(log, HFT_TOKEN_SECRET=SECRET) as url:
-        yield Engine(url, log)
+    with chalice_local(log, HFT_TOKEN_SECRET=SECRET) as server:
+        yield Engine(server.url, log)
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """As it comes."""
     log = tmp_path_factory.mktemp("open") / "log"
-    with chalice_local(log) as url:
-        yield Engine(url, log)
+    with chalice_local(log) as server:
+        yield Engine(server.url, log)
 
 
 def refused(response: requests.Response, status: int, code: str) -> dict[str, Any]:
@@ -279,8 +279,8 @@ def provider() -> Iterator[Issuer]:
 
 
 def test_tokens_of_a_provider_count_once_its_keys_can_be_had(provider: Issuer, log: Path) -> None:
-    with chalice_local(log, NO_PROXY="127.0.0.1", **provider.environment) as url:
-        engine = Engine(url, log)
+    with chalice_local(log, NO_PROXY="127.0.0.1", **provider.environment) as server:
+        engine = Engine(server.url, log)
         provider.status = 503
         refused(engine.ask("GET", "/api/v1/trading/portfolio/1", f"Bearer {provider.token()}"), 500, "ERR_INTERNAL")
         assert engine.ask("GET", "/health").status_code == 200
@@ -349,9 +349,9 @@ def test_a_run_that_others_can_reach_says_it_louder(host: str) -> None:
 @pytest.mark.parametrize("elsewhere", [{"AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example"}, {"HFT_DATASTORE": "aws"}])
 def test_what_is_not_this_machines_own_is_never_behind_an_open_door(log: Path, elsewhere: dict[str, str]) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    with chalice_local(log, **keys, **elsewhere) as url:
+    with chalice_local(log, **keys, **elsewhere) as server:
         for method, path in PRIVATE:
-            refused(Engine(url, log).ask(method, path, json=order(FUNDED)), 401, "ERR_UNAUTHENTICATED")
+            refused(Engine(server.url, log).ask(method, path, json=order(FUNDED)), 401, "ERR_UNAUTHENTICATED")
 
     assert re.search(r"Identity +closed, and to everybody", log.read_text())
 

@@ -14,15 +14,16 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from harness.processes import ROOT, chalice_local, environment, ministack
 from tests.support.market import Market
-from tests.support.processes import ROOT, chalice_local, environment, ministack
 
 ORDER: dict[str, Any] = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
 SEEDED = {"BTC": "50000.00000000", "ETH": "3000.00000000", "SOL": "100.00000000", "USD": "1.00000000"}
 
 
 def test_it_trades_at_once_and_says_what_to_open_and_try(log: Path) -> None:
-    with chalice_local(log) as url:
+    with chalice_local(log) as server:
+        url = server.url
         assert {
             asset["symbol"]: asset["price"] for asset in requests.get(f"{url}/api/v1/trading/assets", timeout=30).json()
         } == SEEDED
@@ -38,18 +39,21 @@ def test_it_trades_at_once_and_says_what_to_open_and_try(log: Path) -> None:
 
 
 def test_a_fill_in_memory_is_seen_by_every_connection(log: Path) -> None:
-    with chalice_local(log) as url:
+    with chalice_local(log) as server:
+        url = server.url
         reply = requests.post(f"{url}/api/v1/trading/execute", json=ORDER, headers={"X-Idempotency-Key": "k"}, timeout=30)
         assert reply.status_code == 200
         assert requests.get(f"{url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]["BTC"] == "1.00000000"
 
 
 def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: Path) -> None:
-    with ministack(tmp_path / "ministack") as endpoint:
+    with ministack(tmp_path / "ministack") as server:
+        endpoint = server.url
         env = {"AWS_ENDPOINT_URL_DYNAMODB": endpoint}
 
         def start_and_trade(number: int) -> int:
-            with chalice_local(tmp_path / f"{number}", **env) as url:
+            with chalice_local(tmp_path / f"{number}", **env) as server:
+                url = server.url
                 reply = requests.post(
                     f"{url}/api/v1/trading/execute", json=ORDER, headers={"X-Idempotency-Key": f"key-{number}"}, timeout=30
                 )
@@ -59,7 +63,8 @@ def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: P
             statuses = Counter(threads.map(start_and_trade, range(3)))
 
         assert statuses == {200: 2, 402: 1}
-        with chalice_local(tmp_path / "last", **env) as url:
+        with chalice_local(tmp_path / "last", **env) as server:
+            url = server.url
             assert endpoint in (tmp_path / "last").read_text()
             holdings = requests.get(f"{url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]
             assert holdings == {"BTC": "2.00000000", "USD": "0.00000000"}

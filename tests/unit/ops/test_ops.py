@@ -12,17 +12,17 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
-from chalicelib.domain.money import UNITS_PER_ONE
 from chalicelib.contract.errors import AssetHalted
-from chalicelib.runtime.deadline import World, utc_now
+from chalicelib.domain.money import UNITS_PER_ONE
+from chalicelib.runtime.world import World, utc_now
 from chalicelib.store.tables import account_key, asset_key, number
+from harness.processes import ROOT, environment
 from ops import stage as ops_stage
 from ops.asset_list import ATTEMPTS, AssetList, ChangedMeanwhile, Listing, remove, set_halted, set_price
 from ops.cli import cli
 from ops.failure import Failure, explain
 from ops.stage import Stage, reach
 from tests.support.market import Market, new_key, new_user_id
-from tests.support.processes import ROOT, environment
 from tests.support.tables import buy, with_tables_of_its_own
 
 

@@ -9,8 +9,8 @@ from chalicelib.domain.account import Record
 from chalicelib.domain.order import Order
 from chalicelib.engine import build
 from chalicelib.store.tables import item_from_record
+from harness.metered import Metered
 from tests.support.market import Market, new_key
-from tests.support.metered import Metered
 
 Execute = Callable[..., list[float]]
 """Executes orders, one alone and several as a batch: the write units of each transaction."""
@@ -22,9 +22,9 @@ def execute(ministack_market: Market) -> Execute:
         metered = Metered(ministack_market.datastore)
         engine = build(ministack_market.settings, metered)
         if len(orders) == 1:
-            engine.executor.execute(*orders, engine.patience())
+            engine.executor.execute(*orders, engine.deadline())
         else:
-            engine.executor.execute_batch(orders, engine.patience())
+            engine.executor.execute_batch(orders, engine.deadline())
         return metered.write_units
 
     return execute

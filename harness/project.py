@@ -1,18 +1,18 @@
-"""A copy of the project that a test may change and package."""
+"""A copy of the project, to be changed and packaged."""
 
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import ROOT
+from harness.processes import ROOT
 
 PARTS = (".chalice", "app.py", "chalicelib", "deploy", "requirements.txt")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments", "deployed")
 
 
 def copy_project(to: Path, *, requirements: bool = True) -> Path:
-    """Copies what is deployed, and what deploys it. Without requirements it is packaged in a second, and with no network."""
+    """Copies what is deployed, and what deploys it. Without requirements, packaging takes a second and no network."""
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, to / part, ignore=NOT_COPIED)
@@ -24,7 +24,7 @@ def copy_project(to: Path, *, requirements: bool = True) -> Path:
 
 
 def change_stage(project: Path, stage: str, **settings: Any) -> None:
-    """Changes settings of a stage in ``.chalice/config.json``; the environment's variables are added to."""
+    """Changes settings of a stage in ``.chalice/config.json``. Environment variables are merged, other settings replaced."""
     path = project / ".chalice" / "config.json"
     config = json.loads(path.read_text())
     changed = config["stages"][stage]

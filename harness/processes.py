@@ -1,4 +1,4 @@
-"""Processes that tests start on loopback, wait for, and stop by their own id."""
+"""Servers on loopback: started on free ports, awaited, and stopped by their own process id."""
 
 import os
 import socket
@@ -7,12 +7,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 10
+POLL_S = 0.05
 _NOT_FOR_CHILDREN = (
     "AWS_CHALICE_CLI_MODE",
     "AWS_SECRET_ACCESS_KEY",
@@ -21,8 +24,27 @@ _NOT_FOR_CHILDREN = (
     "AWS_SECURITY_TOKEN",
 )
 
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_FIRST_AFTER_NAME = 3
+"""The number of the first field after the process's name in /proc/PID/stat. The name itself may hold blanks and brackets."""
+_UTIME, _STIME = 14, 15
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Returns the CPU time used so far by all threads together. Linux only."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(fields[number - _FIRST_AFTER_NAME]) for number in (_UTIME, _STIME)) / _TICKS_A_SECOND
+
 
 def free_port() -> int:
+    """Returns a port on which nothing listens at the moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -30,7 +52,7 @@ def free_port() -> int:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without what moto and the tests put into it, and with no AWS account in reach."""
+    """Returns this process's environment without settings of the engine and without an AWS account in reach."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN and not name.startswith("HFT_")}
     return (
         kept
@@ -40,17 +62,21 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(command: list[str], ready_url: str, log: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, from the moment it answers at `ready_url` to the end of the block."""
+def running(command: list[str], ready_url: str, log: Path, env: Mapping[str, str]) -> Iterator[int]:
+    """Runs a server from its first answer at `ready_url` to the end of the block. Yields its process id.
+
+    Raises:
+        AssertionError: it ended early, or did not answer in time; the message holds its output.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait_until_it_answers(process, ready_url, log)
-            yield process
+            yield process.pid
         finally:
             process.terminate()
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -64,15 +90,15 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
         try:
             requests.get(url, timeout=5)
         except requests.RequestException:
-            time.sleep(0.05)
+            time.sleep(POLL_S)
         else:
             return
     raise AssertionError(f"no answer from {url}:\n{log.read_text()}")
 
 
 @contextmanager
-def ministack(log: Path, services: str = "dynamodb") -> Iterator[str]:
-    """A ministack of its own on a free port; yields its URL."""
+def ministack(log: Path, services: str = "dynamodb") -> Iterator[Server]:
+    """Runs a ministack with these services of AWS; all of them where `services` is empty."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(
@@ -83,15 +109,15 @@ def ministack(log: Path, services: str = "dynamodb") -> Iterator[str]:
         SFTP_ENABLED="0",
         LOG_LEVEL="WARNING",
     )
-    with running([sys.executable, "-m", "ministack"], f"{url}/_ministack/health", log, env):
-        yield url
+    with running([sys.executable, "-m", "ministack"], f"{url}/_ministack/health", log, env) as pid:
+        yield Server(url, pid)
 
 
 @contextmanager
-def chalice_local(log: Path, **env: str) -> Iterator[str]:
-    """`chalice local` on a free port; yields its URL."""
+def chalice_local(log: Path, **env: str) -> Iterator[Server]:
+    """Runs an engine as `make run` starts it, with these environment variables."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-c", "from chalice.cli import main; main()", "local", "--no-autoreload", "--port", str(port)]
-    with running(command, f"{url}/health", log, environment(**env)):
-        yield url
+    with running(command, f"{url}/health", log, environment(**env)) as pid:
+        yield Server(url, pid)
