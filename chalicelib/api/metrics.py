@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chalicelib.contract.errors import EngineError, InsufficientFunds
-from chalicelib.runtime.deadline import Patience
+from chalicelib.contract.errors import EngineError
+from chalicelib.runtime.deadline import Deadline
 from chalicelib.trading.exactly_once import Outcome
 
 NAMESPACE = "HFTTradingEngine"
@@ -50,20 +50,20 @@ _OF_BATCH_RESULTS = _metrics(_COUNT)
 _OF_REFUSAL = _metrics(_REFUSAL)
 
 
-def of_order(stage: str, at: datetime, outcome: Outcome, patience: Patience, *, cold_start: bool) -> dict[str, Any]:
+def of_order(stage: str, at: datetime, outcome: Outcome, deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
     """The figures of an order that has an outcome."""
     return {
         **_envelope(_OF_ORDER, at),
         "Stage": stage,
         "Outcome": _name(outcome),
         "Orders": 1,
-        **_effort([outcome], patience, cold_start=cold_start),
+        **_effort([outcome], deadline, cold_start=cold_start),
     }
 
 
-def of_batch(stage: str, at: datetime, outcomes: Sequence[Outcome], patience: Patience, *, cold_start: bool) -> dict[str, Any]:
+def of_batch(stage: str, at: datetime, outcomes: Sequence[Outcome], deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
     """What a batch took. `outcomes`: of its orders that have one."""
-    return {**_envelope(_OF_BATCH, at), "Stage": stage, **_effort(outcomes, patience, cold_start=cold_start)}
+    return {**_envelope(_OF_BATCH, at), "Stage": stage, **_effort(outcomes, deadline, cold_start=cold_start)}
 
 
 def of_batch_results(stage: str, at: datetime, results: Sequence[Outcome | EngineError]) -> Iterator[dict[str, Any]]:
@@ -77,16 +77,16 @@ def of_batch_results(stage: str, at: datetime, results: Sequence[Outcome | Engin
 
 
 def _name(outcome: Outcome) -> str:
-    return "ORDER_FILLED" if outcome.record.movement else InsufficientFunds.code
+    return outcome.record.decision.outcome.value
 
 
-def _effort(outcomes: Sequence[Outcome], patience: Patience, *, cold_start: bool) -> dict[str, Any]:
+def _effort(outcomes: Sequence[Outcome], deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
     """`Attempts`: transactions sent; `Conflicts`: those that met others' work. Those of a batch serve all of its orders."""
     return {
         "Replays": sum(outcome.replayed for outcome in outcomes),
         "Attempts": max((outcome.attempts for outcome in outcomes), default=0),
         "Conflicts": max((outcome.conflicts for outcome in outcomes), default=0),
-        "DatastoreTime": round(patience.datastore_s * 1000, 3),
+        "DatastoreTime": round(deadline.datastore_s * 1000, 3),
         "ColdStarts": int(cold_start),
     }
 

@@ -1,10 +1,8 @@
-"""Batches: several orders of one account in one request, each decided for itself, and all of them in one transaction."""
+"""Reading batches: several orders of one account in one request, each decided for itself, all of them in one transaction."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import EngineError, FieldError, IdempotencyKeyRequired, ValidationFailed
@@ -20,21 +18,20 @@ from chalicelib.contract.fields import (
 )
 from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
 from chalicelib.domain.order import Order
-from chalicelib.trading.exactly_once import Outcome, Refusal
 
 MAX_BATCH_BODY_BYTES = 64 * 1024
 """Room for 99 of the longest orders there are, written on many lines."""
 
 UNKNOWN_FIELDS_NAMED = 40
-"""In a whole batch; after that one of each order is, and more are only counted. Were as many named of each as of a single order,
-an answer could be ten times that to 99 fills."""
+"""Unknown fields named in a whole batch; after that one of each order is named, and more are only counted. Were as many named of
+each as of a single order, an answer could be ten times that to 99 fills."""
 
 BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidOrder:
-    """In place of an order: what is wrong with what was sent; `idempotency_key`: its key, where that can be read."""
+    """An order that cannot be read, and why; `idempotency_key`: its key, where that can be read."""
 
     idempotency_key: str | None
     error: EngineError
@@ -42,34 +39,25 @@ class InvalidOrder:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was sent for one account, in the order in which it was sent."""
+    """Orders sent for one account, in the order in which they were sent."""
 
     user_id: int
     sent: Sequence[Order | InvalidOrder]
 
     @property
     def orders(self) -> list[Order]:
-        """Those that can be executed."""
+        """The orders that can be executed."""
         return [each for each in self.sent if isinstance(each, Order)]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one: its outcome, or why it has none. `order` is `None` where none could be read."""
-
-    idempotency_key: str | None
-    order: Order | None
-    outcome: Outcome | EngineError
-
-
 def read_batch(body: bytes, caller: Caller) -> Batch:
-    """The batch in a request of this caller's. What is wrong with one order is told in its place; here is raised what spoils all.
+    """Reads the batch in a request of this caller's. What is wrong with one order stands in its place; raised is what spoils all.
 
     Raises, in the order of the checks:
-        TooLarge, ValidationFailed: the body is no JSON object.
-        Forbidden: its `user_id` is another's.
-        ValidationFailed: its fields are not those of a batch; or one key stands twice, and which of the two orders it is for
-            nobody can tell.
+        TooLarge, ValidationFailed: the body is not a JSON object.
+        Forbidden: its `user_id` is somebody else's.
+        ValidationFailed: its fields are not those of a batch; or one key appears twice, and
+            which of the two orders it is for is unknown.
     """
     fields, wrong = read_fields(parse_object(body, MAX_BATCH_BODY_BYTES), BATCH_FIELDS, "a batch", caller)
     if wrong:
@@ -83,7 +71,7 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
             named += min(may_name, len(each.keys() - BATCH_ORDER_NAMES))
     times = Counter(each.idempotency_key for each in sent if each.idempotency_key is not None)
     wrong = [
-        FieldError(f"orders[{place}].idempotency_key", "stands twice in the batch")
+        FieldError(f"orders[{place}].idempotency_key", "appears twice in the batch")
         for place, each in enumerate(sent)
         if each.idempotency_key is not None and times[each.idempotency_key] > 1
     ]
@@ -93,7 +81,7 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
 
 
 def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | InvalidOrder:
-    """One order: its fields are checked first, then its key, as where the key is a header."""
+    """Reads one order: its fields are checked first, then its key, as where the key is a header."""
     if not isinstance(given, dict):
         return InvalidOrder(None, ValidationFailed(FieldError("body", "must be a JSON object")))
     rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
@@ -111,33 +99,6 @@ def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Orde
 def _read_key(given: Json) -> tuple[str | None, EngineError | None]:
     try:
         key = IDEMPOTENCY_KEY.read(given)
-    except InvalidValue as refused:
-        return None, ValidationFailed(FieldError(IDEMPOTENCY_KEY.name, str(refused)))
+    except InvalidValue as invalid:
+        return None, ValidationFailed(FieldError(IDEMPOTENCY_KEY.name, str(invalid)))
     return (key, None) if key else (None, IdempotencyKeyRequired(f"the field {IDEMPOTENCY_KEY.name}"))
-
-
-def results(batch: Batch, outcomes: Sequence[Outcome | Refusal]) -> Iterator[Result]:
-    """What became of each that was sent, in its place. `outcomes`: of the orders that could be read."""
-    remaining = iter(outcomes)
-    for each in batch.sent:
-        if isinstance(each, InvalidOrder):
-            yield Result(each.idempotency_key, None, each.error)
-        else:
-            outcome = next(remaining)
-            assert isinstance(outcome, Outcome | EngineError), "an order is refused as the contract says"
-            yield Result(each.idempotency_key, each, outcome)
-
-
-def batch_body(told: Sequence[Result], at: datetime) -> str:
-    """A batch's reply as JSON text: each body to the letter what the single order would have got."""
-    return f'{{"results": [{", ".join(_result_body(result, at) for result in told)}]}}'
-
-
-def _result_body(result: Result, at: datetime) -> str:
-    outcome = result.outcome
-    if isinstance(outcome, Outcome):
-        status, replayed, body = outcome.record.status, outcome.replayed, outcome.record.reply
-    else:
-        status, replayed, body = outcome.status, False, outcome.body(at)
-    key = json.dumps(result.idempotency_key)
-    return f'{{"idempotency_key": {key}, "status": {status}, "replayed": {json.dumps(replayed)}, "body": {body}}}'

@@ -15,16 +15,16 @@ from typing import Any
 
 from chalice.local import ForbiddenError, LocalGatewayAuthorizer, NotAuthorizedError
 
-from chalicelib.telemetry import log
-from chalicelib.identity.authorizer import verifier
-from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.config import Settings
-from chalicelib.contract.errors import EngineError, InternalError, Unauthenticated
-from chalicelib.contract.fields import USER_ID, Refused
-from chalicelib.contract.requests import parse_object, read_user_id
+from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.contract.caller import Caller
+from chalicelib.contract.errors import EngineError, InternalError, Unauthenticated
+from chalicelib.contract.fields import USER_ID, InvalidValue
+from chalicelib.contract.requests import parse_object, read_user_id
+from chalicelib.identity.authorizer import verifier
 from chalicelib.local.datastore import is_own
-from chalicelib.runtime.deadline import utc_now
+from chalicelib.runtime.world import utc_now
+from chalicelib.telemetry import log
 
 ANYBODY = 1
 """Who asks for no account in particular."""
@@ -83,6 +83,6 @@ def _account_asked_for(event: dict[str, Any]) -> int:
         if "user_id" in path:
             return read_user_id(path["user_id"])
         user_id: int = USER_ID.read(parse_object(event["body"] or b"", MAX_BATCH_BODY_BYTES).get("user_id"))
-    except (EngineError, Refused):
+    except (EngineError, InvalidValue):
         return ANYBODY
     return user_id

@@ -23,8 +23,8 @@ def prepare(settings: Settings) -> None:
     import boto3
 
     from chalicelib.engine import build
-    from chalicelib.local.seed import seed
     from chalicelib.local.schema import create_missing
+    from chalicelib.local.seed import seed
     from chalicelib.store.connection import DynamoDB
 
     client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint)

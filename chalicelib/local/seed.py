@@ -4,37 +4,36 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.transfer import Transfer
+from chalicelib.domain.facts import Transfer
 from chalicelib.domain.money import UNITS_PER_ONE
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.engine import Engine
-from chalicelib.trading.transfers import transfer_once
-from chalicelib.store.tables import Tables
+from chalicelib.store.tables import Tables, number
 
-PRICES_USD = {"BTC": 50_000, "ETH": 3_000, "SOL": 100, "USD": 1}
+PRICES_USD = {"BTC": "50000", "ETH": "3000", "SOL": "100", "USD": "1"}
 FUNDING = Transfer(user_id=1, key="seed", symbol="USD", units=100_000 * UNITS_PER_ONE)
 
 
 def seed(engine: Engine, client: Any) -> None:
     """Lists the assets and funds user 1, once for a set of tables, whichever of several processes comes first.
 
-    The funding comes last and is what says that it is done: a process that dies halfway leaves the rest to the next one, and an
+    The funding comes last and marks the seed as complete: a process that dies halfway leaves the rest to the next one, and an
     operator's later changes are not undone.
     """
-    patience = engine.patience()
-    if engine.ledger.read_records(FUNDING.user_id, [FUNDING.record_key], patience):
+    deadline = engine.deadline()
+    if engine.ledger.read_records(FUNDING.user_id, [FUNDING.record_key], deadline):
         return
     table = Tables.of(engine.settings.table_prefix).assets
-    for symbol, price in PRICES_USD.items():
+    for symbol, price_usd in PRICES_USD.items():
         item = {
             "symbol": {"S": symbol},
-            "price": {"N": str(price * UNITS_PER_ONE)},
-            "updated_at": {"S": rfc3339(engine.world.now())},
-            "version": {"N": "1"},
+            "price_usd": {"S": price_usd},
+            "price_at": {"S": rfc3339(engine.world.now())},
+            "version": number(1),
         }
         try:
             client.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(symbol)")
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-    transfer_once(engine, FUNDING)
+    engine.transfers.make(FUNDING, deadline)

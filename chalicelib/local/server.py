@@ -21,11 +21,12 @@ from chalice.local import ChaliceRequestHandler, LocalDevServer, LocalGateway, L
 
 from chalicelib import __version__
 from chalicelib.config import Settings
-from chalicelib.contract.errors import Detail, EngineError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
+from chalicelib.contract.errors import EngineError, FieldError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
 from chalicelib.contract.requests import MAX_BODY_BYTES
-from chalicelib.local.datastore import is_loopback
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.local.authorizer import Door, describe, is_open
-from chalicelib.runtime.deadline import utc_now
+from chalicelib.local.datastore import is_loopback
+from chalicelib.runtime.world import utc_now
 
 MAX_LINE_BYTES = 8 * 1024
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;.*)?\r?\n")
@@ -77,7 +78,7 @@ class Answer(LocalGatewayException):
     """An error that the gateway answers by itself, in the contract's shape."""
 
     def __init__(self, error: EngineError, status: int | None = None, **headers: str) -> None:
-        super().__init__({"X-Request-Id": str(uuid.uuid4()), **error.headers, **headers}, error.body(utc_now()).encode())
+        super().__init__({"X-Request-Id": str(uuid.uuid4()), **error.headers, **headers}, error.body(rfc3339(utc_now())).encode())
         self.CODE = status or error.status
 
 
@@ -104,7 +105,7 @@ class Handler(ChaliceRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
             self.close_connection = True
-            raise Answer(ValidationFailed(Detail("Content-Length", "must be a number of bytes")))
+            raise Answer(ValidationFailed(FieldError("Content-Length", "must be a number of bytes")))
         self._bound(int(length))
         body: bytes = self.rfile.read(int(length))
         return body or None
@@ -125,7 +126,7 @@ class Handler(ChaliceRequestHandler):
         size = CHUNK_SIZE.match(self.rfile.readline(MAX_LINE_BYTES))
         if size is None:
             self.close_connection = True
-            raise Answer(ValidationFailed(Detail("body", "is not in chunks as announced")))
+            raise Answer(ValidationFailed(FieldError("body", "is not in chunks as announced")))
         return int(size[1], 16)
 
     def _bound(self, length: int) -> None:
@@ -169,7 +170,7 @@ class Handler(ChaliceRequestHandler):
         if code in (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
             answer = Answer(TooLarge(64 * 1024, "The request line, or a header,"))
         else:
-            answer = Answer(ValidationFailed(Detail("request", reason)))
+            answer = Answer(ValidationFailed(FieldError("request", reason)))
         self._send_error_response(answer)
 
 

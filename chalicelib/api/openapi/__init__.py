@@ -8,11 +8,11 @@ from operator import attrgetter
 from typing import Any
 
 from chalicelib import __version__
-from chalicelib.contract import errors
-from chalicelib.contract.errors import EngineError
 from chalicelib.api.openapi.parts import SERVICE, TRADING, meaning
 from chalicelib.api.openapi.paths import otherwise, paths
 from chalicelib.api.openapi.schemas import schemas
+from chalicelib.contract import errors
+from chalicelib.contract.errors import EngineError
 
 DESCRIPTION = """\
 **Amounts** are strings in plain notation with 8 decimals (`"50000.00000000"`), so that no JSON reader makes floats of them.

@@ -5,16 +5,6 @@ from typing import Any
 
 from chalicelib import __version__
 from chalicelib.api import pages as docs
-from chalicelib.contract import errors
-from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES, Result, batch_body
-from chalicelib.domain.account import Account
-from chalicelib.domain.decision import decide
-from chalicelib.domain.money import UNITS_PER_ONE
-from chalicelib.domain.pricing import Asset, Quote, value
-from chalicelib.contract.errors import Detail
-from chalicelib.contract.fields import KEY_SCHEMA, USER_ID_MESSAGE
-from chalicelib.contract.requests import KEY_HEADERS, MAX_BODY_BYTES, assets_body, portfolio_body, read_order
-from chalicelib.contract.caller import Caller
 from chalicelib.api.openapi.parts import (
     AT,
     REPLAYED,
@@ -28,8 +18,18 @@ from chalicelib.api.openapi.parts import (
     reply,
     response,
 )
-from chalicelib.trading.queries import Portfolio
+from chalicelib.contract import errors
+from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES, Result, batch_body
+from chalicelib.contract.caller import Caller
+from chalicelib.contract.errors import FieldError
+from chalicelib.contract.fields import KEY_SCHEMA, USER_ID_MESSAGE
+from chalicelib.contract.requests import KEY_HEADERS, MAX_BODY_BYTES, assets_body, portfolio_body, read_order
+from chalicelib.domain.account import Account
+from chalicelib.domain.decision import decide
+from chalicelib.domain.money import UNITS_PER_ONE
+from chalicelib.domain.pricing import Asset, Quote, value
 from chalicelib.trading.exactly_once import Outcome
+from chalicelib.trading.queries import Portfolio
 
 # The market that a local run opens with, so that what works there and what stands here is the same.
 ASSETS = {
@@ -95,7 +95,7 @@ def _execute() -> Json:
         errors.Contention(),
         errors.AssetHalted(["BTC"]),
         errors.TooLarge(MAX_BODY_BYTES),
-        errors.ValidationFailed(Detail("quantity", "must be more than 0")),
+        errors.ValidationFailed(FieldError("quantity", "must be more than 0")),
         errors.IdempotencyKeyReused(ORDER.fingerprint, ANOTHER.fingerprint),
         errors.DatastoreUnavailable(),
         parameters=[
@@ -140,7 +140,7 @@ def _execute_batch() -> Json:
         ),
         errors.Forbidden(),
         errors.TooLarge(MAX_BATCH_BODY_BYTES),
-        errors.ValidationFailed(Detail("orders[1].idempotency_key", "stands twice in the batch")),
+        errors.ValidationFailed(FieldError("orders[1].idempotency_key", "stands twice in the batch")),
         requestBody={
             "required": True,
             "description": f"At most {MAX_BATCH_BODY_BYTES} bytes of JSON, whatever the content type says.",
@@ -155,7 +155,7 @@ def _batch_reply() -> str:
     told = (
         Result(KEY, ORDER, Outcome(RECORD, replayed=False)),
         Result("order-2", ORDER, Outcome(refusal, replayed=True)),
-        Result("order-3", None, errors.ValidationFailed(Detail("quantity", "must be more than 0"))),
+        Result("order-3", None, errors.ValidationFailed(FieldError("quantity", "must be more than 0"))),
     )
     return batch_body(told, AT)
 
@@ -172,7 +172,7 @@ def _portfolio() -> Json:
             {"After a fill": _portfolio_of(ACCOUNT_AFTER), "Never funded": _portfolio_of(Account(2))},
         ),
         errors.Forbidden(),
-        errors.ValidationFailed(Detail("user_id", USER_ID_MESSAGE)),
+        errors.ValidationFailed(FieldError("user_id", USER_ID_MESSAGE)),
         errors.DatastoreUnavailable(),
         parameters=[in_path("user_id", "Whose account.", 1, {"$ref": "#/components/schemas/UserId"})],
     )

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.domain.money import DECIMALS
 from chalicelib.contract.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, MAX_BATCH_ORDERS, ORDER_FIELDS, USER_ID, Field
+from chalicelib.domain.money import DECIMALS
 
 Schema = dict[str, Any]
 

@@ -1,0 +1,95 @@
+"""Orders: one, or a batch."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.api import metrics
+from chalicelib.api.batch_results import Result, batch_body, results
+from chalicelib.api.endpoint import Endpoint, body_of, json_response, request_id
+from chalicelib.config import Settings
+from chalicelib.contract.batch import read_batch
+from chalicelib.contract.caller import Caller
+from chalicelib.contract.errors import EngineError
+from chalicelib.contract.replies import reply_of
+from chalicelib.contract.requests import read_headers, read_order
+from chalicelib.domain.order import Order
+from chalicelib.engine import Engine
+from chalicelib.runtime.world import utc_now
+from chalicelib.telemetry import log
+from chalicelib.trading.exactly_once import Outcome
+
+
+def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
+    """Returns the routes that trade."""
+    routes = Blueprint(__name__)
+    endpoint = Endpoint(routes, settings, engine)
+    requests = itertools.count()
+
+    def is_first() -> bool:
+        """Returns whether this is the process's first order: the one that waited for it to start."""
+        return next(requests) == 0
+
+    @endpoint.route("/api/v1/trading/execute", "POST")
+    def execute(request: Request, caller: Caller) -> Response:
+        """A market order."""
+        order = read_order(body_of(request), read_headers(request.to_original_event()), caller)
+        deadline = endpoint.deadline(request)
+        outcome = engine().executor.execute(order, deadline)
+        status, body = reply_of(outcome.record)
+        figures = {}
+        if settings.on_lambda:
+            figures = metrics.of_order(settings.table_prefix, utc_now(), outcome, deadline, cold_start=is_first())
+        log.info(
+            "order",
+            request_id=request_id(request),
+            user_id=order.user_id,
+            **_decided(order, outcome, status),
+            attempts=outcome.attempts,
+            **figures,
+        )
+        return json_response(body, status, {"Idempotent-Replayed": "true"} if outcome.replayed else {})
+
+    @endpoint.route("/api/v1/trading/execute/batch", "POST")
+    def execute_batch(request: Request, caller: Caller) -> Response:
+        """Several market orders for one account, each for itself."""
+        batch = read_batch(body_of(request), caller)
+        deadline = endpoint.deadline(request)
+        of_orders = list(results(batch, engine().executor.execute_batch(batch.orders, deadline)))
+        now = utc_now()
+        figures = {}
+        if settings.on_lambda:
+            outcomes = [result.outcome for result in of_orders if isinstance(result.outcome, Outcome)]
+            figures = metrics.of_batch(settings.table_prefix, now, outcomes, deadline, cold_start=is_first())
+            for counts in metrics.of_batch_results(settings.table_prefix, now, [result.outcome for result in of_orders]):
+                log.info("orders", request_id=request_id(request), **counts)
+        log.info(
+            "batch",
+            request_id=request_id(request),
+            user_id=batch.user_id,
+            orders=[_log_fields(result) for result in of_orders],
+            **figures,
+        )
+        return json_response(batch_body(of_orders, now))
+
+    return routes
+
+
+def _decided(order: Order, outcome: Outcome, status: int) -> dict[str, Any]:
+    """Returns the log's fields of an order that has an outcome."""
+    return {
+        "idempotency_key": order.idempotency_key,
+        "order": order.fingerprint,
+        "status": status,
+        "replayed": outcome.replayed,
+        "sequence": outcome.record.sequence,
+    }
+
+
+def _log_fields(result: Result) -> dict[str, Any]:
+    if isinstance(result.outcome, Outcome) and result.order is not None:
+        return _decided(result.order, result.outcome, reply_of(result.outcome.record)[0])
+    assert isinstance(result.outcome, EngineError), "only an order has another outcome than an error"
+    return {"idempotency_key": result.idempotency_key, "error_code": result.outcome.code, "message": str(result.outcome)}

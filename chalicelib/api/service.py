@@ -1,0 +1,50 @@
+"""The service itself: whether it runs, and how it is used."""
+
+import json
+from collections.abc import Callable
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib import __version__
+from chalicelib.api import pages
+from chalicelib.api.endpoint import Endpoint, json_response
+from chalicelib.config import Settings
+from chalicelib.contract.errors import RouteNotFound
+from chalicelib.engine import Engine
+
+
+def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
+    """Returns the public routes."""
+    routes = Blueprint(__name__)
+    endpoint = Endpoint(routes, settings, engine)
+
+    @endpoint.route("/health", public=True)
+    def health(_: Request) -> Response:
+        """Whether the process answers; it asks nothing of the datastore."""
+        return json_response(json.dumps({"status": "ok", "engine": f"HFT Trading Engine v{__version__}"}))
+
+    @endpoint.route("/openapi.json", public=True)
+    def openapi(_: Request) -> Response:
+        """The description of this API."""
+        from chalicelib.api.openapi import document  # nothing that trades needs it
+
+        return json_response(json.dumps(document()))
+
+    @endpoint.route("/docs", public=True)
+    def docs_page(request: Request) -> Response:
+        """Swagger UI."""
+        return Response(
+            pages.page(request.context["path"]),
+            {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY},
+        )
+
+    @endpoint.route("/docs/{asset}", public=True)
+    def docs_asset(_: Request, asset: str) -> Response:
+        """A file of Swagger UI."""
+        found = pages.asset(asset)
+        if found is None:
+            raise RouteNotFound
+        content, content_type = found
+        return Response(content, {"Content-Type": content_type, "Cache-Control": "public, max-age=86400"})
+
+    return routes
