@@ -1,7 +1,7 @@
-"""``python -m bench``: measures, with progress, and ends with a table, a chart and a file of the figures.
+"""``python -m bench``: measures, with progress, and ends with a table.
 
-Chart and figures are kept under bench/results/, with a Markdown table of the ratios and targets. The exit status is 1 where a
-part failed, or where something happened that must not: an order lost, an account that its records do not make, a 409.
+A run of all parts replaces the table and the chart in bench/results/. The exit status is 1 where a part failed, or where a thing
+happened that must not: an order lost, an account that its records do not make, a 409.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import batch, chart, cold_start, costs, end_to_end, growth, handler, hot, latency, report, results
+from bench import batch, chart, cold_start, costs, end_to_end, growth, handler, hot, latency, report
+from bench.circumstances import circumstances
 from bench.contenders import NothingFilled
 from bench.figures import Figure
 from bench.processes import isolate
@@ -48,19 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)
-    under = results.circumstances(datetime.now(UTC), options.rounds)
+    under = circumstances(datetime.now(UTC), options.rounds)
     with tempfile.TemporaryDirectory(prefix="bench-") as logs:
-        setting = Setting(options.rounds, options.peer, options.records, Path(logs))
+        setting = Setting(options.rounds, options.peer, Path(logs))
         try:
             figures, failed = _run(options.parts, setting, console)
         except KeyboardInterrupt:
             return INTERRUPTED
     if figures:
         console.print(report.table(figures))
-        stem = RESULTS / under.measured_at.replace(":", "").replace("+0000", "Z")
-        _write(stem.with_suffix(".json"), results.dump(under, figures), console)
-        _write(stem.with_suffix(".md"), report.markdown(figures), console)
-        _write(stem.with_suffix(".svg"), chart.draw(figures, under.line()), console)
+    if options.parts == list(PARTS) and not failed:
+        _write(RESULTS / "figures.md", f"{under.sentence()}\n\n{report.markdown(figures)}", console)
+        _write(RESULTS / "figures.svg", chart.draw(figures, under.line()), console)
     wrong = any(figure.target == MUST_NOT_HAPPEN and figure.met is False for figure in figures)
     return 1 if failed or wrong else 0
 
@@ -72,9 +72,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--parts", type=_parts, default=list(PARTS), help=f"which to run, of {','.join(PARTS)} (all)")
     parser.add_argument("--peer", metavar="URL", type=_url, help="another engine that speaks the same contract, measured beside")
     parser.add_argument("--rounds", type=_positive, default=3, help="how many rounds each part has (3)")
-    parser.add_argument(
-        "--records", type=_positive, default=max(growth.SIZES), help=f"how full `growth` makes a store ({max(growth.SIZES)})"
-    )
     return parser.parse_args(arguments)
 
 
@@ -125,7 +122,6 @@ def _run(names: Sequence[str], setting: Setting, console: Console) -> tuple[list
 
 
 def _write(path: Path, text: str, console: Console) -> None:
-    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     console.print(f"{path.relative_to(Path.cwd())}", highlight=False)
 

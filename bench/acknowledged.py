@@ -3,7 +3,7 @@
     python bench/acknowledged.py --orders 400 --connections 16 http://127.0.0.1:8000 [another process's URL …]
     python bench/acknowledged.py --batch 25 http://127.0.0.1:8000    in batches of 25; some orders come again, in other batches
 
-Needs nothing but Python. The account (user 1 by default) must be left alone meanwhile. Exits 1 on any difference.
+Needs nothing but Python. User 1 must be left alone meanwhile. Exits 1 on any difference.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from http import HTTPStatus
 from itertools import cycle
 from urllib.parse import urlsplit
 
+USER = 1
+"""The seeded one."""
 TWICE = 5  # every fifth order
 MAX_BATCH = 99
 AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -38,13 +40,13 @@ def main() -> int:
     """Trades, then compares every acknowledged fill with the portfolio."""
     options = _options()
     run = uuid.uuid4().hex[:8]
-    before = _holdings(options.urls[0], options.user)
+    before = _holdings(options.urls[0], USER)
     orders = [(f"{run}-{n}", symbol) for n, symbol in zip(range(options.orders), cycle(SYMBOLS), strict=False)]
     again = orders[::TWICE]
     # Apart, since a batch takes no key twice.
     requests = [some[n : n + options.batch] for some in (orders, again) for n in range(0, len(some), options.batch)]
     loads = [
-        (url, options.user, requests[n :: options.connections])
+        (url, USER, requests[n :: options.connections])
         for n, url in zip(range(options.connections), cycle(options.urls), strict=False)
     ]
     send = _alone if options.batch == 1 else _as_a_batch
@@ -67,7 +69,7 @@ def main() -> int:
             filled += 1
             expected[fill["symbol"]] += Decimal(fill["quantity_filled"])
             expected[fill["paid_with"]] -= Decimal(fill["total_cost"])
-    after = _holdings(options.urls[0], options.user)
+    after = _holdings(options.urls[0], USER)
     difference = {
         symbol: str(after.get(symbol, Decimal(0)) - amount)
         for symbol, amount in expected.items()
@@ -96,7 +98,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=400)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--batch", type=_orders_a_request, default=1, metavar="N", help="orders a request: 1 to 99")
-    parser.add_argument("--user", type=int, default=1)
     return parser.parse_args()
 
 

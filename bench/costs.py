@@ -31,8 +31,10 @@ PART = "datastore"
 BATCH_SIZE = 99
 PRICE_AGE_MS = 3_600_000
 """So that no price is read again meanwhile."""
-WRITE_UNITS_A_FILL = 4
-WRITE_UNITS_A_FILL_IN_A_BATCH = 2.1
+WRITE_UNITS_A_FILL = 5
+"""Two for the record, two for the account, one for the index."""
+WRITE_UNITS_A_FILL_IN_A_BATCH = 3 + 2 / BATCH_SIZE
+"""Two for the record, one for the index, and a share of the account's."""
 PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
 
 

@@ -58,10 +58,9 @@ class Store:
 
 def measure(setting: Setting, say: Say) -> list[Figure]:
     """Fills the stores, then takes the cost of single fills on each of them in turn."""
-    sizes = [size for size in SIZES if size <= max(setting.records, SIZES[0])]
     with ExitStack() as started:
         stores = []
-        for size in sizes:
+        for size in SIZES:
             for name in (MOTO, MINISTACK):
                 say(f"starting the engines: {name}, {size:,} records")
                 stores.append(started.enter_context(_store(setting, name, size)))
@@ -82,10 +81,9 @@ def _figures(stores: Sequence[Store]) -> list[Figure]:
     for name in dict.fromkeys(store.contender.name for store in stores):
         own = [store for store in stores if store.contender.name == name]
         least, most = own[0], own[-1]
-        if most is not least:
-            ratios = [large / small for large, small in zip(most.costs_ms, least.costs_ms, strict=True)]
-            what = f"{name}, {most.size:,} records: a fill beside one at {least.size:,}"
-            figures.append(at_most(of_rounds(PART, what, ratios, "×"), GROWTH))
+        ratios = [large / small for large, small in zip(most.costs_ms, least.costs_ms, strict=True)]
+        what = f"{name}, {most.size:,} records: a fill beside one at {least.size:,}"
+        figures.append(at_most(of_rounds(PART, what, ratios, "×"), GROWTH))
         figures += [of_rounds(PART, f"{name}, {store.size:,} records: a fill", store.costs_ms, "ms of CPU") for store in own]
     return figures
 

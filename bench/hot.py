@@ -25,7 +25,7 @@ from bench.store import differs, open_store
 from bench.targets import at_least, none
 from chalicelib.config import Settings
 from chalicelib.contract.errors import Contention, EngineError
-from chalicelib.domain.order import Order
+from chalicelib.domain.order import Amount, Order
 from chalicelib.engine import Engine, build
 from chalicelib.store.connection import Datastore, DynamoDB
 from harness.processes import ministack
@@ -206,7 +206,7 @@ def _trade(engine: Engine, load: Load) -> Shift:
     numbers = itertools.count()
     time.sleep(max(0.0, load.start_s - time.monotonic()))
     while (started_s := time.monotonic()) < load.until_s:
-        order = Order(load.user_id, f"{load.key_prefix}-{next(numbers)}", SYMBOL, PAY_WITH, QUANTITY_UNITS, QUANTITY)
+        order = Order(load.user_id, f"{load.key_prefix}-{next(numbers)}", SYMBOL, PAY_WITH, Amount(QUANTITY_UNITS, QUANTITY))
         refusal = None
         try:
             engine.executor.execute(order, engine.deadline())

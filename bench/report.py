@@ -25,13 +25,11 @@ def table(figures: Sequence[Figure]) -> Table:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """The ratios and what has a target, as a Markdown table: the rest stands in the file of figures."""
+    """All figures as a Markdown table."""
     lines = ["| | median | lowest – highest | target |", "|---|---|---|---|"]
     for part, of_part in by_part(figures).items():
-        told = [figure for figure in of_part if figure.unit == RATIO or figure.target]
-        if told:
-            lines.append(f"| **{part}** | | | |")
-        for figure in told:
+        lines.append(f"| **{part}** | | | |")
+        for figure in of_part:
             spread = "" if figure.low is None else f"{bound(figure.low)} – {bound(figure.high)}"
             lines.append(f"| {figure.name} | {amount(figure)} | {spread} | {verdict(figure)} |")
     return "\n".join(lines) + "\n"

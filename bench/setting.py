@@ -11,11 +11,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a run measures. `peer`: the URL of another engine of the same contract; `records`: how far `growth` fills a store."""
+    """How a run measures. `peer`: the URL of another engine of the same contract."""
 
     rounds: int
     peer: str | None
-    records: int
     logs: Path
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 

@@ -16,11 +16,15 @@ from zlib import crc32
 
 ACCOUNT = {
     "user_id": {"N": "1"},
+    "v": {"N": "2"},
     "balances": {"M": {"USD": {"N": str(10**24)}, "SOL": {"N": "0"}}},
+    "cost_basis": {"M": {}},
+    "realized_pl": {"S": "0"},
     "sequence": {"N": "1"},
     "head": {"B": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="},
 }
-PRICES = {"BTC": "5000000000000", "SOL": "10000000000", "USD": "100000000"}
+PRICES_USD = {"BTC": "50000", "SOL": "100", "USD": "1"}
+PRICE_AT = "2026-03-01T10:00:00.000000Z"
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -39,7 +43,10 @@ class Records:
             case "BatchGetItem":
                 ((table, wanted),) = request["RequestItems"].items()
                 symbols = [key["symbol"]["S"] for key in wanted["Keys"]]
-                items = [{"symbol": {"S": symbol}, "price": {"N": PRICES[symbol]}} for symbol in symbols]
+                items = [
+                    {"symbol": {"S": symbol}, "price_usd": {"S": PRICES_USD[symbol]}, "price_at": {"S": PRICE_AT}}
+                    for symbol in symbols
+                ]
                 return 200, {"Responses": {table: items}, "UnprocessedKeys": {}}
             case "TransactWriteItems":
                 return self._transact(request)
@@ -49,20 +56,13 @@ class Records:
         record = request["TransactItems"][0]["Put"]["Item"]
         stored = self._items.setdefault(record["idempotency_key"]["S"], record)
         if stored is record:
-            return 200, _consumed(request, *(next(iter(action.values()))["TableName"] for action in request["TransactItems"]))
+            return 200, {}
         why = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", "Item": stored}
         return 400, {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
             "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
             "CancellationReasons": [why, {"Code": "None"}],
         }
-
-
-def _consumed(request: dict[str, Any], *tables: str) -> dict[str, Any]:
-    """What a request consumed, where it asks for it."""
-    if request.get("ReturnConsumedCapacity", "NONE") == "NONE":
-        return {}
-    return {"ConsumedCapacity": [{"TableName": table, "CapacityUnits": 2.0, "WriteCapacityUnits": 2.0} for table in tables]}
 
 
 def _serve(connection: socket.socket, records: Records) -> None:

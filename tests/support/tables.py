@@ -4,9 +4,9 @@ from dataclasses import replace
 from uuid import uuid4
 
 from chalicelib.domain.money import UNITS_PER_ONE
-from chalicelib.domain.order import Order
-from chalicelib.local.seed import seed
+from chalicelib.domain.order import Amount, Order
 from chalicelib.local.schema import create_missing
+from chalicelib.local.seed import seed
 from tests.support.market import Market, new_key
 
 
@@ -20,5 +20,5 @@ def with_tables_of_its_own(market: Market) -> Market:
 
 def buy(market: Market, user: int, quantity: int, key: str | None = None, symbol: str = "BTC") -> None:
     """Sends an order to the engine itself."""
-    order = Order(user, key or new_key(), symbol, "USD", quantity * UNITS_PER_ONE, str(quantity))
-    market.engine.executor.execute(order, market.engine.patience())
+    order = Order(user, key or new_key(), symbol, "USD", Amount(quantity * UNITS_PER_ONE, str(quantity)))
+    market.engine.executor.execute(order, market.engine.deadline())

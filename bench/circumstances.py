@@ -1,67 +1,55 @@
-"""The file of a run's figures, and what must be known with them: when, of which code, on what machine, with which packages."""
+"""What must be known with a run's figures: when, of which code, on what machine, with which packages."""
 
-import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from bench.figures import Figure
 
 PACKAGES = ("chalice", "botocore", "pynamodb", "moto", "ministack")
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Under which figures came about. `commit`: of the working tree, with a `+` where files differ from it."""
+    """The circumstances of a run. `commit`: of the working tree, with a `+` where files differ from it."""
 
     measured_at: str
     commit: str
     cores: int
     cpu: str
-    system: str
     python: str
     packages: dict[str, str]
     rounds: int
 
     def line(self) -> str:
-        """For below a chart."""
+        """Returns the line below a chart."""
         return (
-            f"{self.measured_at[:10]} · commit {self.commit} · {self.cores} cores, {self.cpu} · "
+            f"{self.measured_at} · commit {self.commit} · {self.cores} cores, {self.cpu} · "
             f"Python {self.python} · bars: medians of {self.rounds} rounds; lines: lowest to highest"
+        )
+
+    def sentence(self) -> str:
+        """Returns the sentence above a table."""
+        packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
+        return (
+            f"Medians of {self.rounds} rounds, with the lowest and the highest; {self.measured_at}, commit {self.commit}, "
+            f"{self.cores} cores ({self.cpu}), Python {self.python}, {packages}."
         )
 
 
 def circumstances(now: datetime, rounds: int) -> Circumstances:
-    """Those of this run."""
+    """Returns those of this run."""
     return Circumstances(
-        measured_at=now.isoformat(timespec="seconds"),
+        measured_at=now.date().isoformat(),
         commit=_git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "--untracked-files=no") else ""),
         cores=os.cpu_count() or 1,
         cpu=_cpu(),
-        system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         packages={name: version(name) for name in PACKAGES},
         rounds=rounds,
     )
-
-
-def dump(under: Circumstances, figures: Sequence[Figure]) -> str:
-    """All of it as JSON text."""
-    content: dict[str, Any] = {**asdict(under), "figures": [asdict(figure) for figure in figures]}
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def load(text: str) -> tuple[Circumstances, list[Figure]]:
-    """What `dump` wrote."""
-    content: dict[str, Any] = json.loads(text)
-    figures = [Figure(**figure) for figure in content.pop("figures")]
-    return Circumstances(**content), figures
 
 
 def _git(*arguments: str) -> str:
