@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import jwt
 
-from chalicelib.config import TokenSettings
+from chalicelib.identity.settings import TokenSettings
 from chalicelib.identity.tokens import SharedSecret, shared_secret
 from ops.failure import Failure
 

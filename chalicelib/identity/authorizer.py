@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from chalice.app import AuthRequest, AuthResponse, Blueprint
 
+from chalicelib.identity.settings import TokenSettings
 from chalicelib.telemetry import log
-from chalicelib.config import TokenSettings
 
 if TYPE_CHECKING:
     from chalicelib.identity.tokens import Verifier
@@ -48,11 +48,11 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     checks = verifier()
     if checks is None:
         return _nobody("no issuer is configured")
-    from chalicelib.identity.tokens import TokenRefused
+    from chalicelib.identity.tokens import InvalidToken
 
     try:
         caller = checks.caller(request.token)
-    except TokenRefused as refused:
+    except InvalidToken as refused:
         return _nobody(str(refused))
     return AuthResponse(routes=["*"], principal_id=str(caller.user_id), context=caller.context())
 

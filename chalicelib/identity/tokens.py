@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import jwt
 
-from chalicelib.config import TokenSettings
-from chalicelib.contract.fields import Refused, user_id_from_text
 from chalicelib.contract.caller import Caller
+from chalicelib.contract.fields import InvalidValue, user_id_from_text
+from chalicelib.identity.settings import TokenSettings
 
 LEEWAY_S = 30
 """How far the issuer's clock may be from ours."""
@@ -32,7 +32,7 @@ FETCH_TIMEOUT_S = 3
 _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]+)", re.ASCII | re.IGNORECASE)
 
 
-class TokenRefused(Exception):
+class InvalidToken(Exception):
     """The token does not count. The message says why, for the log; nothing in it comes out of the token."""
 
 
@@ -52,7 +52,7 @@ class Keys(Protocol):
         """The key for a token, as PyJWT takes it.
 
         Raises:
-            TokenRefused: there is none for it.
+            InvalidToken: there is none for it.
             KeysUnavailable: there is no telling.
         """
         ...
@@ -94,13 +94,13 @@ class PublishedKeys:
         try:
             key_id = jwt.get_unverified_header(token)["kid"]
         except (jwt.PyJWTError, KeyError) as error:
-            raise TokenRefused("it names no key") from error
+            raise InvalidToken("it names no key") from error
         try:
             return self._client.get_signing_key(key_id)
         except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, OSError, ValueError) as error:
             raise KeysUnavailable(f"{self._client.uri}: {error}") from error
         except jwt.PyJWKClientError as error:
-            raise TokenRefused("it names a key that the issuer does not publish") from error
+            raise InvalidToken("it names a key that the issuer does not publish") from error
 
 
 class Verifier:
@@ -114,20 +114,20 @@ class Verifier:
         """The caller that an Authorization header speaks for.
 
         Raises:
-            TokenRefused: it does not speak for anybody here.
+            InvalidToken: it does not speak for anybody here.
             KeysUnavailable: there is no telling.
         """
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
-            raise TokenRefused("it is no bearer token")
+            raise InvalidToken("it is no bearer token")
         claims = self._claims(bearer[1])
         user_id = claims[self._settings.user_claim]
         try:
             if not isinstance(user_id, str):
-                raise TokenRefused(f"its {self._settings.user_claim} is no string")
+                raise InvalidToken(f"its {self._settings.user_claim} is no string")
             return Caller(user_id_from_text(user_id), int(claims["exp"]) + LEEWAY_S)
-        except Refused as error:
-            raise TokenRefused(f"its {self._settings.user_claim} is no user id") from error
+        except InvalidValue as error:
+            raise InvalidToken(f"its {self._settings.user_claim} is no user id") from error
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -141,7 +141,7 @@ class Verifier:
                 options={"require": ["exp", self._settings.user_claim], "enforce_minimum_key_length": True},
             )
         except jwt.PyJWTError as error:
-            raise TokenRefused(type(error).__name__) from error
+            raise InvalidToken(type(error).__name__) from error
 
 
 def verifier(settings: TokenSettings) -> Verifier:

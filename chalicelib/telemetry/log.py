@@ -1,4 +1,4 @@
-"""One line of JSON for each thing worth knowing: an order decided, a refusal, a bug. Never a token, never a body."""
+"""The log: one line of JSON for each order decided, refusal and bug. Never a token, never a body."""
 
 import json
 import logging
@@ -14,16 +14,12 @@ _encode = json.JSONEncoder(default=str).encode
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 logging._srcfile = None  # noqa: SLF001  (so says the HOWTO: no search of the stack for the caller)
 
-# These tell at INFO where they found settings and credentials: noise in every process, and the first of it during an import.
-for _chatty in ("pynamodb", "botocore"):
-    logging.getLogger(_chatty).setLevel(logging.WARNING)
-
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object: time, level, event, and the fields that came with it."""
+    """Formats a record as one JSON object: time, level, event, and the fields that came with it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Returns the record as one line."""
         line: dict[str, object] = {
             "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname,
@@ -46,10 +42,10 @@ def configure() -> None:
 
 
 def info(event: str, **fields: object) -> None:
-    """Something that happened as it should."""
+    """Logs something that happened as it should."""
     _logger.info(event, extra={"fields": fields})
 
 
 def bug(error: Exception, **fields: object) -> None:
-    """What should not have happened, with its traceback."""
+    """Logs what should not have happened, with its traceback."""
     _logger.error("bug", exc_info=error, extra={"fields": fields})

@@ -6,8 +6,8 @@ from datetime import timedelta
 import rich_click as click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.config import TokenSettings
-from chalicelib.runtime.deadline import utc_now
+from chalicelib.identity.settings import TokenSettings
+from chalicelib.runtime.world import utc_now
 from ops.commands.shared import user_argument
 from ops.failure import Failure
 from ops.output import note

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from chalicelib.config import TokenSettings
+from chalicelib.identity.settings import TokenSettings
 
 ISSUER = "https://issuer.example/"
 AUDIENCE = "hft"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.config import TokenSettings
 from chalicelib.identity import tokens
+from chalicelib.identity.settings import TokenSettings
 from deploy.stage import Stage
 from deploy.template import compose, table_names
 from harness.processes import ROOT

@@ -20,10 +20,10 @@ import jwt
 import pytest
 from chalice.deploy.swagger import CFNSwaggerGenerator
 
-from chalicelib.config import TokenSettings
 from chalicelib.contract.caller import Caller, read_caller
 from chalicelib.contract.errors import Forbidden, Unauthenticated
 from chalicelib.identity import authorizer, tokens
+from chalicelib.identity.settings import TokenSettings
 from chalicelib.identity.tokens import InvalidToken, KeysUnavailable, PublishedKeys, SharedSecret, Verifier
 from chalicelib.telemetry.log import JsonLines
 from harness import processes

@@ -1,0 +1,92 @@
+"""Settings of tokens: read from the environment once, frozen after."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """Whose tokens count. Exactly one of `jwks_url`, `secret_arn` and `secret` says with what keys they are signed.
+
+    Which algorithms count follows from it, so that no stage ever takes a public key for a secret.
+    """
+
+    issuer: str
+    """What a token's `iss` must be, to the letter."""
+
+    audience: str
+    """What a token's `aud` must be, or hold."""
+
+    jwks_url: str | None = None
+    """Where an OpenID provider (Cognito, Auth0, Keycloak) publishes its public keys: tokens are signed with RS256 or ES256."""
+
+    secret_arn: str | None = None
+    """A Secrets Manager secret, or an SSM parameter, whose whole text is a key shared with the issuer: HS256."""
+
+    secret: str | None = field(default=None, repr=False)
+    """That key itself. For local runs: whoever may look at a Lambda function's configuration reads its environment."""
+
+    user_claim: str = "sub"
+    """The claim that holds the user id, as a string of digits."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "TokenSettings | None":
+        """Reads the settings; `None` where there are none, and then no token counts.
+
+        An empty variable is one that is not set: that is how a template says it.
+
+        Raises:
+            ValueError: a setting is missing, too many, or not what it should be.
+        """
+        given = {name: environment[name] for name in _TOKEN_VARIABLES if environment.get(name)}
+        if not given:
+            return None
+        keys = [name for name in _TOKEN_KEYS if name in given]
+        if len(keys) != 1:
+            raise ValueError(f"Tokens need exactly one of {', '.join(_TOKEN_KEYS)}, not {' and '.join(keys) or 'none'}")
+        if keys == ["HFT_TOKEN_SECRET"] and "AWS_LAMBDA_FUNCTION_NAME" in environment:
+            raise ValueError("HFT_TOKEN_SECRET is for local runs: on Lambda name the secret with HFT_TOKEN_SECRET_ARN")
+        # A provider has a name of its own. Who shares a secret needs none, unless several services share it.
+        own_name = None if keys == ["HFT_TOKEN_JWKS_URL"] else SELF
+        return cls(
+            issuer=_given(given, "HFT_TOKEN_ISSUER", own_name),
+            audience=_given(given, "HFT_TOKEN_AUDIENCE", own_name),
+            jwks_url=_https(given, "HFT_TOKEN_JWKS_URL"),
+            secret_arn=_secret_arn(given, "HFT_TOKEN_SECRET_ARN"),
+            secret=given.get("HFT_TOKEN_SECRET"),
+            user_claim=_given(given, "HFT_TOKEN_USER_CLAIM", "sub"),
+        )
+
+
+SELF = "hft-trading-engine"
+"""Issuer and audience of the tokens that are signed with a shared secret, where nothing else is said."""
+
+_TOKEN_KEYS = ("HFT_TOKEN_JWKS_URL", "HFT_TOKEN_SECRET_ARN", "HFT_TOKEN_SECRET")
+_TOKEN_VARIABLES = (*_TOKEN_KEYS, "HFT_TOKEN_ISSUER", "HFT_TOKEN_AUDIENCE", "HFT_TOKEN_USER_CLAIM")
+
+
+def _given(given: Mapping[str, str], name: str, default: str | None) -> str:
+    value = given.get(name, default)
+    if value is None:
+        raise ValueError(f"{name} must be set, or anybody's tokens would count")
+    return value
+
+
+def _https(given: Mapping[str, str], name: str) -> str | None:
+    url = given.get(name)
+    if url is not None:
+        parts = urlsplit(url)
+        # Keys that came in the clear could be anybody's. On this machine itself there is nobody in between.
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+            raise ValueError(f"{name} must be an https URL, not {url!r}")
+    return url
+
+
+def _secret_arn(given: Mapping[str, str], name: str) -> str | None:
+    arn = given.get(name)
+    if arn is not None and not re.fullmatch(r"arn:[^:]+:(secretsmanager:[^:]+:[^:]+:secret|ssm:[^:]+:[^:]+:parameter/).+", arn):
+        raise ValueError(f"{name} must be the ARN of a secret in Secrets Manager or of a parameter in SSM, not {arn!r}")
+    return arn
