@@ -1,8 +1,8 @@
 """The functions' code, as Lambda gets it: without what no request needs, and compiled.
 
-Chalice packages every file of every distribution in requirements.txt: of botocore the description of each of AWS's services (what
-is kept of it, see `deploy.service_data`), of Swagger UI its source maps and variants. Where Lambda unpacks it nothing can be
-written, so byte code has to be there from the start, or every cold start would compile every module anew.
+Chalice packages all of chalicelib and every file of every distribution in requirements.txt: of botocore the description of each
+AWS service (see `deploy.service_data` for what is kept of it), of Swagger UI its source maps and variants. Where Lambda
+unpacks it nothing can be written, so byte code has to be there from the start, or every cold start would compile each module anew.
 """
 
 import compileall
@@ -15,6 +15,9 @@ from pathlib import Path
 from deploy import service_data
 
 WHERE_LAMBDA_UNPACKS = "/var/task"
+
+ONLY_LOCAL = "chalicelib/local/*"
+"""What a machine without AWS needs. No package carries it: an import of it on Lambda fails in the rehearsal, not on a stage."""
 
 KEPT_OF = {
     "botocore/data/*/*": service_data.SERVICES,
@@ -53,8 +56,8 @@ def trim(source: Path, destination: Path) -> Path:
 
 
 def is_needed(name: str) -> bool:
-    """Whether a file, by its path in the archive, is needed on Lambda."""
-    return all(
+    """Returns whether a file, by its path in the archive, is needed on Lambda."""
+    return not fnmatch.fnmatch(name, ONLY_LOCAL) and all(
         any(kept in name.split("/") for kept in kept_names)
         for pattern, kept_names in KEPT_OF.items()
         if fnmatch.fnmatch(name, pattern)

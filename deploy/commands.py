@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from chalicelib.domain.record import FORM
 from deploy import DeployError
 from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python, require_valid
@@ -38,6 +39,8 @@ def apply(stage: Stage, say: Say) -> None:
     changed = stack.apply(artifacts.upload_template(template), stage.parameters())
     say("Deployed" if changed else "Nothing to change")
     outputs(stage, say, target)
+    # An older release touches no item of a newer form: it would answer 503 for every account that this one has written to.
+    say(f"  Roll back        only to a release that reads form {FORM} of accounts and records, which this one writes")
 
 
 def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:

@@ -17,6 +17,7 @@ from deploy import DeployError, archive, commands
 from deploy.__main__ import cli
 from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python
+from deploy.package import Package, package
 from deploy.stack import Stack, lost_tables
 from deploy.stage import Stage
 from deploy.target import Target
@@ -139,8 +140,6 @@ def test_no_stage_at_all() -> None:
 
 
 def test_packaging_that_fails_is_told_in_chalices_words(tmp_path: Path) -> None:
-    from deploy.package import package
-
     project = copy_project(tmp_path, requirements=False)
     (project / "app.py").write_text("raise RuntimeError('out of order')")
 
@@ -272,11 +271,37 @@ def test_on_aws_the_url_is_the_stacks_own() -> None:
     assert commands.url_of(found, EMULATOR) == "http://127.0.0.1:4566/_aws/execute-api/abc/dev"
 
 
+def test_a_deployment_ends_with_what_it_may_be_rolled_back_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "code.zip").write_bytes(b"code")
+    found = {"EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/dev/", "RestAPIId": "abc"}
+    for owner, name, answer in (
+        (Target, "of", EMULATOR),
+        (commands, "require_log_role", None),
+        (commands, "require_valid", None),
+        (commands, "package", Package({"Resources": {}}, tmp_path / "code.zip")),
+        (Artifacts, "prepare", None),
+        (Artifacts, "upload_archive", "key"),
+        (Artifacts, "upload_template", "https://template"),
+        (Stack, "exists", True),
+        (Stack, "apply", True),
+        (Stack, "outputs", found),
+    ):
+        monkeypatch.setattr(owner, name, lambda *_, answer=answer: answer)
+
+    code, said = run("apply", "dev")
+
+    assert code == 0, said
+    assert said.splitlines()[-1] == (
+        "  Roll back        only to a release that reads form 2 of accounts and records, which this one writes"
+    )
+
+
 # The archive.
 
 
 NEEDED = [
     "app.py",
+    "chalicelib/store/connection.py",
     "botocore/session.py",
     "botocore/data/endpoints.json",
     "botocore/data/dynamodb/2012-08-10/service-2.json.gz",
@@ -285,6 +310,8 @@ NEEDED = [
     "swagger_ui_bundle/vendor/swagger-ui-5.31.0/swagger-ui.css",
 ]
 NOT_NEEDED = [
+    "chalicelib/local/__init__.py",
+    "chalicelib/local/data/anything.json",
     "botocore/data/ssm-contacts/2021-05-03/service-2.json.gz",
     "botocore/data/ec2/2016-11-15/service-2.json.gz",
     "swagger_ui_bundle/vendor/swagger-ui-5.31.0/swagger-ui.css.map",

@@ -6,6 +6,9 @@ What an emulator of AWS does not imitate (gateway responses, throttling, alarms)
 import copy
 import json
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from deploy.checks import require_valid
 from deploy.package import Package, package
 from deploy.stage import Stage
 from deploy.template import Template, tables
-from harness.processes import ROOT
+from harness.processes import ROOT, environment
 from harness.project import change_stage, copy_project
 
 STAGES = sorted(json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"])
@@ -171,6 +174,19 @@ def test_functions_run_on_x86_64_and_are_traced(template: Template) -> None:
         assert function["Architectures"] == ["x86_64"]
         assert function["Tracing"] == "Active"
         assert "ReservedConcurrentExecutions" not in function
+
+
+def test_the_package_carries_nothing_of_a_local_run_and_starts_without_it(packages: dict[str, Package], tmp_path: Path) -> None:
+    with zipfile.ZipFile(packages["prod"].archive) as archive:
+        archive.extractall(tmp_path)
+
+    assert not (tmp_path / "chalicelib" / "local").exists()
+    subprocess.run(
+        [sys.executable, "-c", "import app; app.engine()"],
+        cwd=tmp_path,
+        env=environment(AWS_LAMBDA_FUNCTION_NAME="hft", AWS_REGION="eu-west-1", HFT_TABLE_PREFIX="hft"),
+        check=True,
+    )
 
 
 def test_a_request_ends_before_its_function_and_that_before_the_gateway_hangs_up(template: Template) -> None:
