@@ -1,42 +1,49 @@
-"""Auditing a stage: each account held against its records. Read-only, and right on a live stage.
+"""Auditing a stage: each account is compared with its records. Read-only, and right on a live stage.
 
 An account and its records are separate reads, and orders go on in between:
 
-    read the account          it is at movement n
+    read the account          it is at record n
     read its records          1 … n, and perhaps some that were made since: those are left to the next audit
     read the account again    if there were any: it must have come as far
 
 Whatever does not agree is looked at once more, from the start, before it is reported.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
-from chalicelib.domain.account import Account, Record
-from chalicelib.audit.replay import Difference, Kind, account_behind, check_refusal, compare, replay
-from chalicelib.runtime.deadline import World
+from chalicelib.audit.reader import FORM
+from chalicelib.audit.replay import Discrepancy, Kind, account_behind, compare, replay
+from chalicelib.domain.account import Account
+from chalicelib.domain.position import Books
+from chalicelib.runtime.world import World
 from chalicelib.store.connection import Item
-from chalicelib.store.tables import Tables, account_from, account_key, number, record_from
-from ops.spill import History, UserSet
+from chalicelib.store.tables import Tables, account_key, number
+from ops.spill import History, StoredRecord, UserSet
 
 LOOK_AGAIN_S = 1.0
 """The wait before the second look: far longer than the parts of one transaction take to be seen by separate reads."""
 
-Advance = Callable[[int], None]
-"""Told how many more items were read."""
+MAX_SEQUENCE = 2**63 - 1
 
-Stored = TypeVar("Stored", Account, Record)
+Advance = Callable[[int], None]
+"""Takes how many more items were read."""
+
+_ACCOUNT = {"user_id": "N", "v": "N", "balances": "M", "cost_basis": "M", "realized_pl": "S", "sequence": "N", "head": "B"}
+_RECORD = {"user_id": "N", "idempotency_key": "S", "sequence": "N", "head": "B", "record": "S"}
+_SYMBOL = re.compile(r"[A-Z0-9]{1,10}").fullmatch
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,59}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What an audit of one account found: the first `difference`, if there is one."""
+    """What an audit of one account found: the first `discrepancy`, if there is one. `records`: as many as the account counts."""
 
     user_id: int
-    movements: int
-    refusals: int
-    difference: Difference | None
+    records: int
+    discrepancy: Discrepancy | None
 
 
 class Auditor:
@@ -47,93 +54,162 @@ class Auditor:
         self._tables = tables
         self._world = world or World()
 
-    def audit(self, user_id: int, advance: Advance = lambda _: None) -> Audited:
-        """Audits one account. `advance`: told of its records."""
-        audited = self._look(user_id, advance)
-        if audited.difference is None:
+    def audit(
+        self, user_id: int, advance: Advance = lambda _: None, kept_heads: Mapping[int, bytes] | None = None
+    ) -> Audited | None:
+        """Audits one account. Returns `None` where there is neither an account nor a record, and no head of one was kept.
+
+        `advance` takes the count of its records; `kept_heads`: heads that somebody kept, by sequence.
+        """
+        audited = self._look(user_id, advance, kept_heads)
+        if audited is None or audited.discrepancy is None:
             return audited
         self._world.sleep_s(LOOK_AGAIN_S)
-        return self._look(user_id, advance)
+        return self._look(user_id, advance, kept_heads)
 
     def audit_all(self, advance: Advance = lambda _: None) -> Iterator[Audited]:
-        """Audits every account, and every user whose records have none. `advance`: told of users and, after them, of records.
+        """Audits every account, and every user whose records have none. `advance` takes the count of users, then of records.
 
-        The second part reads all records once more: an accounts table restored from an earlier time does not know those who
-        came later, and would otherwise pass.
+        The second part reads all records once more: an accounts table restored from an earlier time lacks those who came later,
+        and would otherwise pass.
         """
-        with UserSet() as audited:
-            for user_id in self._users_with_an_account():
-                audited.add(user_id)
-                yield self.audit(user_id)
+        with UserSet() as seen:
+            for user_id in self._users(self._tables.accounts, lambda _: None):
+                seen.add(user_id)
+                yield from self._audited(user_id)
                 advance(1)
-            for user_id in self._users_with_movements(advance):
-                if audited.add(user_id):
-                    yield self.audit(user_id)
+            for user_id in self._users(self._tables.idempotency, advance):
+                if seen.add(user_id):
+                    yield from self._audited(user_id)
 
     def size(self) -> int:
-        """About how much `audit_all` has to tell of: DynamoDB counts items every six hours."""
+        """Returns about how much `audit_all` counts: DynamoDB counts items every six hours."""
         tables = (self._tables.accounts, self._tables.idempotency)
         return sum(self._dynamodb.describe_table(TableName=table)["Table"]["ItemCount"] for table in tables)
 
-    def _look(self, user_id: int, advance: Advance) -> Audited:
-        sequence = refusals = 0
+    def _audited(self, user_id: int) -> Iterator[Audited]:
+        audited = self.audit(user_id)
+        if audited is not None:
+            yield audited
+
+    def _look(self, user_id: int, advance: Advance, kept_heads: Mapping[int, bytes] | None) -> Audited | None:
+        sequence = 0
         try:
             account = self._account(user_id)
-            sequence = newest = account.sequence
-            with History() as history:
-                for record in self._records(user_id, advance):
-                    if record.movement is None:
-                        check_refusal(record)
-                        refusals += 1
-                    elif record.movement.sequence > sequence:
-                        newest = max(newest, record.movement.sequence)
-                    else:
-                        history.add(record)
-                compare(replay(user_id, history.in_order()), account)
-            if newest > sequence and (now := self._account(user_id).sequence) < newest:
-                raise account_behind(now, newest)
-        except Difference as difference:
-            return Audited(user_id, sequence, refusals, difference)
-        return Audited(user_id, sequence, refusals, None)
+            sequence = newest = 0 if account is None else account.sequence
+            with History(user_id) as history:
+                for page in self._pages_of_records(user_id):
+                    records = [_record(item) for item in page["Items"]]
+                    history.add(record for record in records if record.sequence <= sequence)
+                    newest = max([newest, *(record.sequence for record in records)])
+                    advance(page["Count"])
+                if account is None and newest == 0 and not kept_heads:
+                    return None
+                if newest > sequence:
+                    self._check_came_as_far(user_id, newest)
+                compare(replay(user_id, history.in_order(), kept_heads), account or Account(user_id))
+        except Discrepancy as discrepancy:
+            return Audited(user_id, sequence, discrepancy)
+        return Audited(user_id, sequence, None)
 
-    def _account(self, user_id: int) -> Account:
+    def _check_came_as_far(self, user_id: int, newest: int) -> None:
+        account = self._account(user_id)
+        if account is None:
+            message = f"there is no account, its records go on to {newest}. Was it deleted, or restored from an earlier time?"
+            raise Discrepancy(Kind.SEQUENCE, message, sequence=1)
+        if account.sequence < newest:
+            raise account_behind(account.sequence, newest)
+
+    def _account(self, user_id: int) -> Account | None:
         found = self._dynamodb.get_item(TableName=self._tables.accounts, Key=account_key(user_id), ConsistentRead=True)
-        return _read(account_from, found["Item"], "the account's item") if "Item" in found else Account(user_id)
+        return _account(found["Item"]) if "Item" in found else None
 
-    def _records(self, user_id: int, advance: Advance) -> Iterator[Record]:
-        pages = self._dynamodb.get_paginator("query").paginate(
+    def _pages_of_records(self, user_id: int) -> Iterator[Any]:
+        pages: Iterator[Any] = self._dynamodb.get_paginator("query").paginate(
             TableName=self._tables.idempotency,
             KeyConditionExpression="user_id = :user_id",
             ExpressionAttributeValues={":user_id": number(user_id)},
             ConsistentRead=True,
         )
-        for page in pages:
-            for item in page["Items"]:
-                key = item["idempotency_key"]["S"]
-                yield _read(record_from, item, "the record", key=key)
-            advance(page["Count"])
+        return pages
 
-    def _users_with_an_account(self) -> Iterator[int]:
-        pages = self._dynamodb.get_paginator("scan").paginate(TableName=self._tables.accounts, ProjectionExpression="user_id")
-        for page in pages:
-            for item in page["Items"]:
-                yield int(item["user_id"]["N"])
-
-    def _users_with_movements(self, advance: Advance) -> Iterator[int]:
-        """Users who have movements; each again for every page that holds some of theirs."""
-        pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._tables.idempotency,
-            ProjectionExpression="user_id",
-            FilterExpression="attribute_exists(#sequence)",
-            ExpressionAttributeNames={"#sequence": "sequence"},
-        )
-        for page in pages:
-            yield from {int(item["user_id"]["N"]) for item in page["Items"]}
+    def _users(self, table: str, advance: Advance) -> Iterator[int]:
+        """Yields the users who have items in a table; each again for every page that holds some of theirs."""
+        for page in self._dynamodb.get_paginator("scan").paginate(TableName=table, ProjectionExpression="user_id"):
+            yield from {int(item["user_id"]["N"]): None for item in page["Items"]}
             advance(page["ScannedCount"])
 
 
-def _read(stored_from: Callable[[Item], Stored], item: Item, name: str, key: str | None = None) -> Stored:
+def _record(item: Item) -> StoredRecord:
+    """Reads a record's item; its text is read when it is replayed."""
     try:
-        return stored_from(item)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise Difference(Kind.UNREADABLE, f"{name} lacks what the engine writes: {error!r}", key=key) from None
+        sequence = item["sequence"]["N"]
+        record = StoredRecord(
+            int(item["user_id"]["N"]), item["idempotency_key"]["S"], int(sequence), item["head"]["B"], item["record"]["S"]
+        )
+    except (KeyError, ValueError):
+        _refuse_record(item)
+    if len(item) != len(_RECORD) or not _INTEGER(sequence):
+        _refuse_record(item)
+    if record.sequence < 1:
+        message = f"there is no record {record.sequence}: the first is 1"
+        raise Discrepancy(Kind.SEQUENCE, message, sequence=record.sequence, key=record.key)
+    return record
+
+
+def _refuse_record(item: Item) -> NoReturn:
+    key = item["idempotency_key"]["S"]
+    if "record" not in item and "fingerprint" in item:
+        raise Discrepancy(Kind.FORM, "the record was stored by version 1.x, which this audit does not read", key=key)
+    raise Discrepancy(Kind.UNREADABLE, f"the record's item {_flaw(item, _RECORD)}", key=key)
+
+
+def _account(item: Item) -> Account:
+    """Reads an account's item."""
+    if "v" not in item and "cost_basis" not in item:
+        raise Discrepancy(Kind.FORM, "the account was stored by version 1.x, which this audit does not read")
+    form = item.get("v", {}).get("N", "")
+    if _INTEGER(form) and int(form) > FORM:
+        message = f"the account has form {form}, written by a newer release; this audit reads form {FORM}"
+        raise Discrepancy(Kind.FORM, message)
+    try:
+        account = Account(
+            user_id=int(item["user_id"]["N"]),
+            books=Books(
+                balances=_units(item["balances"]["M"], "N"),
+                cost_basis=_units(item["cost_basis"]["M"], "S"),
+                realized_pl_units=_integer(item["realized_pl"]["S"]),
+            ),
+            sequence=_integer(item["sequence"]["N"]),
+            head=item["head"]["B"],
+        )
+    except (KeyError, ValueError):
+        raise Discrepancy(Kind.UNREADABLE, f"the account's item {_flaw(item, _ACCOUNT)}") from None
+    if len(item) != len(_ACCOUNT) or form != str(FORM) or not 1 <= account.sequence <= MAX_SEQUENCE:
+        raise Discrepancy(Kind.UNREADABLE, f"the account's item {_flaw(item, _ACCOUNT)}")
+    return account
+
+
+def _units(attribute: Mapping[str, Any], notation: str) -> dict[str, int]:
+    units = {symbol: _integer(value[notation]) for symbol, value in attribute.items()}
+    if not all(map(_SYMBOL, units)):
+        raise ValueError(units)
+    return units
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _flaw(item: Item, attributes: Mapping[str, str]) -> str:
+    """Describes what is wrong with an item that cannot be read."""
+    if missing := attributes.keys() - item.keys():
+        return f"lacks {', '.join(sorted(missing))}"
+    if unknown := item.keys() - attributes.keys():
+        return f"has unknown attributes: {', '.join(sorted(unknown))}"
+    for name, notation in attributes.items():
+        if notation not in item[name]:
+            return f"has {name} of the type {', '.join(item[name])}, not {notation}"
+    return "holds a number that the engine does not write"

@@ -1,15 +1,19 @@
-"""What may be larger than memory, in temporary SQLite databases: an account's movements to be sorted, a set of users."""
+"""Temporary SQLite databases for what may be larger than memory: an account's records to be sorted, a set of users."""
 
-import pickle
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
-from chalicelib.domain.account import Record
 
-SEQUENCE_WIDTH = 39
-"""A DynamoDB number has up to 38 digits and a sign, more than SQLite's integers: as text of one length it sorts like a number."""
+class StoredRecord(NamedTuple):
+    """A record as it is stored, its text unread."""
+
+    user_id: int
+    key: str
+    sequence: int
+    head: bytes
+    text: str
 
 
 class _Spill:
@@ -32,20 +36,22 @@ class _Spill:
 
 
 class History(_Spill):
-    """Movements of one account, which DynamoDB gives in the order of their keys."""
+    """Records of one account, which DynamoDB returns in the order of their keys."""
 
-    TABLE = "CREATE TABLE movement (sequence TEXT NOT NULL, key TEXT NOT NULL, record BLOB NOT NULL)"
+    TABLE = "CREATE TABLE record (key TEXT, sequence INTEGER, head BLOB, text TEXT)"
 
-    def add(self, record: Record) -> None:
-        """Takes a movement."""
-        assert record.movement is not None, "a refusal has no place in a history"
-        sequence = f"{record.movement.sequence:0{SEQUENCE_WIDTH}d}"
-        self._database.execute("INSERT INTO movement VALUES (?, ?, ?)", (sequence, record.key, pickle.dumps(record)))
+    def __init__(self, user_id: int) -> None:
+        super().__init__()
+        self._user_id = user_id
 
-    def in_order(self) -> Iterator[Record]:
-        """The movements by sequence; what stands twice, by key."""
-        for (pickled,) in self._database.execute("SELECT record FROM movement ORDER BY sequence, key"):
-            yield pickle.loads(pickled)  # noqa: S301  (this process wrote it)
+    def add(self, records: Iterable[StoredRecord]) -> None:
+        """Adds records, whose sequences are below 2⁶³."""
+        self._database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", (record[1:] for record in records))
+
+    def in_order(self) -> Iterator[StoredRecord]:
+        """Yields the records by sequence; those of one sequence by key."""
+        rows = self._database.execute("SELECT key, sequence, head, text FROM record ORDER BY sequence, key")
+        return (StoredRecord(self._user_id, *row) for row in rows)
 
 
 class UserSet(_Spill):
@@ -54,5 +60,5 @@ class UserSet(_Spill):
     TABLE = "CREATE TABLE user (id TEXT PRIMARY KEY) WITHOUT ROWID"
 
     def add(self, user_id: int) -> bool:
-        """Takes a user; returns whether it is new to the set."""
+        """Adds a user. Returns whether it is new to the set."""
         return self._database.execute("INSERT OR IGNORE INTO user VALUES (?)", (str(user_id),)).rowcount > 0
