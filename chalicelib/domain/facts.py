@@ -9,7 +9,7 @@ from chalicelib.domain.order import Order, Side
 
 
 class OrderOutcome(StrEnum):
-    """What became of an order, in the contract's words."""
+    """The outcomes of an order, in the contract's words."""
 
     FILLED = "ORDER_FILLED"
     LIQUIDITY = "ERR_LIQUIDITY"
@@ -18,7 +18,7 @@ class OrderOutcome(StrEnum):
 
 
 class TransferOutcome(StrEnum):
-    """What a transfer did, in the contract's words."""
+    """The outcomes of a transfer, in the contract's words."""
 
     FUNDED = "ACCOUNT_FUNDED"
     DEBITED = "ACCOUNT_DEBITED"
@@ -34,7 +34,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an order was decided on: when, by which thread, at which prices, fee and step.
+    """The circumstances of a decision: when, by which thread, at which prices, fee and step.
 
     `fee_rate` is in 10⁻⁶; `step_units` is the quantity's step where a notional made the quantity, else `None`.
     """
@@ -73,7 +73,7 @@ class Fill:
 
     @property
     def at(self) -> str:
-        """When it was decided."""
+        """The time of the decision."""
         return self.circumstances.at
 
 
@@ -94,7 +94,7 @@ class Refusal:
 
     @property
     def at(self) -> str:
-        """When it was decided."""
+        """The time of the decision."""
         return self.circumstances.at
 
 
@@ -114,14 +114,14 @@ class Transfer:
 
     @property
     def fingerprint(self) -> str:
-        """What the key stands for, as text to be read: ``FUND 1.00000000 BTC``."""
+        """The transfer as text to be read: ``FUND 1.00000000 BTC``."""
         return f"{'FUND' if self.units > 0 else 'DEBIT'} {text_from(abs(self.units))} {self.symbol}"
 
     @property
     def record_key(self) -> str:
-        """Where the transfer's record is stored. No order's key can take its place: those begin with ``order#``.
+        """The key under which the transfer's record is stored. No order's key can take its place: those begin with ``order#``.
 
-        A funding and a debit under one key meet here, on purpose: one of the two was a slip.
+        A funding and a debit under one key share a record key on purpose: one of the two was a slip.
         """
         return f"transfer#{self.key}"
 

@@ -9,7 +9,7 @@ ALL = "all"
 
 
 class Side(StrEnum):
-    """Which of the two assets the order is about."""
+    """The side of an order."""
 
     BUY = "buy"
     SELL = "sell"
@@ -68,7 +68,7 @@ class Order:
 
     @property
     def fingerprint(self) -> str:
-        """What the key stands for, as text to be read: shown when a key comes back with another order.
+        """The order as text to be read: shown when a key comes back with another order.
 
         It compares values: ``1.0`` is ``1.00``, ``btc`` is ``BTC``.
         """
@@ -86,5 +86,5 @@ class Order:
 
     @property
     def record_key(self) -> str:
-        """Where the order's outcome is stored. The prefix keeps clients' keys apart from those of transfers."""
+        """The key under which the order's outcome is stored. The prefix keeps clients' keys apart from those of transfers."""
         return f"order#{self.idempotency_key}"

@@ -10,7 +10,7 @@ from chalicelib.domain.asset import Asset, value_usd_units
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What an account holds of one asset, in units. `asset` and `value_units` are `None` where there is no price any more."""
+    """One asset's part of an account, in units. `asset` and `value_units` are `None` where there is no price any more."""
 
     quantity_units: int
     cost_basis_units: int

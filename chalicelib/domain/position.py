@@ -16,7 +16,7 @@ from chalicelib.domain.money import divide_half_up
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What an account holds, what it paid for it, and what it gained. All amounts are in units of 10⁻⁸.
+    """An account's holdings, their cost and the realized gain. All amounts are in units of 10⁻⁸.
 
     `cost_basis`: USD by symbol; none for USD itself nor for a zero balance.
     """

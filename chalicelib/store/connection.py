@@ -111,7 +111,7 @@ def _check_whole(response_dict: Mapping[str, Any], **_: Any) -> None:
 
 
 def _translate(error: VerboseClientError, operation: str) -> Exception:
-    """What an error that DynamoDB sent means for the caller."""
+    """Returns what an error that DynamoDB sent means for the caller."""
     code = error.response["Error"].get("Code", "")
     if code == "TransactionCanceledException":
         return Cancelled(error.cancellation_reasons)

@@ -13,7 +13,7 @@ from chalicelib.store.connection import Datastore, Throttled, read_items
 from chalicelib.store.tables import Tables, asset_from, asset_key
 
 MAX_REMEMBERED = 10_000
-"""Symbols a process remembers, unknown ones included: anybody may ask for a symbol, so there must be an end."""
+"""Symbols a process remembers, unknown ones included: any client may ask for any symbol, so there must be an end."""
 
 
 class PriceBook:

@@ -1,4 +1,4 @@
-"""What this process last saw of each account, and one slot at it for its threads.
+"""Accounts as this process last saw them, and one slot at each for its threads.
 
 Both are optimisations: the transaction's condition rules out every stale view, so this can make an order slow, never wrong. A
 remembered account saves the read before the transaction; the slot makes the threads of one process queue where they would

@@ -48,21 +48,21 @@ from chalicelib.trading.account_cache import AccountCache, AccountSlot, SlotBusy
 
 
 class Instruction(Protocol):
-    """What is to happen once: an order, a transfer."""
+    """Something that is to happen once: an order, a transfer."""
 
     @property
     def user_id(self) -> int:
-        """Whose account."""
+        """The account's user."""
         ...
 
     @property
     def record_key(self) -> str:
-        """Where its outcome is stored."""
+        """The key under which its outcome is stored."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """What its key stands for."""
+        """The instruction as text: a key stands for one."""
         ...
 
 
@@ -91,7 +91,7 @@ class Decider(Protocol[I_contra]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a key stands for now.
+    """The outcome of a key.
 
     `replayed`: an earlier request decided it. `attempts`: transactions that this request had sent by then; `conflicts`: how many
     of them were cancelled because others were at work on the same account.
@@ -153,10 +153,10 @@ class _Item:
     instruction: Instruction
     result: Outcome | Refused | None = None
     entry: Entry | None = None
-    """What the attempt under way says about its key."""
+    """The action of the attempt under way on its key."""
 
     refused: Undecided | None = None
-    """Why the attempt under way stores nothing under it."""
+    """The reason why the attempt under way stores nothing under its key."""
 
     unanswered: list[Record] = field(default_factory=list)
     """Decisions that may have been stored, or may be yet."""
@@ -182,7 +182,7 @@ class _Execution:
     attempts: int = 0
     conflicts: int = 0
     out_of_reach: bool = False
-    """Whether the datastore, rather than the account, is what we wait for."""
+    """Set while the datastore, rather than the account, is what this request waits for."""
 
     def run(self, slot: AccountSlot) -> None:
         """Gives every item its result.
