@@ -19,5 +19,6 @@ def open_store(url: str) -> Store:
 
 
 def differs(store: Store, user_id: int) -> bool:
-    """Replays an account's records. Returns whether they differ from the account."""
-    return Auditor(store.dynamodb, store.tables).audit(user_id).difference is not None
+    """Replays an account's records. Returns whether they differ from the account, or there are none."""
+    audited = Auditor(store.dynamodb, store.tables).audit(user_id)
+    return audited is None or audited.discrepancy is not None

@@ -2,7 +2,7 @@
 
 Chalice packages all of chalicelib and every file of every distribution in requirements.txt: of botocore the description of each
 AWS service (see `deploy.service_data` for what is kept of it), of Swagger UI its source maps and variants. Where Lambda
-unpacks it nothing can be written, so byte code has to be there from the start, or every cold start would compile each module anew.
+unpacks it nothing can be written, so byte code has to be there from the start, or each cold start would compile every module.
 """
 
 import compileall

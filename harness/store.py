@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 import uuid
 from decimal import Decimal
 
@@ -58,7 +59,10 @@ class Store:
         self.engine.transfers.make(Transfer(user_id, new_key(), symbol, units_from(Decimal(amount))), self.engine.deadline())
 
     def list_asset(self, symbol: str, price: str, *, halted: bool = False, **rules: str) -> None:
-        """Lists an asset, or replaces it. `rules`: attributes such as ``min_quantity="0.01"``."""
+        """Lists an asset, or replaces it, and returns when no engine of these settings may decide by an older copy.
+
+        `rules`: attributes such as ``min_quantity="0.01"``.
+        """
         item = {
             **asset_key(symbol),
             "price_usd": {"S": price},
@@ -68,10 +72,15 @@ class Store:
             **{name: {"S": value} for name, value in rules.items()},
         }
         self.dynamodb.put_item(TableName=self.tables.assets, Item=item)
+        self._outlast_copies()
 
     def remove_asset(self, symbol: str) -> None:
-        """Takes an asset off the list."""
+        """Takes an asset off the list, and returns when no engine may decide by a copy of it."""
         self.dynamodb.delete_item(TableName=self.tables.assets, Key=asset_key(symbol))
+        self._outlast_copies()
+
+    def _outlast_copies(self) -> None:
+        time.sleep(self.settings.price_age_ms / 1000)
 
     def account(self, user_id: int) -> Account:
         """Returns an account as it is stored."""

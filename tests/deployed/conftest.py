@@ -11,7 +11,7 @@ from chalicelib.store.connection import DynamoDB
 from harness.processes import ministack
 from harness.project import change_stage, copy_project
 from tests.deployed.market import DeployedMarket
-from tests.deployed.rehearsal import Rehearsal
+from tests.deployed.rehearsal import PRICE_AGE_MS, Rehearsal
 from tests.support.issuer import SECRET
 
 
@@ -26,7 +26,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 @pytest.fixture(scope="session")
 def dev(rehearsal: Rehearsal) -> Rehearsal:
     """Deployed, seeded, and its tokens signed with a secret that the tests know."""
-    change_stage(rehearsal.project, "dev", environment_variables={"HFT_PRICE_AGE_MS": "1"})
+    change_stage(rehearsal.project, "dev", environment_variables={"HFT_PRICE_AGE_MS": str(PRICE_AGE_MS)})
     refused = rehearsal.deploy("apply", "dev")
     assert refused.returncode == 1
     assert refused.stderr.startswith("API Gateway may write no logs")
@@ -35,7 +35,9 @@ def dev(rehearsal: Rehearsal) -> Rehearsal:
     deployed = rehearsal.deploy("apply", "dev")
 
     assert deployed.returncode == 0, deployed.stderr
-    assert deployed.stdout.rstrip().endswith(f"curl -s {rehearsal.url('dev')}/health")
+    *_, try_it, roll_back = deployed.stdout.splitlines()
+    assert try_it.endswith(f"curl -s {rehearsal.url('dev')}/health")
+    assert roll_back.split(maxsplit=2)[2].startswith("only to a release that reads form 2")
     settings = rehearsal.settings("dev")
     seed(build(settings, DynamoDB(settings)), rehearsal.client("dynamodb"))
     rehearsal.client("secretsmanager").put_secret_value(SecretId=rehearsal.outputs("dev")["TokenSecretArn"], SecretString=SECRET)

@@ -6,9 +6,9 @@ from typing import Any
 
 import requests
 
-from chalicelib.contract.fields import Refused, user_id_from_text
+from chalicelib.contract.fields import InvalidValue, user_id_from_text
 from tests.support.market import TIMEOUT_S, Market
-from tests.test_identity_http import token
+from tests.unit.identity.test_identity_http import token
 
 ANYBODY = 1
 
@@ -17,7 +17,7 @@ def authorization(account: Any) -> dict[str, str]:
     """The token for an account, or for somebody's where it cannot be one: it is for the engine to say so."""
     try:
         user_id = user_id_from_text(str(account))
-    except Refused:
+    except InvalidValue:
         user_id = ANYBODY
     return {"Authorization": f"Bearer {token(user_id)}"}
 

@@ -16,6 +16,8 @@ from deploy.target import Target
 from harness.processes import environment
 
 DEPLOY_TIMEOUT_S = 600
+PRICE_AGE_MS = 200
+"""How old a price may be in `dev`. Here each function is a process of its own, on a machine of few cores."""
 LOG_ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"
 
 
@@ -64,7 +66,9 @@ class Rehearsal:
 
     def settings(self, name: str) -> Settings:
         """What reaches a stage's tables from here."""
-        return Settings(table_prefix=self.stage(name).table_prefix, datastore_endpoint=self.emulator)
+        return Settings(
+            table_prefix=self.stage(name).table_prefix, datastore_endpoint=self.emulator, price_age_ms=PRICE_AGE_MS
+        )
 
     def apply_gateway_responses(self, name: str) -> None:
         """Puts the gateway responses in place: AWS takes them from the API's definition, the emulator leaves them out."""
