@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.money import MAX_BALANCE_UNITS, text_from
 from chalicelib.identity import tokens
 from chalicelib.identity.settings import TokenSettings
 from deploy.stage import Stage
@@ -46,6 +47,9 @@ def used(moto_market: Market) -> set[tuple[str, str]]:
     key = new_key()
     market.list_asset("LEAVES", "1")
     assert market.post(order(user, "LEAVES"), key).status_code == 200
+    # A rule that depends on the balance: stored nowhere, but confirmed against the account as it is.
+    full = market.new_user(LEAVES=text_from(MAX_BALANCE_UNITS), USD="1")
+    assert market.post(order(full, "LEAVES"), new_key()).json()["error_code"] == "ERR_ORDER_RULE"
     market.remove_asset("LEAVES")
     assert market.post(order(user, "LEAVES"), key).status_code == 200
     assert market.post(order(user, quantity="3"), new_key()).status_code == 402
