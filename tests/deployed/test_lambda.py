@@ -13,7 +13,7 @@ import requests
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from chalicelib.domain import audit
+from chalicelib.audit import replay
 from tests.deployed.market import DeployedMarket
 from tests.deployed.rehearsal import Rehearsal
 from tests.support.market import batched, new_key, order
@@ -33,11 +33,7 @@ def test_processes_of_one_function_meet_at_one_account(market: DeployedMarket) -
     assert [reply.json() for reply in again] == [reply.json() for reply in replies]
     assert {reply.headers["Idempotent-Replayed"] for reply in again} == {"true"}
     assert market.holdings(user) == {"BTC": Decimal("1.8"), "USD": Decimal(10_000)}
-    movements = sorted(
-        (record for record in market.records(user) if record.movement),
-        key=lambda record: record.movement.sequence if record.movement else 0,
-    )
-    audit.compare(audit.replay(user, movements), market.account(user))
+    replay.compare(replay.replay(user, market.records(user)), market.account(user))
 
 
 def test_duplicates_at_the_same_moment_fill_once_and_all_get_that_reply(market: DeployedMarket) -> None:
@@ -90,8 +86,9 @@ def test_the_package_holds_the_requirements_and_nothing_else(dev: Rehearsal) -> 
         if requirement.marker is None or requirement.marker.evaluate()
     }
     assert package.stat().st_size < 15_000_000
+    assert not [name for name in held if name.startswith("chalicelib/local")]
     compiled = f".{sys.implementation.cache_tag}.pyc"
-    for name in ("app", "chalicelib/execution", "botocore/session"):
+    for name in ("app", "chalicelib/trading/execution", "botocore/session"):
         folder, _, module = name.rpartition("/")
         assert {f"{name}.py", f"{folder}/__pycache__/{module}{compiled}".removeprefix("/")} <= set(held)
 
