@@ -115,8 +115,8 @@ class _Form(NamedTuple):
     read: Callable[[dict[str, Any]], Decision]
 
 
-_AMOUNT = re.compile(r"(?:0|[1-9][0-9]{0,38})\.[0-9]{8}").fullmatch
-_CHANGE = re.compile(r"-?(?:0|[1-9][0-9]{0,38})\.[0-9]{8}").fullmatch
+_AMOUNT = re.compile(r"(?:0|[1-9][0-9]{0,59})\.[0-9]{8}").fullmatch
+_CHANGE = re.compile(r"-?(?:0|[1-9][0-9]{0,59})\.[0-9]{8}").fullmatch
 _PRICE = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{8}(?:[0-9]{0,7}[1-9])?)").fullmatch
 _ORDERED = re.compile(r"([0-9]{1,999})(?:\.([0-9]{1,8}))?").fullmatch
 _LIMIT_PRICE = re.compile(r"([0-9]{1,999})(?:\.([0-9]{1,16}))?").fullmatch
@@ -278,8 +278,8 @@ def _fill(facts: dict[str, Any]) -> Fill:
         order,
         _change(order.symbol, changes[order.symbol]),
         _change(order.other, changes[order.other]),
-        _amount("balances", balances[order.symbol]),
-        _amount("balances", balances[order.other]),
+        _amount("balance", balances[order.symbol]),
+        _amount("balance", balances[order.other]),
         fee,
     )
 
