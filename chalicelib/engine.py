@@ -11,9 +11,9 @@ from chalicelib.store.prices import PriceBook
 from chalicelib.store.tables import Tables
 from chalicelib.trading.account_cache import AccountCache
 from chalicelib.trading.exactly_once import ExactlyOnce
-from chalicelib.trading.execution import Executor
+from chalicelib.trading.execution import Executor, OrderDecider
 from chalicelib.trading.queries import Queries
-from chalicelib.trading.transfers import Transfers
+from chalicelib.trading.transfers import TransferDecider, Transfers
 
 REMAINDER_MS = 500
 """What a request keeps for its own answer of the time that its Lambda has left."""
@@ -51,7 +51,7 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
         world=world,
         ledger=ledger,
         exactly_once=exactly_once,
-        executor=Executor(exactly_once, prices, world),
-        transfers=Transfers(exactly_once, ledger, prices, world),
+        executor=Executor(exactly_once, OrderDecider(prices, world)),
+        transfers=Transfers(exactly_once, ledger, TransferDecider(prices, world)),
         queries=Queries(ledger, prices, world),
     )

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
+from threading import Lock
 from time import monotonic, sleep
 from typing import Protocol
-
-from chalicelib.runtime.fair_lock import FairLock
 
 
 def utc_now() -> datetime:
@@ -45,7 +44,7 @@ class World:
     """Uniform in [0, 1)."""
 
     now: Callable[[], datetime] = utc_now
-    new_lock: Callable[[], TimedLock] = FairLock
+    new_lock: Callable[[], TimedLock] = Lock
 
     def moment(self) -> Moment:
         """Returns this moment."""

@@ -1,8 +1,6 @@
-"""Accounts as this process last saw them, and one slot at each for its threads.
+"""Accounts as this process last saw them, and the slots at which its requests for them meet.
 
-Both are optimisations: the transaction's condition rules out every stale view, so this can make an order slow, never wrong. A
-remembered account saves the read before the transaction; the slot makes the threads of one process queue where they would
-otherwise cancel each other's transactions.
+An optimisation: the transaction's condition rules out every stale view, so this can make an order slow, never wrong.
 """
 
 from collections import OrderedDict
@@ -10,25 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from chalicelib.domain.account import Account
-from chalicelib.runtime.world import TimedLock, World
-from chalicelib.trading.turn_taking import TurnTaking
-
-
-class AccountSlot:
-    """One account's place in the process: `account` is `None` where nothing is known, or what was known is in doubt."""
-
-    __slots__ = ("account", "free", "turns", "users")
-
-    def __init__(self, world: World) -> None:
-        self.account: Account | None = None
-        self.turns = TurnTaking(world)
-        self.free: TimedLock = world.new_lock()
-        self.users = 0
-
-
-class SlotBusy(Exception):
-    """The threads ahead took all the time there was."""
+from chalicelib.runtime.world import World
+from chalicelib.trading.account_slot import AccountSlot
 
 
 class AccountCache:
@@ -41,20 +22,11 @@ class AccountCache:
         self._lock = Lock()
 
     @contextmanager
-    def slot(self, user_id: int, timeout_s: float) -> Iterator[AccountSlot]:
-        """Holds the slot of an account, for this thread alone.
-
-        Raises:
-            SlotBusy: it did not become free within `timeout_s`.
-        """
+    def slot(self, user_id: int) -> Iterator[AccountSlot]:
+        """Keeps the slot of an account from being evicted."""
         slot = self._take(user_id)
         try:
-            if not slot.free.acquire(timeout=max(0.0, timeout_s)):
-                raise SlotBusy
-            try:
-                yield slot
-            finally:
-                slot.free.release()
+            yield slot
         finally:
             self._leave(slot)
 
@@ -70,8 +42,9 @@ class AccountCache:
     def _leave(self, slot: AccountSlot) -> None:
         with self._lock:
             slot.users -= 1
-            surplus = len(self._slots) - self._capacity
-            if surplus > 0:
-                idle = [user_id for user_id, other in self._slots.items() if other.users == 0]
-                for user_id in idle[:surplus]:
-                    del self._slots[user_id]
+            while len(self._slots) > self._capacity:
+                # The oldest is idle, but for a moment of heavy traffic: this looks at one slot, not at all of them.
+                idle = next((user_id for user_id, other in self._slots.items() if other.users == 0), None)
+                if idle is None:
+                    return
+                del self._slots[idle]

@@ -1,6 +1,5 @@
 """Executing orders: fresh prices, the rule book, and one transaction that stores what it decides."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,22 +14,21 @@ from chalicelib.store.prices import PriceBook
 from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, Refused
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class OrderDecider:
-    """Decides one request's orders, at prices that are fresh at each attempt."""
+    """Decides orders, at prices that are fresh at each attempt."""
 
     prices: PriceBook
     world: World
-    market: Mapping[str, Asset]
 
-    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> None:
-        """See `Decider.prepare`."""
+    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
+        """See `Decider.prepare`. Returns the market: assets by symbol."""
         symbols = dict.fromkeys(symbol for order in orders for symbol in (order.symbol, order.other))
-        self.market = self.prices.assets(symbols, deadline)
+        return self.prices.assets(symbols, deadline)
 
-    def decide(self, order: Order, account: Account) -> tuple[Account, Record]:
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         """See `Decider.decide`."""
-        return append(account, decide(order, account, self.market, self.world.now(), threading.current_thread().name))
+        return append(account, decide(order, account, market, self.world.now(), by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,7 @@ class Executor:
     """Executes orders. One for a process: its threads share what it remembers."""
 
     exactly_once: ExactlyOnce
-    prices: PriceBook
-    world: World
+    decider: OrderDecider
 
     def execute(self, order: Order, deadline: Deadline) -> Outcome:
         """Executes an order, or finds out how it was executed: exactly once, however often it is asked.
@@ -48,11 +45,8 @@ class Executor:
             IdempotencyKeyReused, Undecided: final; nothing was decided.
             Contention, DatastoreUnavailable: a retry with the same key is safe.
         """
-        return self.exactly_once.execute(order, self._decider(), deadline)
+        return self.exactly_once.execute(order, self.decider, deadline)
 
     def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
         """Executes up to 99 orders of one account, with a key each, in their order: for each what `execute` returns or raises."""
-        return self.exactly_once.execute_all(orders, self._decider(), deadline)
-
-    def _decider(self) -> OrderDecider:
-        return OrderDecider(self.prices, self.world, {})
+        return self.exactly_once.execute_all(orders, self.decider, deadline)

@@ -17,21 +17,20 @@ from chalicelib.store.prices import PriceBook
 from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, require_same
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TransferDecider:
     """Decides transfers, at the last prices known."""
 
     prices: PriceBook
     world: World
-    market: Mapping[str, Asset]
 
-    def prepare(self, transfers: Sequence[Transfer], deadline: Deadline) -> None:
-        """See `Decider.prepare`."""
-        self.market = self.prices.assets({each.symbol for each in transfers}, deadline)
+    def prepare(self, transfers: Sequence[Transfer], deadline: Deadline) -> Mapping[str, Asset]:
+        """See `Decider.prepare`. Returns the market: assets by symbol."""
+        return self.prices.assets({each.symbol for each in transfers}, deadline)
 
-    def decide(self, instruction: Transfer, account: Account) -> tuple[Account, Record]:
+    def decide(self, instruction: Transfer, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:  # noqa: ARG002
         """See `Decider.decide`."""
-        return append(account, transfer(account, instruction, self.market.get(instruction.symbol), self.world.now()))
+        return append(account, transfer(account, instruction, market.get(instruction.symbol), self.world.now()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class Transfers:
 
     exactly_once: ExactlyOnce
     ledger: Ledger
-    prices: PriceBook
-    world: World
+    decider: TransferDecider
 
     def make(self, instruction: Transfer, deadline: Deadline) -> Outcome:
         """Makes a transfer, or finds out that it was made: exactly once per key, however often it is asked.
@@ -51,7 +49,7 @@ class Transfers:
             Contention, DatastoreUnavailable: asking again with the same key is safe.
         """
         try:
-            return self.exactly_once.execute(instruction, self._decider(), deadline)
+            return self.exactly_once.execute(instruction, self.decider, deadline)
         except IdempotencyKeyReused as reused:
             raise _rejected(instruction, reused) from None
 
@@ -65,19 +63,15 @@ class Transfers:
         key = instruction.record_key
         stored = self.ledger.read_records(instruction.user_id, [key], deadline).get(key)
         if stored is None:
-            decider = self._decider()
             account = self.ledger.read_account(instruction.user_id, deadline)
-            decider.prepare([instruction], deadline)
-            _, record = decider.decide(instruction, account)
+            market = self.decider.prepare([instruction], deadline)
+            _, record = self.decider.decide(instruction, account, market, by="")
             return Outcome(record, replayed=False)
         try:
             require_same(instruction, stored)
         except IdempotencyKeyReused as reused:
             raise _rejected(instruction, reused) from None
         return Outcome(stored, replayed=True)
-
-    def _decider(self) -> TransferDecider:
-        return TransferDecider(self.prices, self.world, {})
 
 
 def _rejected(instruction: Transfer, reused: IdempotencyKeyReused) -> TransferRejected:
