@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
 
-.PHONY: help run test lint simulate fuzz bench mutants pins clean setup port token deploy adopt outputs destroy stage test-deployed ops audit
+.PHONY: help run test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
@@ -25,7 +25,7 @@ help:
 	@echo 'make audit STAGE=dev     replays every account of a stage, or one with USER=1, and names the first difference in each'
 	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
 
-run: port setup
+run: port setup-local
 	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 
 test: lint
@@ -62,7 +62,10 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:
-	@scripts/setup.sh
+	@scripts/setup.sh dev
+
+setup-local:
+	@scripts/setup.sh local
 
 port:
 	@case "$$PORT" in '' | *[!0-9]* | ??????*) false ;; *) [ "$$PORT" -le 65535 ] ;; esac || \
@@ -70,7 +73,7 @@ port:
 
 # Every shell has a USER, and it is no account of ours: only `make token USER=…` counts.
 token: export USER =
-token: setup
+token: setup-local
 	@.venv/bin/python -m ops token "$$USER"
 
 deploy: COMMAND = apply
@@ -86,9 +89,9 @@ stage:
 test-deployed: setup
 	.venv/bin/pytest tests/deployed $(ARGS)
 
-ops: setup
+ops: setup-local
 	@HFT_STAGE="$(STAGE)" .venv/bin/python -m ops $(or $(ARGS),--help)
 
 audit: export USER =
-audit: stage setup
+audit: stage setup-local
 	@.venv/bin/python -m ops audit --stage "$(STAGE)" $(if $(USER),"$$USER",--all)

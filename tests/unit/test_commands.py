@@ -28,7 +28,10 @@ case "$*" in
     cp "$0" .venv/bin/python
     ;;
 "-m pip "*)
-    echo pip >>"$LOG"
+    case "$*" in
+    *--constraint*) echo pip-local >>"$LOG" ;;
+    *) echo pip >>"$LOG" ;;
+    esac
     eval "$PIP_DOES"
     ;;
 *)
@@ -59,7 +62,7 @@ class Machine:
             assert found, f"the tests of the commands need {tool}"
             (self.bin / tool).symlink_to(found)
         (self.checkout / "scripts").mkdir(parents=True)
-        for name in ("Makefile", "requirements-dev.txt", "scripts/setup.sh"):
+        for name in ("Makefile", "pyproject.toml", "requirements-dev.txt", "scripts/setup.sh"):
             shutil.copy(ROOT / name, self.checkout / name)
 
     def add_python(self, name: str, version: str, *, has_venv: bool = True) -> None:
@@ -169,6 +172,25 @@ def test_a_second_setup_does_nothing(ready: Machine) -> None:
     assert ready.setups == ONE_SETUP
 
 
+def test_a_local_run_installs_what_it_needs_and_the_first_test_adds_the_rest(machine: Machine) -> None:
+    machine.add_python("python3", "3.12.1")
+    for expected in (["venv", "pip-local"], ["venv", "pip-local"]):
+        assert machine.make("setup-local").returncode == 0
+        assert machine.setups == expected
+    added = machine.make("setup")
+    assert added.stdout.startswith("Adding to .venv what development needs")
+    assert machine.setups == ["venv", "pip-local", "pip"]
+    for again in ("setup", "setup-local"):
+        assert machine.make(again).stdout == ""
+    assert machine.setups == ["venv", "pip-local", "pip"]
+
+
+def test_an_install_shows_its_progress(machine: Machine) -> None:
+    machine.add_python("python3", "3.12.1")
+    shown = machine.make("setup", pip_does="for n in 1 2 3 4 5 6 7 8 9 10 11; do echo Collecting package$n==1; done")
+    assert shown.stdout.splitlines()[1:] == ["  10 packages"]
+
+
 def pins_change(machine: Machine) -> None:
     with (machine.checkout / "requirements-dev.txt").open("a") as pins:
         pins.write("another==1.0\n")
@@ -208,9 +230,9 @@ def test_a_failed_install_is_said_in_one_line_and_tried_again(machine: Machine) 
     first = machine.make("run", pip_does="echo 'ERROR: the reason' >&2; exit 1")
     reason, complaint = complaints(first)
     assert reason == "ERROR: the reason"
-    assert complaint.startswith("Installing requirements-dev.txt failed")
+    assert complaint.startswith("Installing the packages failed")
     assert machine.make("setup").returncode == 0
-    assert machine.setups == ONE_SETUP * 2
+    assert machine.setups == ["venv", "pip-local", "venv", "pip"]
 
 
 def test_an_install_that_was_killed_is_made_anew(machine: Machine) -> None:
@@ -261,7 +283,9 @@ def test_the_pins_were_compiled_from_pyproject_as_it_is() -> None:
 
     packed = names(pyproject["project"]["dependencies"])
     assert asked_for_by_pyproject("requirements.txt") == packed
-    assert asked_for_by_pyproject("requirements-dev.txt") == packed | names(pyproject["dependency-groups"]["dev"])
+    groups = pyproject["dependency-groups"]
+    developed = names(groups["local"]) | names([each for each in groups["dev"] if isinstance(each, str)])
+    assert asked_for_by_pyproject("requirements-dev.txt") == packed | developed
 
 
 def test_what_is_packed_for_lambda_is_what_was_tested() -> None:
