@@ -110,7 +110,7 @@ def _run(names: Sequence[str], setting: Setting, console: Console) -> tuple[list
 
             try:
                 figures += PARTS[name](setting, say)
-            except Exception as error:  # noqa: BLE001  (whatever it is, it is told, and the run goes on)
+            except Exception as error:  # noqa: BLE001  (the run shows it and goes on)
                 failed = True
                 console.print(f"[bold red]{name} failed:[/] {type(error).__name__}: {escape(str(error))}")
                 if not isinstance(error, OSError | NothingFilled):  # a peer that is not there, or does not trade, is no bug

@@ -25,7 +25,7 @@ USER = 1
 TWICE = 5  # every fifth order
 MAX_BATCH = 99
 AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
-"""What decides nothing, or leaves it open: the same key again finds out."""
+"""Statuses after which the same key is sent again: nothing was decided, or the outcome is unknown."""
 TRIES = 20
 SYMBOLS = {"BTC": "0.00012345", "ETH": "0.00123456", "SOL": "0.01234567"}
 
@@ -102,7 +102,7 @@ def _options() -> argparse.Namespace:
 
 
 def _trade(send: Send, url: str, user: int, requests: list[list[Order]]) -> list[Answer]:
-    """Sends requests one after the other, and again whatever is told to come again."""
+    """Sends requests one after the other, and those orders again whose status asks for it."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     answered = []
     for orders in requests:

@@ -15,7 +15,7 @@ from bench.targets import at_least, none
 PART = "batches"
 SIZES = (1, 10, 99)
 PACE = {MOTO: 4.0, MINISTACK: 40.0}
-"""How many times the peer's fills each is to make with its largest batches."""
+"""The target for each with its largest batches, in multiples of the peer's fills."""
 
 
 def measure(setting: Setting, say: Say) -> list[Figure]:

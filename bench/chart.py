@@ -16,7 +16,7 @@ COLUMNS = 2
 BAR, BAR_GAP, GROUP_GAP = 14, 4, 12
 PANEL_HEAD, PANEL_GAP = 54, 26
 LABEL_WIDTH, VALUE_WIDTH = 134, 112
-"""Room on the left of the bars for the group's name, and on their right for the value."""
+"""Widths left of the bars for the group's name, and right of them for the value."""
 TITLE_HEIGHT, FOOTER_HEIGHT = 84, 44
 
 CARD, BORDER, TRACK = "#0d1117", "#30363d", "#161b22"
@@ -28,9 +28,9 @@ FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, A
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Which figures a panel shows: those of `part` whose name ends with `shows`.
+    """A panel and its figures: those of `part` whose name ends with `shows`.
 
-    Beside each value stands the figure whose name ends with `beside`, put into `says`.
+    Beside each value stands the figure whose name ends with `beside`, formatted by `note`.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Panel:
     part: str
     shows: str
     beside: str = ""
-    says: str = "{}"
+    note: str = "{}"
 
 
 PANELS = (
@@ -69,7 +69,7 @@ class Bar:
 
 
 def draw(figures: Sequence[Figure], footer: str) -> str:
-    """The chart of those panels that there are figures for."""
+    """Returns the chart of those panels that there are figures for."""
     panels = [(panel, bars) for panel in PANELS if (bars := _bars(panel, figures))]
     width = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GUTTER) / COLUMNS
     body: list[str] = []
@@ -103,7 +103,7 @@ def _bars(panel: Panel, figures: Sequence[Figure]) -> list[Bar]:
         if shown == panel.shows:
             series, comma, group = what.partition(", ")
             beside = own.get(f"{what}: {panel.beside}")
-            note = panel.says.format(amount(beside)) if beside else ""
+            note = panel.note.format(amount(beside)) if beside else ""
             bars.append(Bar(series if comma else "", group if comma else what, figure, note))
     # Together what is to be compared: a group's bars, in the order in which its first one came.
     order = list(dict.fromkeys(bar.group for bar in bars))

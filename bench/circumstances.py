@@ -1,4 +1,4 @@
-"""What must be known with a run's figures: when, of which code, on what machine, with which packages."""
+"""The circumstances of a run's figures: when, of which code, on what machine, with which packages."""
 
 import os
 import platform
@@ -53,7 +53,7 @@ def circumstances(now: datetime, rounds: int) -> Circumstances:
 
 
 def _git(*arguments: str) -> str:
-    """What git says; empty where there is none, or no repository."""
+    """Returns git's output; nothing where there is no git, or no repository."""
     try:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError):

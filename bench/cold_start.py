@@ -1,4 +1,4 @@
-"""What a new process costs until its first reply, as deployed, in three parts; beside it, a bare client of botocore's.
+"""The cost of a new process until its first reply, as deployed, in three parts; beside it, a bare client of botocore.
 
 The first reply is a fill, and with it the account and the prices on first sight: three requests to a stub of DynamoDB.
 """
@@ -19,7 +19,7 @@ from bench.targets import at_most
 PART = "cold start"
 ROUNDS = 9
 TARGET_RATIO = 1.1
-"""To the first reply, of what a client of botocore's takes that is made from an ordinary installation, nothing trimmed."""
+"""The cost to the first reply, beside that of a botocore client made from an ordinary installation with nothing trimmed."""
 
 BARE_CLIENT = """
 import botocore.session
@@ -34,7 +34,7 @@ Run = tuple[Sequence[str], Mapping[str, str]]
 
 
 def measure(say: Say) -> list[Figure]:
-    """Instructions and CPU time of the package's first reply.
+    """Measures instructions and CPU time of the package's first reply.
 
     Raises:
         deploy.DeployError: the package could not be made.
@@ -65,16 +65,16 @@ def _measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
 
 
 def _runs(task: Path, endpoint: str) -> dict[str, Run]:
-    """Each step begins at the start of a process, and goes further than the one before."""
-    away = environment(endpoint, on_lambda=False)
-    here = environment(endpoint)
+    """Returns the steps: each begins at the start of a process, and goes further than the one before."""
+    elsewhere = environment(endpoint, on_lambda=False)
+    on_lambda = environment(endpoint)
     return {
-        INTERPRETER: ([sys.executable, "-P", "-S", "-c", ""], away),
+        INTERPRETER: ([sys.executable, "-P", "-S", "-c", ""], elsewhere),
         BOTOCORE: ([sys.executable, "-P", "-c", BARE_CLIENT], environment(None, on_lambda=False)),
         # Elsewhere than on Lambda the client is not made before it is needed.
-        IMPORTED: (command(task, FILL, 0), away),
-        CLIENT: (command(task, FILL, 0), here),
-        REPLIED: (command(task, FILL, 1), here),
+        IMPORTED: (command(task, FILL, 0), elsewhere),
+        CLIENT: (command(task, FILL, 0), on_lambda),
+        REPLIED: (command(task, FILL, 1), on_lambda),
     }
 
 
@@ -87,7 +87,7 @@ def _each(runs: Mapping[str, Run], measured: Callable[[Run], float], say: Say = 
 
 
 def _parts(values: Mapping[str, float]) -> dict[str, float]:
-    """The steps, each without the one before it, and what they come to."""
+    """Returns the steps, each without the one before it, and their sum."""
     return {
         INTERPRETER: values[INTERPRETER],
         BOTOCORE: values[BOTOCORE],

@@ -1,4 +1,4 @@
-"""What is measured over HTTP, and a load on it with its books checked.
+"""The engines that are measured over HTTP, and a load on them whose books are checked.
 
 After each load the portfolio must be what the acknowledged fills make of it, and where the store can be reached, the account what
 its records make: figures of an engine that loses orders are worth nothing.
@@ -25,7 +25,7 @@ from harness.store import Store
 
 MOTO, MINISTACK, PEER = "moto", "ministack", "the peer"
 WARM_UP_S = 0.5
-"""Not counted: connecting, and what an engine does when it sees an account for the first time."""
+"""Time that does not count: connecting, and an engine's work when it first sees an account."""
 LOAD_S = 3.0
 TIMEOUT_S = 60
 
@@ -34,7 +34,7 @@ Orders = Callable[[str, int], Iterable[bytes]]
 
 
 class NothingFilled(Exception):
-    """An engine that fills no order has no pace."""
+    """An engine filled no order, and so has no pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Contender:
     store: Store | None = None
 
     def new_account(self) -> int:
-        """A user with 100,000 USD: a new one where the store can be reached, so that no audit reads earlier loads."""
+        """Returns a user with 100,000 USD: a new one where the store can be reached, so that no audit reads earlier loads."""
         return self.store.new_user(USD="100000") if self.store else SEEDED_USER
 
     def holdings(self, user_id: int) -> dict[str, Decimal]:
-        """What an account holds, by its portfolio."""
+        """Returns an account's holdings as its portfolio shows them."""
         reply = requests.get(f"{self.url}/api/v1/trading/portfolio/{user_id}", timeout=TIMEOUT_S)
         reply.raise_for_status()
         return {symbol: Decimal(amount) for symbol, amount in reply.json()["holdings"].items()}
@@ -73,7 +73,7 @@ class Loaded:
 
 @contextmanager
 def own_engines(setting: Setting) -> Iterator[list[Contender]]:
-    """This engine on moto, and on a ministack: each in one process, as `make run` starts it."""
+    """Runs this engine on moto and on a ministack: each in one process, as `make run` starts it."""
     with ExitStack() as started:
         moto = started.enter_context(engine(setting.log("engine-on-moto")))
         datastore = started.enter_context(ministack(setting.log("ministack")))
@@ -94,7 +94,7 @@ def trade(contender: Contender, generator: Generator, orders: Orders, connection
     if not counted:
         first = answers.responses[0]
         raise NothingFilled(
-            f"{contender.name} at {contender.url} filled no order in time. It said {first.status}: {first.body!r}"
+            f"{contender.name} at {contender.url} filled no order in time. It answered {first.status}: {first.body!r}"
         )
     expected = defaultdict(Decimal, before)
     for fill in (fill for response in answers.responses for fill in fills(response)):
@@ -112,7 +112,7 @@ def trade(contender: Contender, generator: Generator, orders: Orders, connection
 
 
 def fills(response: Response) -> list[dict[str, Any]]:
-    """The fills that a response acknowledges, whether it answers one order or a batch."""
+    """Returns the fills that a response acknowledges, be it to one order or to a batch."""
     if response.status != HTTPStatus.OK:
         return []
     body = response.json()

@@ -1,7 +1,7 @@
-"""What each outcome costs DynamoDB: requests, and write units as the datastore itself counts them.
+"""The cost of each outcome at DynamoDB: requests, and write units as the datastore itself counts them.
 
-Of the application as it is called on Lambda, in a process that has seen the account and the prices before. Counts, not times:
-once is enough.
+Measures the application as Lambda calls it, in a process that has seen the account and the prices before. Counts do not vary, so
+each is taken once.
 """
 
 import json
@@ -30,7 +30,7 @@ from harness.processes import ministack
 PART = "datastore"
 BATCH_SIZE = 99
 PRICE_AGE_MS = 3_600_000
-"""So that no price is read again meanwhile."""
+"""Long enough that no price is read again during the measurement."""
 WRITE_UNITS_A_FILL = 5
 """Two for the record, two for the account, one for the index."""
 WRITE_UNITS_A_FILL_IN_A_BATCH = 3 + 2 / BATCH_SIZE
@@ -40,7 +40,7 @@ PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one request cost. `status`: its answer's."""
+    """The cost of one request. `status`: that of its answer."""
 
     status: int
     requests: int
@@ -84,7 +84,7 @@ def _figures(costs: Mapping[str, Cost]) -> list[Figure]:
 
 
 def _count(endpoint: str, log: Path) -> dict[str, Cost]:
-    """In a process of its own: the application reads its settings once, and writes its log to standard output."""
+    """Runs in a process of its own: the application reads its settings once, and writes its log to standard output."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 1)
     os.environ |= {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "HFT_PRICE_AGE_MS": str(PRICE_AGE_MS)}
     import app
@@ -119,12 +119,12 @@ def _count(endpoint: str, log: Path) -> dict[str, Cost]:
 
 
 class Context:
-    """What Lambda hands on beside an event, as far as it is used."""
+    """The part that is used of the context that Lambda passes beside an event."""
 
     aws_request_id = "bench"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As at the start of a request."""
+        """Returns the time that is left at the start of a request."""
         return 25_000
 
 
@@ -149,7 +149,7 @@ def _event(
     headers: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A request as API Gateway hands it on, once its authorizer has let it in."""
+    """Returns a request as API Gateway passes it on after its authorizer has allowed it."""
     caller = Caller(SEEDED_USER, int((utc_now() + timedelta(minutes=10)).timestamp()))
     return {
         "requestContext": {

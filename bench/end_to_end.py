@@ -16,7 +16,7 @@ from bench.targets import at_least, below, none
 PART = "over HTTP"
 CONNECTIONS = (1, 8, 32)
 PACE = {MOTO: 1.3, MINISTACK: 2.0}
-"""How many times the peer's fills each is to make."""
+"""The target for each, in multiples of the peer's fills."""
 
 Loads = dict[tuple[str, int], list[Loaded]]
 """The loads of each contender with each number of connections, round by round."""

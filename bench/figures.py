@@ -1,4 +1,4 @@
-"""What a measurement says: one figure, with its spread and what it should be."""
+"""A measured figure, with its spread and its target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure. `part` and `name` say what was measured; `value` is the median, `low` and `high` the spread.
+    """One measured figure. `part` and `name`: the measurement; `value` is the median, `low` and `high` the spread.
 
-    `target`: what it should be, as text for people; `met`: whether it is, `None` where there is no target.
+    `target`: its bound, as text for people; `met`: whether it is kept, `None` where there is no target.
     """
 
     part: str
@@ -23,5 +23,5 @@ class Figure:
 
 
 def of_rounds(part: str, name: str, rounds: Sequence[float], unit: str) -> Figure:
-    """The median of several rounds, and their spread."""
+    """Returns the median of several rounds, and their spread."""
     return Figure(part, name, median(rounds), unit, min(rounds), max(rounds))

@@ -1,6 +1,6 @@
-"""What a fill costs when a store holds 100, 1,000, 10,000 and 100,000 records: CPU time of the engine and of its datastore.
+"""The cost of a fill when a store holds 100, 1,000, 10,000 and 100,000 records: CPU time of the engine and of its datastore.
 
-CPU time, as Linux tells it, because a busy machine stretches everything else. Each size is a store of its own, filled in batches
+Linux counts CPU time; a busy machine stretches all other times. Each size is a store of its own, filled in batches
 beforehand, so that the sizes can be measured in turn, round by round: what slows the machine down for a while slows all of them.
 """
 
@@ -24,14 +24,14 @@ PART = "growth"
 SIZES = (100, 1_000, 10_000, 100_000)
 BATCH_SIZE = 99
 SLICE = 20
-"""Batches sent at a time while a store is filled, so that progress can be told."""
+"""Batches sent at a time while a store is filled, so that progress can be shown."""
 FILLS_A_ROUND = 100
 TURNS = 3
-"""Rounds here for each one of the run: short ones, and many, since a cost of 1.1 is to be told from one of 1.0."""
+"""Rounds for each one of the run. They are short and many, to tell a cost of 1.1 from one of 1.0."""
 GROWTH = 1.1
-"""How many times the cost at the fewest records a fill may cost at the most."""
+"""The bound on a fill's cost at the most records, in multiples of its cost at the fewest."""
 FOREVER_S = 86_400.0
-"""Until all requests are sent, however long that takes."""
+"""Longer than it takes to send any number of requests."""
 
 
 @dataclass(slots=True)
@@ -46,13 +46,13 @@ class Store:
     costs_ms: list[float] = field(default_factory=list)
 
     def send(self, requests: Iterable[bytes], count: int) -> None:
-        """Sends so many of the requests, one after the other. Each order in them must be filled."""
+        """Sends `count` of the requests, one after the other. Each order in them must be filled."""
         answers = self.load.send(Plan([self.contender.url], 1, requests, 0, FOREVER_S, count))
         assert answers.statuses == {HTTPStatus.OK: count}, answers.statuses
         self.fills += sum(len(fills(response)) for response in answers.responses)
 
     def cpu_s(self) -> float:
-        """CPU time used so far."""
+        """Returns the CPU time used so far."""
         return sum(server.cpu_s() for server in self.servers)
 
 
@@ -101,7 +101,7 @@ def _store(setting: Setting, name: str, size: int) -> Iterator[Store]:
 
 
 def _fill(stores: Sequence[Store], say: Say) -> None:
-    """All stores at once: engines on moto have one thread that works, and leave the rest of the machine to the others."""
+    """Fills all stores at once: an engine on moto keeps one core busy, and leaves the rest of the machine to the others."""
     total = sum(store.size for store in stores)
 
     def fill(store: Store) -> None:

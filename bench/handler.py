@@ -1,6 +1,6 @@
-"""What a request costs the function's CPU, as deployed: its log line and figures included, DynamoDB a stub in another process.
+"""The CPU cost of a request in the deployed function: its log line and metrics included, DynamoDB a stub in another process.
 
-The difference of two runs of different lengths, divided by the requests in between: what starting costs cancels out.
+Takes the difference of two runs of different lengths, divided by the requests in between: the cost of starting cancels out.
 """
 
 import subprocess
@@ -20,11 +20,11 @@ SHORT, LONG = 50, 250
 TIMED = 500
 ROUNDS = 5
 TARGET_MILLIONS = 4.6
-"""Instructions of a fill."""
+"""The target for the instructions of a fill."""
 
 
 def measure(say: Say) -> list[Figure]:
-    """Instructions and CPU time of a fill, a refusal, a replay and a portfolio, each of an account that the process knows.
+    """Measures instructions and CPU time of a fill, a refusal, a replay and a portfolio, of an account that the process knows.
 
     Raises:
         deploy.DeployError: the package could not be made.

@@ -34,12 +34,12 @@ from harness.store import Store
 PART = "hot account"
 PROCESSES = (1, 2, 4, 8)
 WARM_UP_S = 1.0
-"""Not counted: each process sees the account for the first time, and those that wait for their turns have not begun to."""
+"""Time that does not count: each process sees the account for the first time, and taking turns has not begun."""
 LOAD_S = 5.0
 LEAD_S = 0.1
-"""From the command to the start, which all processes sleep towards on the machine's one monotonic clock."""
+"""The time from the command to the start, until which all processes sleep by the machine's one monotonic clock."""
 PACE, SHARE = 0.7, 0.5
-"""What the most processes are to keep of one process's pace, and the slowest of them of an equal share."""
+"""The part of one process's pace that the most processes must keep, and the part of an equal share that the slowest must get."""
 CONTENTION = Contention.code
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -47,7 +47,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a process is told to do. Times are on the monotonic clock; what is answered from `from_s` until `until_s` counts."""
+    """One process's task. Times are on the monotonic clock; answers from `from_s` until `until_s` count."""
 
     user_id: int
     key_prefix: str
@@ -58,7 +58,7 @@ class Load:
 
 @dataclass(slots=True)
 class Shift:
-    """What one process did in a load.
+    """One process's work in a load.
 
     `transactions`: all that it sent, those of orders that were answered too late included. `latencies_ms`: of every order,
     refused ones included, and the one that the end of the load met on its way.
@@ -72,13 +72,13 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What all processes of one load did."""
+    """All processes' work in one load."""
 
     shifts: Sequence[Shift]
 
     @property
     def fills(self) -> int:
-        """How many orders they filled."""
+        """The number of orders that they filled."""
         return sum(shift.fills for shift in self.shifts)
 
     @property
@@ -88,7 +88,7 @@ class Together:
 
     @property
     def transactions_a_fill(self) -> float:
-        """How many transactions a fill took, those that were cancelled included."""
+        """The transactions that a fill took, cancelled ones included."""
         return sum(shift.transactions for shift in self.shifts) / max(1, self.fills)
 
     @property
@@ -97,7 +97,7 @@ class Together:
         return sum((shift.refusals for shift in self.shifts), Counter())
 
     def latency_ms(self, percent: float) -> float:
-        """How long an order took, with all of its attempts."""
+        """Returns how long an order took, with all of its attempts."""
         return percentile((latency for shift in self.shifts for latency in shift.latencies_ms), percent)
 
 
@@ -141,7 +141,7 @@ def _figures(loads: dict[int, list[Together]], differences: int) -> list[Figure]
 
 
 def _load(store: Store, team: Sequence[Connection]) -> tuple[Together, bool]:
-    """One load on a new account. Returns what was done, and whether the account differs from its records."""
+    """Loads a new account once. Returns the processes' work, and whether the account differs from its records."""
     user_id = store.new_user(USD="100000")
     start_s = time.monotonic() + LEAD_S
     from_s = start_s + WARM_UP_S
@@ -169,7 +169,7 @@ def _worker(settings: Settings) -> Iterator[Connection]:
 
 
 class Timed:
-    """A datastore that remembers when each transaction was answered, on the monotonic clock."""
+    """A datastore that records when each transaction was answered, on the monotonic clock."""
 
     def __init__(self, inner: Datastore) -> None:
         self._inner = inner
@@ -201,7 +201,7 @@ def _work(settings: Settings, parent: Connection) -> None:
 
 
 def _trade(engine: Engine, load: Load) -> Shift:
-    """Orders, one after the other, to the end of the load. Of the last one, answered after it, only the latency counts."""
+    """Sends orders, one after the other, to the end of the load. The last one, answered after it, counts for its latency only."""
     shift = Shift()
     numbers = itertools.count()
     time.sleep(max(0.0, load.start_s - time.monotonic()))

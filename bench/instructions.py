@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 VALGRIND = shutil.which("valgrind")
 NOT_COUNTED = "valgrind is missing: instructions are not counted"
 _TOOL = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
-"""callgrind counts the same to 0.2 %, and takes more than twice as long."""
+"""The tool. callgrind counts the same to 0.2 %, and takes more than twice as long."""
 
 
 def count(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """How many instructions a command takes, from its start to its end, in all of its threads.
+    """Counts the instructions of a command, from its start to its end, in all of its threads.
 
     Raises:
         subprocess.CalledProcessError: it failed.

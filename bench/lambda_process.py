@@ -17,17 +17,17 @@ STATUS = {FILL: 200, REFUSAL: 402, REPLAY: 200, PORTFOLIO: 200}
 
 
 class Context:
-    """What Lambda hands on beside an event, as far as it is used."""
+    """The part that is used of the context that Lambda passes beside an event."""
 
     aws_request_id = "8f5a1d5e-1b7c-4f6e-9d5a-0a1b2c3d4e5f"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As at the start of a request."""
+        """Returns the time that is left at the start of a request."""
         return 25_000
 
 
 def event(kind: str) -> dict[str, Any]:
-    """A request as API Gateway hands it on, once its authorizer has let it in, with the headers that a small client sends."""
+    """Returns a request as API Gateway passes it on after its authorizer has allowed it, with the headers of a small client."""
     method, resource = (
         ("GET", "/api/v1/trading/portfolio/{user_id}") if kind == PORTFOLIO else ("POST", "/api/v1/trading/execute")
     )
@@ -70,7 +70,7 @@ def event(kind: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Makes the requests, each fill and refusal under a key of its own. No requests at all: only what comes before the first."""
+    """Makes the requests, each fill and refusal under a key of its own. With none, it ends before the first."""
     directory, kind, requests = sys.argv[1], sys.argv[2], int(sys.argv[3])
     sys.path.insert(0, directory)
     import app

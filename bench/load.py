@@ -24,13 +24,13 @@ from bench.spread import percentile
 from bench.wire import Response, parse
 
 SILENCE_S = 60.0
-"""No answer on any connection for so long means that none will come."""
+"""The silence on all connections after which no answer is expected any more."""
 RECEIVE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send. `urls`: where to, the connections taking them in turn; `count`: how many, where time is no limit."""
+    """The requests to send. `urls`: taken by the connections in turn; `count`: how many, where time is no limit."""
 
     urls: Sequence[str]
     connections: int
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Answers:
-    """What came back. `responses`: all; `latencies_ms` and `counted`: what was answered while it counted, which was `seconds`."""
+    """The answers to a load. `responses`: all; `latencies_ms` and `counted`: those while it counted, which was `seconds`."""
 
     seconds: float
     responses: list[Response] = field(default_factory=list)
@@ -51,17 +51,17 @@ class Answers:
 
     @property
     def statuses(self) -> Counter[int]:
-        """How many responses of each status there were."""
+        """The number of responses of each status."""
         return Counter(response.status for response in self.responses)
 
     def latency_ms(self, percent: float) -> float:
-        """How long an answer took."""
+        """Returns how long an answer took."""
         return percentile(self.latencies_ms, percent)
 
 
 @contextmanager
 def generator() -> Iterator["Generator"]:
-    """A process that sends loads."""
+    """Runs a process that sends loads."""
     forks = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(1, forks, initializer=leave_interrupts_to_parent) as process:
         yield Generator(process)
@@ -83,7 +83,7 @@ class Generator:
 
 
 class _Connection:
-    """One connection: what it waits for, since when, and what came so far."""
+    """One connection: when its request was sent, and the part of the answer that has come."""
 
     __slots__ = ("received", "sent_s", "socket")
 
@@ -100,7 +100,7 @@ class _Connection:
         self.socket.sendall(request)
 
     def receive(self) -> Response | None:
-        """Takes what is there. Returns the response once it is complete."""
+        """Reads the bytes that are there. Returns the response once it is complete."""
         chunk = self.socket.recv(RECEIVE_BYTES)
         if not chunk:
             raise ConnectionError(f"the connection ended before the answer did; it began with {self.received[:200]!r}")

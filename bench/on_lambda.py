@@ -6,11 +6,11 @@ from pathlib import Path
 
 PROCESS = Path(__file__).with_name("lambda_process.py")
 PRICE_AGE_MS = 86_400_000
-"""So that no price is read again meanwhile: under valgrind, a second is a few requests."""
+"""Long enough that no price is read again during the measurement: under valgrind, a second is a few requests."""
 
 
 def environment(endpoint: str | None, *, on_lambda: bool = True) -> dict[str, str]:
-    """A Lambda process's environment, with a fixed seed for hashes: one run counts what the next one does."""
+    """Returns a Lambda process's environment, with a fixed seed for hashes: every run counts the same."""
     variables = {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
@@ -30,5 +30,5 @@ def environment(endpoint: str | None, *, on_lambda: bool = True) -> dict[str, st
 
 
 def command(directory: Path, kind: str, requests: int) -> list[str]:
-    """The directory holds all that is imported: nothing of this installation's packages is to help out."""
+    """Returns the command that runs the package in a directory, without this installation's packages."""
     return [sys.executable, "-P", "-S", str(PROCESS), str(directory), kind, str(requests)]

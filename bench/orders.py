@@ -8,7 +8,7 @@ from itertools import count
 from bench.wire import post
 
 SEEDED_USER = 1
-"""Whom the seed gives 100,000 USD, here and in any engine of the same contract."""
+"""The user to whom the seed gives 100,000 USD, in any engine of the same contract."""
 EXECUTE = "/api/v1/trading/execute"
 BATCH = "/api/v1/trading/execute/batch"
 SYMBOL, PAY_WITH, QUANTITY, QUANTITY_UNITS = "SOL", "USD", "0.0001", 10_000
@@ -24,7 +24,7 @@ class Singles:
     user_id: int
 
     def __iter__(self) -> Iterator[bytes]:
-        """Other keys each time."""
+        """Makes new keys each time."""
         run = uuid.uuid4().hex
         order = {"user_id": self.user_id, **ORDER}
         return (post(self.url + EXECUTE, order, {"X-Idempotency-Key": f"{run}-{number}"}) for number in count())
@@ -39,7 +39,7 @@ class Batches:
     size: int
 
     def __iter__(self) -> Iterator[bytes]:
-        """Other keys each time."""
+        """Makes new keys each time."""
         run = uuid.uuid4().hex
         for number in count():
             orders = [{"idempotency_key": f"{run}-{number}-{place}", **ORDER} for place in range(self.size)]

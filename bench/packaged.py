@@ -34,7 +34,7 @@ def unpacked() -> Iterator[Path]:
 
 @contextmanager
 def on_lambda(say: Say) -> Iterator[tuple[Path, str]]:
-    """The package as `unpacked` yields it, and the endpoint of a stub of DynamoDB for it.
+    """Yields the package as `unpacked` does, and the endpoint of a stub of DynamoDB for it.
 
     Raises:
         deploy.DeployError: it could not be packaged.

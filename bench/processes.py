@@ -1,4 +1,4 @@
-"""What the measurements need of their own processes: no account in reach, and interrupts left to the parent."""
+"""The measurements' own processes: no AWS account in their reach, and interrupts left to the parent."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from harness.processes import ROOT, Server, chalice_local, environment
 
 
 def isolate() -> None:
-    """Puts AWS accounts, endpoints and settings of whoever measures out of this process's reach, and of those it starts."""
+    """Removes AWS accounts, endpoints and settings from this process's environment, and so from that of those it starts."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "HFT_"))]:
         del os.environ[name]
     os.environ.update(environment(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local"))  # noqa: S106

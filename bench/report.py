@@ -1,4 +1,4 @@
-"""What a run found, as a table: for a terminal, and for a README."""
+"""A run's figures as a table: for a terminal, and for a file."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,11 +8,11 @@ from bench.figures import Figure
 
 RATIO = "×"
 LARGE = 1_000
-"""From here on no digit behind the point says anything."""
+"""Digits behind the point mean nothing from this size on."""
 
 
 def table(figures: Sequence[Figure]) -> Table:
-    """All figures, part by part; in each part first the ratios, then what else has a target."""
+    """Returns all figures, part by part; in each part first the ratios, then the others that have a target."""
     shown = Table(title="Medians of the rounds, with the lowest and the highest", title_justify="left")
     for heading in ("", "lowest", "median", "highest", "target"):
         shown.add_column(heading, justify="left" if heading in ("", "target") else "right")
@@ -25,7 +25,7 @@ def table(figures: Sequence[Figure]) -> Table:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """All figures as a Markdown table."""
+    """Returns all figures as a Markdown table."""
     lines = ["| | median | lowest – highest | target |", "|---|---|---|---|"]
     for part, of_part in by_part(figures).items():
         lines.append(f"| **{part}** | | | |")
@@ -36,7 +36,7 @@ def markdown(figures: Sequence[Figure]) -> str:
 
 
 def by_part(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
-    """Figures by part, each part's ratios first, then what else has a target, then the rest; else as they came."""
+    """Returns figures by part: its ratios first, then the others that have a target, then the rest; otherwise as they came."""
     parts: dict[str, list[Figure]] = {}
     for figure in figures:
         parts.setdefault(figure.part, []).append(figure)
@@ -46,26 +46,26 @@ def by_part(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
 
 
 def amount(figure: Figure) -> str:
-    """A figure's value and unit: ``1.40×``, ``108 /s``."""
+    """Returns a figure's value and unit: ``1.40×``, ``108 /s``."""
     if figure.unit == RATIO:
         return number(figure.value) + RATIO
     return f"{number(figure.value)} {figure.unit}".rstrip()
 
 
 def bound(value: float | None) -> str:
-    """One end of the spread."""
+    """Returns one end of the spread."""
     return "" if value is None else number(value)
 
 
 def number(value: float) -> str:
-    """Three digits, two below one, more where the whole part has them: ``0.90``, ``1.40``, ``108``, ``12,345``."""
+    """Returns three digits, two below one, more where the whole part has them: ``0.90``, ``1.40``, ``108``, ``12,345``."""
     if value == int(value) or abs(value) >= LARGE:
         return f"{value:,.0f}"
     return (f"{value:#.3g}" if abs(value) >= 1 else f"{value:#.2g}").rstrip(".")
 
 
 def verdict(figure: Figure) -> str:
-    """The target, and whether it is met."""
+    """Returns the target, and whether it is met."""
     if figure.met is None:
         return figure.target
     return f"{figure.target} {'✓' if figure.met else '✗'}"

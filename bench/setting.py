@@ -1,4 +1,4 @@
-"""What a run of the measurements is asked to do, and where it leaves its logs."""
+"""The setting of a run: its rounds, its peer, and the place for its logs."""
 
 import itertools
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Say = Callable[[str], None]
-"""Told what is being done now, in a few words."""
+"""A callback that shows the current step, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a run measures. `peer`: the URL of another engine of the same contract."""
+    """The setting of a run. `peer`: the URL of another engine of the same contract."""
 
     rounds: int
     peer: str | None
@@ -19,5 +19,5 @@ class Setting:
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def log(self, name: str) -> Path:
-        """A file for a process's output, another one each time."""
+        """Returns a file for a process's output, another one each time."""
         return self.logs / f"{next(self._numbers):03d}-{name}.log"

@@ -1,10 +1,10 @@
-"""Latencies, as those who wait see them."""
+"""Percentiles of latencies."""
 
 from collections.abc import Iterable
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """The smallest of the values that `percent` of them do not exceed (nearest rank); 0 where there are none."""
+    """Returns the smallest of the values that `percent` of them do not exceed (nearest rank); 0 where there are none."""
     ordered = sorted(values)
     if not ordered:
         return 0.0

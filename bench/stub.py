@@ -1,7 +1,7 @@
 """A DynamoDB that costs nothing: enough of its protocol, in a process of its own, that the engine finds an account and trades.
 
-It keeps records, so that a key that comes back is a replay. Conditions on accounts always hold: what is measured against it
-is the engine, which does not go astray by itself.
+It keeps records, so that a key that comes back is a replay. Conditions on accounts always hold: the one engine that is measured
+against it never has a stale account.
 """
 
 import json
@@ -30,13 +30,13 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class Records:
-    """What was put, by idempotency key."""
+    """The records that were put, by idempotency key."""
 
     def __init__(self) -> None:
         self._items: dict[str, Any] = {}
 
     def answer(self, operation: str, request: dict[str, Any]) -> Answer:
-        """The HTTP status and body of an answer."""
+        """Returns the HTTP status and body of an answer."""
         match operation:
             case "GetItem":
                 return 200, {"Item": ACCOUNT} if request["TableName"].endswith("-accounts") else {}
@@ -87,7 +87,7 @@ def _serve(connection: socket.socket, records: Records) -> None:
 
 
 def main() -> None:
-    """Serves until standard input ends, having said where."""
+    """Prints its port, and serves until standard input ends."""
     records = Records()
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)
@@ -104,7 +104,7 @@ def main() -> None:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Runs one, and says its URL."""
+    """Runs one, and yields its URL."""
     command = [sys.executable, __file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  (our own)
         assert process.stdout is not None

@@ -5,24 +5,24 @@ from dataclasses import replace
 from bench.figures import Figure
 
 MUST_NOT_HAPPEN = "0"
-"""The target of what must not happen."""
+"""The target of a count of what must not happen."""
 
 
 def at_least(figure: Figure, bound: float) -> Figure:
-    """The figure, with its target: `bound` or more."""
+    """Returns the figure with its target: `bound` or more."""
     return replace(figure, target=f"≥ {bound:g}", met=figure.value >= bound)
 
 
 def at_most(figure: Figure, bound: float) -> Figure:
-    """The figure, with its target: `bound` or less."""
+    """Returns the figure with its target: `bound` or less."""
     return replace(figure, target=f"≤ {bound:g}", met=figure.value <= bound)
 
 
 def below(figure: Figure, bound: float) -> Figure:
-    """The figure, with its target: less than `bound`."""
+    """Returns the figure with its target: less than `bound`."""
     return replace(figure, target=f"< {bound:g}", met=figure.value < bound)
 
 
 def none(part: str, name: str, count: int) -> Figure:
-    """A count of what must not happen."""
+    """Returns a count of what must not happen."""
     return Figure(part, name, count, "", target=MUST_NOT_HAPPEN, met=count == 0)

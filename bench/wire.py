@@ -19,12 +19,12 @@ class Response:
     body: bytes
 
     def json(self) -> Any:
-        """The body's content."""
+        """Returns the body's content."""
         return json.loads(self.body)
 
 
 def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> bytes:
-    """A POST of JSON, whole: what goes through the socket."""
+    """Returns a whole POST of JSON, as it goes through the socket."""
     parts = urlsplit(url)
     content = json.dumps(body).encode()
     lines = [
@@ -38,10 +38,10 @@ def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> by
 
 
 def parse(received: bytes) -> Response | None:
-    """The response that the bytes received on a connection make; `None` while it is not complete.
+    """Returns the response that the bytes received on a connection make; `None` while it is not complete.
 
     Raises:
-        ValueError: it does not say how long it is, or more came than it said.
+        ValueError: it has no Content-Length, or more came than that.
     """
     head, end, body = received.partition(_HEAD_END)
     if not end:
@@ -50,7 +50,7 @@ def parse(received: bytes) -> Response | None:
     if length is None:
         raise ValueError(f"a response without a Content-Length: {head[:200]!r}")
     if len(body) > int(length[1]):
-        raise ValueError("more came than the response's Content-Length says")
+        raise ValueError("more came than the response's Content-Length")
     if len(body) < int(length[1]):
         return None
     return Response(int(head.split(b" ", 2)[1]), body)

@@ -2,4 +2,4 @@
 
 
 class DeployError(Exception):
-    """It will not be done. The message is one line: what is in the way, and what to do about it."""
+    """A command that cannot go on. The message is one line: what is in the way, and what to do about it."""

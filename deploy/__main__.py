@@ -24,7 +24,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("stage")
 def apply(stage: str) -> None:
-    """Makes a stage what this working tree says."""
+    """Deploys this working tree to a stage."""
     _carry_out(commands.apply, stage)
 
 
@@ -38,7 +38,7 @@ def adopt(stage: str) -> None:
 @cli.command()
 @click.argument("stage")
 def outputs(stage: str) -> None:
-    """Says where a stage is."""
+    """Shows where a stage is."""
     _carry_out(commands.outputs, stage)
 
 
@@ -46,7 +46,7 @@ def outputs(stage: str) -> None:
 @click.argument("stage")
 @click.option("--force", is_flag=True, help="Also a stage that is made to stay.")
 def destroy(stage: str, *, force: bool) -> None:
-    """Takes a stage down, and says what is left of it."""
+    """Takes a stage down, and shows what is left of it."""
     _carry_out(lambda settings, say: commands.destroy(settings, say, force=force), stage)
 
 

@@ -17,16 +17,16 @@ from deploy import service_data
 WHERE_LAMBDA_UNPACKS = "/var/task"
 
 ONLY_LOCAL = "chalicelib/local/*"
-"""What a machine without AWS needs. No package carries it: an import of it on Lambda fails in the rehearsal, not on a stage."""
+"""The room for a machine without AWS. No package carries it, so an import of it fails in the rehearsal and not on a stage."""
 
 KEPT_OF = {
     "botocore/data/*/*": service_data.SERVICES,
     "swagger_ui_bundle/vendor/*/*": ("swagger-ui-bundle.js", "swagger-ui.css"),
 }
-"""Of what a pattern matches, only what has one of these names as a part of its path."""
+"""Names by pattern: a file that matches the pattern is kept only if its path contains one of the names."""
 
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
-"""A zip file's earliest time, for every file: the same content makes the same archive."""
+"""The earliest time of a zip file. Every file gets it: the same content makes the same archive."""
 
 
 def trim(source: Path, destination: Path) -> Path:

@@ -11,7 +11,7 @@ from deploy.target import Target
 from deploy.template import Template
 
 FIRST_REGION = "us-east-1"
-"""The one region that may not be named when a bucket is made there."""
+"""The only region that a request for a bucket in it must not name."""
 
 
 class Artifacts:
@@ -21,7 +21,7 @@ class Artifacts:
         self._s3 = target.client("s3")
         self._region = stage.region
         self._prefix = f"{stage.app_name}/{stage.name}"
-        # Bucket names are the whole world's, and this one can be guessed: whoever took it first is not to get our code.
+        # Bucket names are global, and this one can be guessed: whoever took it first must not get our code.
         self._owner = {"ExpectedBucketOwner": target.account}
         self.bucket = f"{stage.app_name}-{target.account}-{stage.region}"
 

@@ -1,4 +1,4 @@
-"""What has to be so before anything is deployed. Each check raises `DeployError` where it is not."""
+"""Checks before a deployment. Each raises `DeployError` where something is in the way."""
 
 import json
 import sys
@@ -10,13 +10,16 @@ from deploy.target import Target
 from deploy.template import Template
 
 OLDEST_PYTHON = (3, 12)
-"""By AWS's published table 3.11 left Lambda's support on 30 June 2026. Chalice deploys for the Python that runs it."""
+"""The oldest Python to deploy: by AWS's published table, 3.11 left Lambda's support on 30 June 2026.
+
+Chalice deploys for the Python that runs it.
+"""
 
 LOG_ROLE_POLICY = "AmazonAPIGatewayPushToCloudWatchLogs"
 
 
 def require_python(target: Target, version: tuple[int, int] = sys.version_info[:2]) -> None:
-    """Lambda must take the Python that runs this. An emulator runs whatever there is."""
+    """Checks that Lambda takes the Python that runs this. An emulator takes any."""
     if target.emulator:
         return
     python, oldest = (".".join(map(str, each)) for each in (version, OLDEST_PYTHON))
@@ -28,7 +31,7 @@ def require_python(target: Target, version: tuple[int, int] = sys.version_info[:
 
 
 def require_log_role(target: Target) -> None:
-    """API Gateway must be allowed to write logs. That is a setting of the whole account in a region, so no stack's to make."""
+    """Checks that API Gateway may write logs: a setting of the whole account in a region, which no stack can make."""
     if not target.client("apigateway").get_account().get("cloudwatchRoleArn"):
         raise DeployError(
             f"API Gateway may write no logs in account {target.account}, {target.session.region_name}. "
@@ -38,7 +41,7 @@ def require_log_role(target: Target) -> None:
 
 
 def require_valid(template: Template, region: str) -> None:
-    """cfn-lint must find nothing: what it finds, CloudFormation would only find out halfway."""
+    """Checks that cfn-lint finds nothing: CloudFormation would find it only halfway."""
     findings = [
         f"{finding.rule.id} {finding.message} ({'/'.join(map(str, finding.path or []))})"
         for finding in cfnlint.api.lint(json.dumps(template, indent=1), regions=[region])

@@ -1,4 +1,4 @@
-"""What can be done with a stage: deploy it, adopt its tables, look at it, destroy it."""
+"""The commands for a stage: deploy it, adopt its tables, show it, destroy it."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -44,7 +44,7 @@ def apply(stage: Stage, say: Say) -> None:
 
 
 def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
-    """Says where a stage is.
+    """Shows where a stage is.
 
     Raises:
         DeployError: it is nowhere.
@@ -58,7 +58,7 @@ def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
 
 
 def url_of(found: dict[str, str], target: Target) -> str:
-    """Where a deployed stage answers. `found`: its stack's outputs."""
+    """Returns the URL of a deployed stage. `found`: its stack's outputs."""
     url = urlsplit(found["EndpointURL"].rstrip("/"))
     return f"{target.emulator}/_aws/execute-api/{found['RestAPIId']}{url.path}" if target.emulator else url.geturl()
 
@@ -93,7 +93,7 @@ def adopt(stage: Stage, say: Say) -> None:
 
 
 def destroy(stage: Stage, say: Say, *, force: bool) -> None:
-    """Takes a stage down, and says what is left of it.
+    """Takes a stage down, and shows what is left of it.
 
     Raises:
         DeployError: the stage is one to keep, and nobody insists; or it failed.

@@ -19,13 +19,13 @@ FUNCTION = "AWS::Serverless::Function"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is deployed. `archive` is named for its content, so that what has not changed is not deployed again."""
+    """The parts of a deployment. `archive` is named for its content, so that unchanged code is not deployed again."""
 
     template: Template
     archive: Path
 
     def with_code_at(self, bucket: str, key: str) -> Template:
-        """The template, its functions' code at a place in S3."""
+        """Returns the template with its functions' code at a place in S3."""
         code = {"CodeUri": {"Bucket": bucket, "Key": key}}
         resources = {
             name: {**resource, "Properties": {**resource["Properties"], **code}} if resource["Type"] == FUNCTION else resource

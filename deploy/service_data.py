@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SERVICES = ("dynamodb", "secretsmanager", "ssm")
-"""What the functions call: the engine its tables, the authorizer the secret that tokens are signed with."""
+"""The services that the functions call: the engine its tables, the authorizer the secret that signs tokens."""
 
 RULE_SETS = "endpoint-rule-set-1.json.gz"
 

@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 
 class Stack:
-    """One stack. `say` is told how it goes, line by line."""
+    """One stack. `say` receives its progress, line by line."""
 
     def __init__(self, target: Target, name: str, say: Say = print, poll_s: float = POLL_S) -> None:
         self._cloudformation = target.client("cloudformation")
@@ -31,11 +31,11 @@ class Stack:
         self.name = name
 
     def exists(self) -> bool:
-        """Whether there is a stack with anything in it."""
+        """Returns whether there is a stack with anything in it."""
         return self._status() not in NEVER_MADE
 
     def outputs(self) -> dict[str, str]:
-        """What the template says should be known of the stack.
+        """Returns the stack's outputs.
 
         Raises:
             DeployError: there is no stack.
@@ -46,7 +46,7 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
     def apply(self, template_url: str, parameters: dict[str, str]) -> bool:
-        """Makes the stack what the template says. Returns whether that took a change.
+        """Applies a template. Returns whether that took a change.
 
         Raises:
             DeployError: it would cost a table; or it failed.
@@ -131,7 +131,7 @@ class Stack:
         return [change for page in pages for change in page["Changes"]]
 
     def _follow(self, stack_id: str, token: str) -> None:
-        """Waits until an operation is over, and says what happens.
+        """Waits until an operation is over, and shows its progress.
 
         Raises:
             DeployError: it failed.
@@ -150,10 +150,10 @@ class Stack:
                 break
             time.sleep(self._poll_s)
         if status not in DONE:
-            raise DeployError(f"{self.name} ended in {status}. {reasons[0] if reasons else 'CloudFormation says no more'}")
+            raise DeployError(f"{self.name} ended in {status}. {reasons[0] if reasons else 'CloudFormation gives no reason'}")
 
     def _new_events(self, stack_id: str, token: str, seen: set[str]) -> list[dict[str, Any]]:
-        """The events of an operation that were not seen yet, oldest first. They come newest first, the whole stack's life."""
+        """Returns the new events of an operation, oldest first. CloudFormation lists all of the stack's, newest first."""
         new: list[dict[str, Any]] = []
         try:
             for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
@@ -180,7 +180,7 @@ class Stack:
 
 
 def lost_tables(changes: Iterable[dict[str, Any]]) -> list[str]:
-    """The tables that a change set would replace or remove, or may: a new table is an empty one."""
+    """Returns the tables that a change set would, or might, replace or remove: a new table is an empty one."""
     resources = (change["ResourceChange"] for change in changes)
     return [
         resource["LogicalResourceId"]

@@ -11,7 +11,7 @@ from deploy import DeployError
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage as ``.chalice/config.json`` describes it. What CloudFormation has to know beyond that stands in its `overlay`."""
+    """A stage as ``.chalice/config.json`` describes it. Settings beyond Chalice's are in its `overlay`."""
 
     project: Path
     name: str
@@ -21,20 +21,20 @@ class Stage:
     table_prefix: str
     token_jwks_url: str
     token_secret_arn: str
-    """Whose tokens count, as the authorizer is told; both empty for a secret that the stack makes."""
+    """The source of the authorizer's keys: one of the two, or neither for a secret that the stack makes."""
 
     @classmethod
     def load(cls, project: Path, name: str) -> "Stage":
         """Reads a stage's settings.
 
         Raises:
-            DeployError: there is no such stage, or it does not say what it must.
+            DeployError: there is no such stage, or it lacks a setting.
         """
         content = json.loads((project / ".chalice" / "config.json").read_text())
         stages = content["stages"]
         if name not in stages:
             raise DeployError(f"There is no stage {name!r} in .chalice/config.json, only {', '.join(sorted(stages))}: STAGE=…")
-        # Chalice itself says which value counts where several do: a function's, a stage's, everybody's.
+        # Chalice itself decides which value counts: a function's, a stage's or everybody's.
         engine, authorizer = (Config(name, function, config_from_disk=content) for function in ("api_handler", "authorizer"))
         needed = {
             "region": stages[name].get("region"),
@@ -57,21 +57,21 @@ class Stage:
 
     @property
     def stack_name(self) -> str:
-        """Its CloudFormation stack."""
+        """The name of its CloudFormation stack."""
         return f"{self.app_name}-{self.name}"
 
     @property
     def overlay(self) -> Path:
-        """What this stage has otherwise than ``.chalice/resources.json`` says. Where there is no such file, nothing."""
+        """The file with this stage's differences from ``.chalice/resources.json``; there need not be one."""
         return self.project / ".chalice" / "stages" / f"{self.name}.json"
 
     @property
     def build_directory(self) -> Path:
-        """Where it is packaged."""
+        """The directory in which it is packaged."""
         return self.project / "build" / self.name
 
     def parameters(self) -> dict[str, str]:
-        """The template's parameters that follow from the settings of Chalice's. The others have their values in the overlay."""
+        """Returns the template's parameters that follow from Chalice's settings. The others have their values in the overlay."""
         return {
             "ApiName": self.app_name,
             "TablePrefix": self.table_prefix,

@@ -1,4 +1,4 @@
-"""Where a stage is deployed to: an account, in the stage's region, on AWS or on an emulator on this machine."""
+"""The target of a deployment: an account, in the stage's region, on AWS or on an emulator on this machine."""
 
 import os
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Target:
 
     @classmethod
     def of(cls, stage: Stage) -> "Target":
-        """The account that credentials and ``AWS_ENDPOINT_URL`` lead to.
+        """Returns the account that credentials and ``AWS_ENDPOINT_URL`` lead to.
 
         Raises:
             DeployError: there are no credentials, or none that count.
@@ -47,7 +47,7 @@ class Target:
         return cls(session, account, emulator)
 
     def client(self, service: str) -> Any:
-        """A client of one of AWS's services."""
+        """Returns a client of an AWS service."""
         # A bucket's name in front of an emulator's host is a name that no resolver knows.
         s3 = {"addressing_style": "path" if self.emulator else "auto"}
         return self.session.client(service, config=Config(s3=s3, retries={"mode": "standard", "total_max_attempts": 5}))

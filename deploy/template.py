@@ -16,7 +16,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 
 def compose(stage: Stage) -> Template:
-    """What Chalice is to merge into its own template."""
+    """Returns the part that Chalice merges into its own template."""
     resources = json.loads((stage.project / ".chalice" / "resources.json").read_text())
     overlay = json.loads(stage.overlay.read_text()) if stage.overlay.exists() else {}
     merged: Template = _as_text(TemplateDeepMerger().merge(overlay, resources))
@@ -24,7 +24,7 @@ def compose(stage: Stage) -> Template:
 
 
 def _as_text(part: Any) -> Any:
-    """Turns what is marked as ``Fn::ToJsonString`` into text: dashboards, log formats and mapping templates are JSON within JSON.
+    """Turns the parts marked as ``Fn::ToJsonString`` into text: dashboards, log formats and mapping templates hold JSON.
 
     CloudFormation could do it too, but only with a second macro in front of SAM's. `${...}` in it means what it means in Fn::Sub.
     """
@@ -39,12 +39,12 @@ def _as_text(part: Any) -> Any:
 
 
 def tables(template: Template) -> dict[str, dict[str, Any]]:
-    """The template's tables by logical id."""
+    """Returns the template's tables by logical id."""
     return {name: resource for name, resource in template["Resources"].items() if resource.get("Type") == TABLE}
 
 
 def table_names(template: Template, stage: Stage) -> dict[str, str]:
-    """The names that a stage's tables have, by logical id."""
+    """Returns the names of a stage's tables by logical id."""
     return {
         name: table["Properties"]["TableName"]["Fn::Sub"].replace("${TablePrefix}", stage.table_prefix)
         for name, table in tables(template).items()
@@ -52,5 +52,5 @@ def table_names(template: Template, stage: Stage) -> dict[str, str]:
 
 
 def keeps_its_tables(template: Template) -> bool:
-    """Whether the tables outlive the stack."""
+    """Returns whether the tables outlive the stack."""
     return any(table.get("DeletionPolicy") == "Retain" for table in tables(template).values())

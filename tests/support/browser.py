@@ -26,14 +26,14 @@ TIMEOUT_MS = 30_000
 
 
 def skip_module_without_chromium() -> None:
-    """Skips the test module that says this at its top, as a whole: one line. Not in CI, where there must be a browser."""
+    """Skips the whole test module that calls this at its top. In CI there must be a browser."""
     if CHROMIUM is None and os.environ.get("CI") != "true":
         pytest.skip(MISSING, allow_module_level=True)
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium. Where there is none, the test fails."""
+    """Runs a headless Chromium. Where there is none, the test fails."""
     if CHROMIUM is None:
         pytest.fail(MISSING)
     with sync_playwright() as playwright:
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def clean_page(browser: Browser, base_url: str) -> Iterator[Page]:
-    """A page that, by the end of the block, has logged no error and has asked nobody but `base_url` for anything."""
+    """Yields a page, and checks at the end that it logged no error and requested nothing but from `base_url`."""
     page = browser.new_page(viewport={"width": 1280, "height": 1400})
     page.set_default_timeout(TIMEOUT_MS)
     problems: list[str] = []

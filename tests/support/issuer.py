@@ -1,4 +1,4 @@
-"""An OpenID provider on loopback, reduced to what an engine needs of one: keys, published; and tokens, signed with them."""
+"""An OpenID provider on loopback that does as much as an engine needs: it publishes keys, and signs tokens with them."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ SECRET = "a secret of more than 32 bytes, for tests"
 
 @cache
 def rsa_key(name: str = "issuer's") -> rsa.RSAPrivateKey:
-    """A key by name: the same name, the same key. Making one takes a while."""
+    """Returns the key of this name, always the same. Making one takes a while."""
     del name
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -42,7 +42,7 @@ def public_pem(key: rsa.RSAPrivateKey) -> bytes:
 
 
 def published(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, key_id: str) -> dict[str, Any]:
-    """A public key as a provider publishes it."""
+    """Returns a public key as a provider publishes it."""
     if isinstance(key, rsa.RSAPrivateKey):
         jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     else:
@@ -51,19 +51,19 @@ def published(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, key_id: str) 
 
 
 def claims(user_id: Any = "1", **changed: Any) -> dict[str, Any]:
-    """What a token says that counts for a few minutes; `None` leaves a claim out."""
+    """Returns the claims of a token that is valid for a few minutes; `None` leaves a claim out."""
     now = int(time.time())
     whole = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "iat": now, "exp": now + 300, **changed}
     return {name: value for name, value in whole.items() if value is not None}
 
 
 def unsigned(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """A token's first two parts, whatever they say."""
+    """Returns a token's first two parts, valid or not."""
     return ".".join(_base64url(json.dumps(part).encode()) for part in (header, payload))
 
 
 def hs256_by_hand(header: Mapping[str, Any], payload: Mapping[str, Any], key: bytes) -> str:
-    """Signed with bytes that PyJWT would not take for a secret."""
+    """Returns a token signed with bytes that PyJWT refuses as a secret."""
     signed = unsigned(header, payload)
     return f"{signed}.{_base64url(hmac.digest(key, signed.encode(), hashlib.sha256))}"
 
@@ -78,12 +78,12 @@ def by_secret(user_id: Any = "1", secret: str = SECRET, algorithm: str = "HS256"
 
 @dataclass
 class Issuer:
-    """The provider: what it answers with, how often it was asked, and the tokens that it signs."""
+    """The provider: its answers, the number of requests for its keys, and the tokens that it signs."""
 
     keys: list[dict[str, Any]] = field(default_factory=lambda: [published(rsa_key(), "rsa-1"), published(ec_key(), "ec-1")])
     status: int = 200
     body: bytes | None = None
-    """To be sent instead of the keys."""
+    """The body sent instead of the keys."""
     fetches: int = 0
     url: str = ""
 
@@ -103,7 +103,7 @@ class Issuer:
 
 @contextmanager
 def issuer() -> Iterator[Issuer]:
-    """A provider that answers until the end of the block."""
+    """Runs a provider until the end of the block."""
     provider = Issuer()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Which permissions the application uses: recorded where it reaches DynamoDB, over everything that the suites have it do."""
+"""The permissions that the application uses, recorded where it reaches DynamoDB while the suites run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ IN_A_TRANSACTION = {
 
 
 class RecordingDynamoDB(DynamoDB):
-    """Notes in `USED` what each call takes."""
+    """A connection that adds the permissions of each call to `USED`."""
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """See `Datastore.call`."""
@@ -30,7 +30,7 @@ class RecordingDynamoDB(DynamoDB):
 
 
 def permissions(operation: str, request: dict[str, Any]) -> Iterator[Permission]:
-    """The permissions that a call takes."""
+    """Yields the permissions that a call takes."""
     match request:
         case {"TransactItems": transaction}:
             for action in transaction:

@@ -1,4 +1,4 @@
-"""Tables that a test need not share."""
+"""Tables of a test's own."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -11,7 +11,7 @@ from tests.support.market import Market, new_key
 
 
 def with_tables_of_its_own(market: Market) -> Market:
-    """Another market in the same datastore, seeded, and without a server in front of it."""
+    """Returns another market in the same datastore, seeded, without a server in front of it."""
     own = Market([], replace(market.settings, table_prefix=f"hft-{uuid4().hex[:8]}"))
     create_missing(own.dynamodb, own.settings.table_prefix)
     seed(own.engine, own.dynamodb)
