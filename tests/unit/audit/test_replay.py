@@ -134,7 +134,8 @@ def draw_decision(data: st.DataObject, account: Account, index: int) -> Decision
     if data.draw(st.integers(0, 2)):
         return decide(draw_order(data, account, key), account, market, at, "MainThread")
     symbol = data.draw(st.sampled_from(SYMBOLS))
-    units = data.draw(st.integers(-account.balance_units(symbol), 10**25).filter(bool))
+    held_units = account.balance_units(symbol)
+    units = data.draw(st.integers(1, 10**25) | st.integers(-held_units, -1) if held_units else st.integers(1, 10**25))
     return transfer(account, Transfer(USER, key, symbol, units), data.draw(st.sampled_from([market[symbol], None])), at)
 
 
