@@ -48,6 +48,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
             user_id=order.user_id,
             **_decided(order, outcome, status),
             attempts=outcome.attempts,
+            together=outcome.together,
             **figures,
         )
         return json_response(body, status, {"Idempotent-Replayed": "true"} if outcome.replayed else {})
