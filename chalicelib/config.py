@@ -1,4 +1,4 @@
-"""Settings: read from the environment once, frozen after."""
+"""Settings, read from the environment once and frozen."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What can differ between stages. Each field's environment variable stands in `from_environment`."""
+    """The settings that may differ between stages. `from_environment` lists each field's environment variable."""
 
     table_prefix: str = "hft-local"
     """The tables are ``<prefix>-assets``, ``<prefix>-accounts`` and ``<prefix>-idempotency``."""
@@ -16,31 +16,31 @@ class Settings:
     region: str = "us-east-1"
 
     datastore_endpoint: str | None = None
-    """Another DynamoDB than AWS's own, as a URL; `None` for AWS (in Lambda) or the in-process engine (locally)."""
+    """The URL of a DynamoDB other than AWS's; `None` for AWS (on Lambda) or the in-process one (locally)."""
 
     datastore: Literal["moto", "aws"] = "moto"
-    """What a local run uses where no endpoint is named. On Lambda it is always AWS."""
+    """The datastore of a local run that names no endpoint. On Lambda it is always AWS."""
 
     on_lambda: bool = False
 
     price_age_ms: int = 1_000
-    """How old a price may be when it decides an order."""
+    """The largest age of a price's copy when it decides an order."""
 
     request_budget_ms: int = 20_000
-    """How long a request may try. API Gateway hangs up at 29 s; what is left is for a cold start and the way back."""
+    """The time that a request may take. API Gateway ends it at 29 s; the rest is for a cold start and the response."""
 
     connect_timeout_ms: int = 1_000
-    """Within one region a connection takes a few milliseconds: a second means that it will not come."""
+    """The wait for a connection. Within one region it takes a few milliseconds; after a second it will not come."""
 
     read_timeout_ms: int = 2_000
-    """DynamoDB answers transactions in some 10 ms, its slow ones in a few hundred."""
+    """The wait for a reply. DynamoDB answers a transaction in about 10 ms, a slow one in a few hundred."""
 
     cached_accounts: int = 10_000
-    """How many accounts a process remembers; some 1 KB each."""
+    """The number of accounts that a process caches, at about 1 KB each."""
 
     @property
     def call_worst_ms(self) -> int:
-        """How long one call to the datastore may take: connecting, then waiting for the head of the reply, then for the rest."""
+        """The longest time of one call to the datastore: to connect, to wait for the reply's head, and for the rest."""
         return self.connect_timeout_ms + 2 * self.read_timeout_ms
 
     @classmethod
@@ -48,7 +48,7 @@ class Settings:
         """Reads the settings.
 
         Raises:
-            ValueError: a setting is not what it should be.
+            ValueError: a setting is invalid.
         """
         defaults = cls()
         settings = cls(
@@ -65,8 +65,8 @@ class Settings:
         )
         if settings.request_budget_ms < settings.call_worst_ms:
             raise ValueError(
-                f"HFT_REQUEST_BUDGET_MS is {settings.request_budget_ms}, and one call to the datastore may take "
-                f"{settings.call_worst_ms}: no order could ever be tried"
+                f"HFT_REQUEST_BUDGET_MS is {settings.request_budget_ms}, but one call to the datastore may take "
+                f"{settings.call_worst_ms}: no order could be executed"
             )
         return settings
 

@@ -1,4 +1,4 @@
-"""The engine: its parts, put together over one datastore."""
+"""The engine: its parts, built over one datastore."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ from chalicelib.trading.queries import Queries
 from chalicelib.trading.transfers import TransferDecider, Transfers
 
 REMAINDER_MS = 500
-"""What a request keeps for its own answer of the time that its Lambda has left."""
+"""The part of its Lambda's remaining time that a request keeps for its response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What the routes call. One for a process; its threads share it."""
+    """The process's engine, which the routes call. Its threads share it."""
 
     settings: Settings
     world: World
@@ -32,7 +32,7 @@ class Engine:
     queries: Queries
 
     def deadline(self, remaining_ms: int | None = None) -> Deadline:
-        """Starts one request's time. `remaining_ms`: what its Lambda has left, where it runs in one."""
+        """Starts one request's time. `remaining_ms`: the Lambda's remaining time, on Lambda."""
         budget_ms = self.settings.request_budget_ms
         if remaining_ms is not None:
             budget_ms = min(budget_ms, remaining_ms - REMAINDER_MS)
@@ -40,7 +40,7 @@ class Engine:
 
 
 def build(settings: Settings, datastore: Datastore, world: World | None = None) -> Engine:
-    """Puts an engine together over a datastore."""
+    """Builds an engine over a datastore."""
     world = world or World()
     tables = Tables.of(settings.table_prefix)
     ledger = Ledger(datastore, tables)

@@ -1,1 +1,1 @@
-"""Who is calling: the authorizer, which checks tokens."""
+"""Identity: the authorizer, which checks tokens, and its settings."""

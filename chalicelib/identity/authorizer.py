@@ -1,11 +1,11 @@
-"""The authorizer: the Lambda function that API Gateway asks who is calling, before it passes a request on.
+"""The authorizer: the Lambda function that API Gateway calls to identify the caller, before it passes a request on.
 
-A module of its own so that its function starts without the engine, and the engine's without PyJWT and cryptography.
+The authorizer is a separate module so that its function starts without the engine, and the engine without PyJWT and cryptography.
 
-API Gateway keeps an answer for a while, by token, for every route that asks: so the answer opens all of them. It says who is
-calling; what one may do with which account, the routes decide. A token that does not count opens none: API Gateway then answers
-ACCESS_DENIED, which the template makes the contract's 401. If nobody can tell whether it counts (keys out of reach, a broken
-configuration), the function fails: 500, which is not kept, and which an alarm sees.
+API Gateway caches the answer by token and uses it for every route, so the answer allows all of them. It identifies the caller;
+the routes decide which accounts the caller may use. An invalid token is allowed no route: API Gateway returns ACCESS_DENIED, and
+the template turns that into the contract's 401. Where the token cannot be checked (unreachable keys, a broken configuration), the
+function fails with a 500, which API Gateway does not cache and an alarm reports.
 """
 
 import os
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from chalicelib.identity.tokens import Verifier
 
 ANSWER_AGE_S = 60
-"""How long API Gateway keeps an answer. It never prolongs a token's own time (see `read_caller`), but a withdrawn key's."""
+"""The time for which API Gateway caches an answer. An expired token is refused all the same (see `read_caller`); a token signed
+with a withdrawn key may be accepted for this much longer.
+"""
 
 log.configure()
 blueprint = Blueprint(__name__)
@@ -29,7 +31,7 @@ blueprint = Blueprint(__name__)
 
 @cache
 def verifier() -> "Verifier | None":
-    """The process's verifier; `None` where no issuer is configured, and then no token counts.
+    """Returns the process's verifier; `None` where no issuer is configured, and then no token is valid.
 
     Raises:
         ValueError: the configuration is broken.
@@ -44,16 +46,16 @@ def verifier() -> "Verifier | None":
 
 @blueprint.authorizer(ttl_seconds=ANSWER_AGE_S)
 def authorizer(request: AuthRequest) -> AuthResponse:
-    """Opens every route to the holder of a token that counts, and none to anybody else."""
-    checks = verifier()
-    if checks is None:
+    """Allows every route to the holder of a valid token, and none to anybody else."""
+    token_verifier = verifier()
+    if token_verifier is None:
         return _nobody("no issuer is configured")
     from chalicelib.identity.tokens import InvalidToken
 
     try:
-        caller = checks.caller(request.token)
-    except InvalidToken as refused:
-        return _nobody(str(refused))
+        caller = token_verifier.caller(request.token)
+    except InvalidToken as invalid:
+        return _nobody(str(invalid))
     return AuthResponse(routes=["*"], principal_id=str(caller.user_id), context=caller.context())
 
 

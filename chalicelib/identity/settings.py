@@ -1,4 +1,4 @@
-"""Settings of tokens: read from the environment once, frozen after."""
+"""Settings of tokens, read from the environment once and frozen."""
 
 import os
 import re
@@ -9,37 +9,37 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """Whose tokens count. Exactly one of `jwks_url`, `secret_arn` and `secret` says with what keys they are signed.
+    """The tokens that are valid. Exactly one of `jwks_url`, `secret_arn` and `secret` names the keys that sign them.
 
-    Which algorithms count follows from it, so that no stage ever takes a public key for a secret.
+    The accepted algorithms follow from it, so that no stage ever uses a public key as a shared secret.
     """
 
     issuer: str
-    """What a token's `iss` must be, to the letter."""
+    """The exact value of a token's `iss`."""
 
     audience: str
-    """What a token's `aud` must be, or hold."""
+    """The value that a token's `aud` must equal or contain."""
 
     jwks_url: str | None = None
-    """Where an OpenID provider (Cognito, Auth0, Keycloak) publishes its public keys: tokens are signed with RS256 or ES256."""
+    """The URL of an OpenID provider's public keys (Cognito, Auth0, Keycloak): tokens are signed with RS256 or ES256."""
 
     secret_arn: str | None = None
-    """A Secrets Manager secret, or an SSM parameter, whose whole text is a key shared with the issuer: HS256."""
+    """The ARN of a Secrets Manager secret or SSM parameter whose whole text is a key shared with the issuer (HS256)."""
 
     secret: str | None = field(default=None, repr=False)
-    """That key itself. For local runs: whoever may look at a Lambda function's configuration reads its environment."""
+    """The shared key itself, for local runs only: a Lambda function's configuration shows its environment."""
 
     user_claim: str = "sub"
     """The claim that holds the user id, as a string of digits."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "TokenSettings | None":
-        """Reads the settings; `None` where there are none, and then no token counts.
+        """Reads the settings; returns `None` where there are none, and then no token is valid.
 
-        An empty variable is one that is not set: that is how a template says it.
+        An empty variable counts as not set, since a template cannot leave one out.
 
         Raises:
-            ValueError: a setting is missing, too many, or not what it should be.
+            ValueError: a setting is missing, superfluous or invalid.
         """
         given = {name: environment[name] for name in _TOKEN_VARIABLES if environment.get(name)}
         if not given:
@@ -49,7 +49,7 @@ class TokenSettings:
             raise ValueError(f"Tokens need exactly one of {', '.join(_TOKEN_KEYS)}, not {' and '.join(keys) or 'none'}")
         if keys == ["HFT_TOKEN_SECRET"] and "AWS_LAMBDA_FUNCTION_NAME" in environment:
             raise ValueError("HFT_TOKEN_SECRET is for local runs: on Lambda name the secret with HFT_TOKEN_SECRET_ARN")
-        # A provider has a name of its own. Who shares a secret needs none, unless several services share it.
+        # A provider has its own name. A shared secret needs one only where several services share it.
         own_name = None if keys == ["HFT_TOKEN_JWKS_URL"] else SELF
         return cls(
             issuer=_given(given, "HFT_TOKEN_ISSUER", own_name),
@@ -62,7 +62,7 @@ class TokenSettings:
 
 
 SELF = "hft-trading-engine"
-"""Issuer and audience of the tokens that are signed with a shared secret, where nothing else is said."""
+"""The default issuer and audience of tokens signed with a shared secret."""
 
 _TOKEN_KEYS = ("HFT_TOKEN_JWKS_URL", "HFT_TOKEN_SECRET_ARN", "HFT_TOKEN_SECRET")
 _TOKEN_VARIABLES = (*_TOKEN_KEYS, "HFT_TOKEN_ISSUER", "HFT_TOKEN_AUDIENCE", "HFT_TOKEN_USER_CLAIM")
@@ -71,7 +71,7 @@ _TOKEN_VARIABLES = (*_TOKEN_KEYS, "HFT_TOKEN_ISSUER", "HFT_TOKEN_AUDIENCE", "HFT
 def _given(given: Mapping[str, str], name: str, default: str | None) -> str:
     value = given.get(name, default)
     if value is None:
-        raise ValueError(f"{name} must be set, or anybody's tokens would count")
+        raise ValueError(f"{name} must be set, or tokens of any issuer would be valid")
     return value
 
 
@@ -79,7 +79,7 @@ def _https(given: Mapping[str, str], name: str) -> str | None:
     url = given.get(name)
     if url is not None:
         parts = urlsplit(url)
-        # Keys that came in the clear could be anybody's. On this machine itself there is nobody in between.
+        # Keys fetched in the clear could be replaced on the way, except on this machine itself.
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
             raise ValueError(f"{name} must be an https URL, not {url!r}")
     return url

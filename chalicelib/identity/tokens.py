@@ -1,7 +1,7 @@
-"""Tokens: whether one counts, and whose it is. The authorizer's alone: nothing else may pay for PyJWT and cryptography.
+"""Token verification. Only the authorizer imports this module, since PyJWT and cryptography are slow to import.
 
-What may differ between two tokens that both count is their user and their times. Issuer, audience, keys and algorithms are
-settings; nothing that a token says about itself chooses any of them, but which of the issuer's keys to check it with.
+Issuer, audience, keys and algorithms are settings. A token chooses none of them; it only names which of the issuer's keys signed
+it. Two valid tokens can differ in their user and their times.
 """
 
 import re
@@ -15,51 +15,51 @@ from chalicelib.contract.fields import InvalidValue, user_id_from_text
 from chalicelib.identity.settings import TokenSettings
 
 LEEWAY_S = 30
-"""How far the issuer's clock may be from ours."""
+"""The accepted difference between the issuer's clock and ours."""
 
 MIN_SECRET_BYTES = 32
 """A shared secret shorter than HS256's output can be guessed from a single token (RFC 7518, section 3.2)."""
 
 KEYS_AGE_S = 900
-"""How long fetched keys are kept: how long one that the issuer withdrew still counts, and how long the issuer may be down."""
+"""The time for which fetched keys are kept: a withdrawn key stays valid this long, and the issuer may be down this long."""
 
 REFETCH_AFTER_S = 30
-"""How old they must be before an unknown key id has them fetched again: anybody can make up key ids."""
+"""The age from which an unknown key id causes the keys to be fetched again: anybody can invent key ids."""
 
 FETCH_TIMEOUT_S = 3
-"""Time without a sign of life. API Gateway waits longer, but whoever wants to trade does not."""
+"""The longest wait for the issuer's next byte. API Gateway would wait longer, but a trading client would not."""
 
 _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]+)", re.ASCII | re.IGNORECASE)
 
 
 class InvalidToken(Exception):
-    """The token does not count. The message says why, for the log; nothing in it comes out of the token."""
+    """An invalid token. The message gives the reason for the log, and contains nothing from the token."""
 
 
 class KeysUnavailable(Exception):
-    """The issuer's keys cannot be had: whether the token counts is unknown."""
+    """A failure to get the issuer's keys: the token can be neither accepted nor rejected."""
 
 
 class Keys(Protocol):
-    """What tokens are checked with."""
+    """The keys that tokens are checked with."""
 
     @property
     def algorithms(self) -> Sequence[str]:
-        """With what they may have been used."""
+        """The signature algorithms accepted for these keys."""
         ...
 
     def key(self, token: str, /) -> Any:
-        """The key for a token, as PyJWT takes it.
+        """Returns the key for a token, as PyJWT takes it.
 
         Raises:
-            InvalidToken: there is none for it.
-            KeysUnavailable: there is no telling.
+            InvalidToken: the token names no key, or an unknown one.
+            KeysUnavailable: the keys cannot be read.
         """
         ...
 
 
 class SharedSecret:
-    """One secret key, with which the issuer signs and we check."""
+    """One secret key that the issuer signs with and the engine checks with."""
 
     algorithms = ("HS256",)
 
@@ -71,12 +71,12 @@ class SharedSecret:
             )
 
     def key(self, _: str = "") -> bytes:
-        """See `Keys.key`. It is the same for every token."""
+        """Returns the same key for every token (see `Keys.key`)."""
         return self._key
 
 
 class PublishedKeys:
-    """The public keys that an issuer publishes, by key id. Fetched when first needed."""
+    """The public keys that an issuer publishes, by key id, fetched when first needed."""
 
     algorithms = ("RS256", "ES256")
 
@@ -90,7 +90,7 @@ class PublishedKeys:
         )
 
     def key(self, token: str) -> jwt.PyJWK:
-        """See `Keys.key`."""
+        """Returns the published key that the token names (see `Keys.key`)."""
         try:
             key_id = jwt.get_unverified_header(token)["kid"]
         except (jwt.PyJWTError, KeyError) as error:
@@ -104,30 +104,30 @@ class PublishedKeys:
 
 
 class Verifier:
-    """Checks tokens. One for a process; its threads share what it remembers."""
+    """The process's check of tokens. Its threads share it."""
 
     def __init__(self, settings: TokenSettings, keys: Keys) -> None:
         self._settings = settings
         self._keys = keys
 
     def caller(self, authorization: str) -> Caller:
-        """The caller that an Authorization header speaks for.
+        """Returns the caller that an Authorization header identifies.
 
         Raises:
-            InvalidToken: it does not speak for anybody here.
-            KeysUnavailable: there is no telling.
+            InvalidToken: the header holds no valid token.
+            KeysUnavailable: the keys cannot be read.
         """
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
-            raise InvalidToken("it is no bearer token")
+            raise InvalidToken("it is not a bearer token")
         claims = self._claims(bearer[1])
         user_id = claims[self._settings.user_claim]
         try:
             if not isinstance(user_id, str):
-                raise InvalidToken(f"its {self._settings.user_claim} is no string")
+                raise InvalidToken(f"its {self._settings.user_claim} is not a string")
             return Caller(user_id_from_text(user_id), int(claims["exp"]) + LEEWAY_S)
         except InvalidValue as error:
-            raise InvalidToken(f"its {self._settings.user_claim} is no user id") from error
+            raise InvalidToken(f"its {self._settings.user_claim} is not a user id") from error
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -145,11 +145,11 @@ class Verifier:
 
 
 def verifier(settings: TokenSettings) -> Verifier:
-    """The verifier for these settings. Reads the shared secret, if there is one; keys to be fetched are fetched when needed.
+    """Returns the verifier for these settings. A shared secret is read now; published keys are fetched when first needed.
 
     Raises:
         ValueError: the secret is too short.
-        botocore.exceptions.ClientError, BotoCoreError: it cannot be read.
+        botocore.exceptions.ClientError, BotoCoreError: the secret cannot be read.
     """
     if settings.jwks_url is not None:
         return Verifier(settings, PublishedKeys(settings.jwks_url))
@@ -157,7 +157,7 @@ def verifier(settings: TokenSettings) -> Verifier:
 
 
 def shared_secret(settings: TokenSettings) -> str:
-    """The secret that the settings hold or name."""
+    """Returns the secret that the settings contain or name."""
     if settings.secret is not None:
         return settings.secret
     assert settings.secret_arn is not None, "TokenSettings.from_environment lets nothing else through"

@@ -1,1 +1,1 @@
-"""Clocks, waiting, randomness and locks: what a request needs of the process it runs in."""
+"""The process around a request: clocks, waiting, randomness and locks."""

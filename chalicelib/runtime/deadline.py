@@ -1,4 +1,4 @@
-"""How long a request may try, and how it waits in between."""
+"""A request's time limit, and the waits between its attempts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from chalicelib.runtime.world import World
 
 THROTTLE_WAIT_S = 0.05
-"""The unit of waiting for a throttled datastore, doubled each time: it needs less load, not a lucky moment."""
+"""The first wait for a throttled datastore, doubled each time so that its load falls."""
 
 THROTTLE_WAIT_MAX_S = 2.0
 
 
 class DeadlineExceeded(Exception):
-    """No call to the datastore may start any more in this request."""
+    """The end of a request's time: it may start no further call to the datastore."""
 
 
 class Deadline:
-    """One request's time: what remains of it, and the waits that come out of it."""
+    """One request's time: what remains of it, and the waits that use it up."""
 
     def __init__(self, world: World, budget_s: float, call_worst_s: float) -> None:
         self._world = world
@@ -33,7 +33,7 @@ class Deadline:
 
     @contextmanager
     def one_call_reserved(self) -> Iterator[None]:
-        """Keeps the time that one call may take: calls inside the block end early enough for one more after it."""
+        """Reserves the time for one call: calls inside the block end early enough for one more after it."""
         self._reserved_s += self._call_worst_s
         try:
             yield
@@ -42,10 +42,10 @@ class Deadline:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Surrounds each call to the datastore, and adds up the time that it takes.
+        """Wraps one call to the datastore, and adds its time to `datastore_s`.
 
         Raises:
-            DeadlineExceeded: the call's worst case does not fit into what remains.
+            DeadlineExceeded: the call's worst case does not fit into the remaining time.
         """
         if self.remaining_s() < 0:
             raise DeadlineExceeded
@@ -60,10 +60,10 @@ class Deadline:
         self._world.sleep_s(max(0.0, min(seconds, self.remaining_s())))
 
     def wait_throttled(self) -> None:
-        """Waits for a datastore that is overloaded or out of reach: longer each time, with full jitter."""
+        """Waits for an overloaded or unreachable datastore: longer each time, with full jitter."""
         self._throttled += 1
         self.wait(self._world.random() * min(THROTTLE_WAIT_MAX_S, THROTTLE_WAIT_S * 2 ** min(self._throttled, 10)))
 
     def now_s(self) -> float:
-        """Returns the time on the clock that the deadline goes by, in seconds."""
+        """Returns the time on the deadline's clock, in seconds."""
         return self._world.monotonic_s()

@@ -1,4 +1,4 @@
-"""What a request needs of the world outside: clocks, sleep, randomness, locks. Replaced as a whole where time is simulated."""
+"""The world outside a request: clocks, sleep, randomness, locks. The simulator replaces it as a whole."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ def utc_now() -> datetime:
 
 
 class TimedLock(Protocol):
-    """What is used of `threading.Lock` where one request waits for another."""
+    """The part of `threading.Lock` that the engine uses where one request waits for another."""
 
     def acquire(self, *, timeout: float) -> bool:
-        """Waits for the lock, `timeout` seconds at most. Returns whether it was acquired."""
+        """Waits for the lock, at most `timeout` seconds. Returns whether it was acquired."""
         ...
 
     def release(self) -> None:
@@ -51,10 +51,10 @@ class World:
         return Moment(self.monotonic_s(), self.now().timestamp())
 
     def age_s(self, since: Moment) -> float:
-        """Returns the seconds since a moment, by whichever clock says more.
+        """Returns the seconds since a moment, by the clock that shows more.
 
-        A frozen Lambda's monotonic clock may stand still, and a wall clock may be set: forward makes everything old, and back
-        makes an age unknowable, which is returned as infinite.
+        A frozen Lambda's monotonic clock may stand still, and a wall clock may be set. Set forward, it makes everything old; set
+        back, it makes the age unknown, which is returned as infinite.
         """
         wall_s = self.now().timestamp() - since.wall_s
         return max(self.monotonic_s() - since.monotonic_s, wall_s if wall_s >= 0 else float("inf"))

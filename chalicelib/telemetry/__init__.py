@@ -1,1 +1,1 @@
-"""What the engine reports of itself."""
+"""Telemetry: what the engine reports about itself, as log lines."""

@@ -1,4 +1,4 @@
-"""The log: one line of JSON for each order decided, refusal and bug. Never a token, never a body."""
+"""The log: one line of JSON for each decided order, refusal and bug. It never contains a token or a body."""
 
 import json
 import logging
@@ -10,13 +10,13 @@ from chalicelib.domain.timestamps import rfc3339
 _logger = logging.getLogger("hft")
 _encode = json.JSONEncoder(default=str).encode
 
-# Of a record, what no line of ours shows (Python's logging HOWTO, "Optimization").
+# Python collects none of the record's fields that these lines do not show (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging._srcfile = None  # noqa: SLF001  (so says the HOWTO: no search of the stack for the caller)
+logging._srcfile = None  # noqa: SLF001  (the HOWTO's way to skip the search for the caller)
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object: time, level, event, and the fields that came with it."""
+    """Formatter of log records as JSON objects: time, level, event, and the event's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the record as one line."""
@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure() -> None:
-    """Sends the engine's lines to standard output, once."""
+    """Sends the engine's log lines to standard output. A second call changes nothing."""
     if not _logger.handlers:
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(JsonLines())
@@ -42,10 +42,10 @@ def configure() -> None:
 
 
 def info(event: str, **fields: object) -> None:
-    """Logs something that happened as it should."""
+    """Logs an expected event."""
     _logger.info(event, extra={"fields": fields})
 
 
 def bug(error: Exception, **fields: object) -> None:
-    """Logs what should not have happened, with its traceback."""
+    """Logs an unexpected error, with its traceback."""
     _logger.error("bug", exc_info=error, extra={"fields": fields})

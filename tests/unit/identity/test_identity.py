@@ -157,14 +157,14 @@ def test_claims_must_be_the_configured_ones_and_their_time_must_be_now(
 
 @pytest.mark.parametrize("user_id", ["", "0", "-1", "01", "1.0", " 1", "1\n", "１", "*", "admin", "1,2", str(2**63)])
 def test_the_claim_must_be_a_user_id_as_the_portfolio_takes_it(shared_secret: Verifier, user_id: str) -> None:
-    assert reason(shared_secret, f"Bearer {by_secret(user_id)}") == "its sub is no user id"
+    assert reason(shared_secret, f"Bearer {by_secret(user_id)}") == "its sub is not a user id"
 
 
 @pytest.mark.parametrize("user_id", [1, True, 1.0, ["1"], {"id": "1"}])
 def test_the_claim_must_be_a_string(user_id: Any) -> None:
     verifier = Verifier(TokenSettings(ISSUER, AUDIENCE, secret=SECRET, user_claim="uid"), SharedSecret(SECRET))
 
-    assert reason(verifier, f"Bearer {by_secret(uid=user_id)}") == "its uid is no string"
+    assert reason(verifier, f"Bearer {by_secret(uid=user_id)}") == "its uid is not a string"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_the_claim_must_be_a_string(user_id: Any) -> None:
 )
 def test_only_one_bearer_token_is_taken_for_one(shared_secret: Verifier, published_keys: Verifier, authorization: str) -> None:
     for verifier in (shared_secret, published_keys):
-        assert reason(verifier, authorization.replace("{}", by_secret())) == "it is no bearer token"
+        assert reason(verifier, authorization.replace("{}", by_secret())) == "it is not a bearer token"
 
 
 DEEPLY_NESTED = base64.urlsafe_b64encode(b"[" * 6000).decode()
