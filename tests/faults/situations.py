@@ -1,14 +1,14 @@
-"""What an order or a batch can meet, so that each outcome there is comes about; set up anew, with new keys, each time."""
+"""Situations of orders and batches, so that each outcome comes about; each is set up anew, with new keys, every time."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.config import Settings
-from chalicelib.domain.money import UNITS_PER_ONE, text_from
-from chalicelib.domain.order import Order
-from chalicelib.engine import Engine, build
 from chalicelib.contract.errors import Contention, DatastoreUnavailable
+from chalicelib.domain.money import UNITS_PER_ONE, text_from
+from chalicelib.domain.order import Amount, Order
+from chalicelib.engine import Engine, build
 from chalicelib.store.connection import DynamoDB
 from tests.support.market import Market, new_key
 
@@ -25,44 +25,54 @@ class Call:
 
 
 PRICES = Call("BatchGetItem", "assets")
-RECORDS = Call("BatchGetItem", "idempotency")  # of orders that cannot be decided: what is stored is their outcome
+RECORDS = Call("BatchGetItem", "idempotency")
+"""Of orders that cannot be decided, and of all that is left at the end of the time: what is stored is their outcome."""
+
 ACCOUNT = Call("GetItem", "accounts")
 COMMIT = Call("TransactWriteItems", "accounts")
 
 
 class Desk:
-    """A user with assets of their own, and two processes: `here`, whose calls may break, and `elsewhere`, whose calls do not.
+    """A user with assets of their own, and two processes: the calls of `breakable` may break, those of `sound` do not.
 
-    Whatever these calls say has the user's number in it, and nothing that other desks' calls say has.
+    What these calls contain has the user's number in it, and nothing in other desks' calls has.
     """
 
-    def __init__(self, user_id: int, market: Market, breakable: DynamoDB) -> None:
+    def __init__(self, user_id: int, market: Market, settings: Settings, breaks: DynamoDB) -> None:
         self.user_id = user_id
         self.market = market
-        self._breakable = breakable
+        self._settings = settings
+        self._breaks = breaks
         market.list_asset(f"X{user_id}", "1")
         market.list_asset(f"H{user_id}", "1", halted=True)
+        market.list_asset(f"M{user_id}", "1", min_quantity="1000")
         market.fund(user_id, "USD", "1000000")
 
-    def start_processes(self, settings: Settings) -> None:
-        """Both begin anew, and know neither prices nor accounts."""
-        self.here = build(settings, self._breakable)
-        self.elsewhere = build(self.market.settings, self.market.datastore)
+    def start_processes(self, budget_ms: int) -> None:
+        """Starts both anew: they have seen neither prices nor accounts."""
+        settings = replace(self._settings, request_budget_ms=budget_ms)
+        self.breakable = build(settings, self._breaks)
+        self.sound = self.new_process()
+
+    def new_process(self) -> Engine:
+        """Returns a process whose calls do not break."""
+        return build(replace(self.market.settings, price_age_ms=self._settings.price_age_ms), self.market.datastore)
 
     def order(self, units: int = UNITS_PER_ONE, symbol: str = "X") -> Order:
-        return Order(self.user_id, new_key(), f"{symbol}{self.user_id}", "USD", units, text_from(units))
+        """Returns an order with a new key."""
+        return Order(self.user_id, new_key(), f"{symbol}{self.user_id}", "USD", Amount(units, text_from(units)))
 
 
 def sent(order: Order, process: Engine) -> Order:
-    """Sent until it is answered: on a busy machine that may take more than one request's time."""
+    """Sends an order until it is answered: on a busy machine that may take more than one request's time."""
     for _ in range(20):
         with suppress(Contention, DatastoreUnavailable):
-            process.executor.execute(order, process.patience())
+            process.executor.execute(order, process.deadline())
             return order
     raise AssertionError("nothing breaks yet, and still there is no answer")
 
 
-# Each leaves its desk as its name says, and returns the order that is to be sent from here, or the orders of a batch.
+# Each leaves its desk as its name says, and returns the order, or the orders of a batch, to be sent by the process that breaks.
 
 
 def nothing_known(desk: Desk) -> Order:
@@ -70,47 +80,47 @@ def nothing_known(desk: Desk) -> Order:
 
 
 def account_known(desk: Desk) -> Order:
-    sent(desk.order(), desk.here)
+    sent(desk.order(), desk.breakable)
     return desk.order()
 
 
 def account_moved_on(desk: Desk) -> Order:
-    sent(desk.order(), desk.here)
-    sent(desk.order(), desk.elsewhere)
+    sent(desk.order(), desk.breakable)
+    sent(desk.order(), desk.sound)
     return desk.order()
 
 
 def too_dear(desk: Desk) -> Order:
-    sent(desk.order(), desk.here)
+    sent(desk.order(), desk.breakable)
     return desk.order(desk.market.account(desk.user_id).balance_units("USD") + 1)
 
 
 def filled_before(desk: Desk) -> Order:
-    return sent(desk.order(), desk.here)
+    return sent(desk.order(), desk.breakable)
 
 
 def filled_before_account_moved_on(desk: Desk) -> Order:
-    order = sent(desk.order(), desk.here)
-    sent(desk.order(), desk.elsewhere)
+    order = sent(desk.order(), desk.breakable)
+    sent(desk.order(), desk.sound)
     return order
 
 
 def filled_before_asset_delisted(desk: Desk) -> Order:
     desk.market.list_asset(f"G{desk.user_id}", "1")
-    order = sent(desk.order(symbol="G"), build(desk.market.settings, desk.market.datastore))
+    order = sent(desk.order(symbol="G"), desk.new_process())
     desk.market.remove_asset(order.symbol)
     return order
 
 
 def refused_before_account_topped_up(desk: Desk) -> Order:
-    order = sent(too_dear(desk), desk.here)
+    order = sent(too_dear(desk), desk.breakable)
     desk.market.fund(desk.user_id, "USD", "1")
     return order
 
 
 def key_of_another(desk: Desk) -> Order:
-    order = sent(desk.order(), desk.here)
-    return replace(order, quantity_units=order.quantity_units + 1)
+    order = sent(desk.order(), desk.breakable)
+    return replace(order, quantity=Amount(2 * UNITS_PER_ONE, "2"))
 
 
 def never_listed(desk: Desk) -> Order:
@@ -119,6 +129,10 @@ def never_listed(desk: Desk) -> Order:
 
 def halted(desk: Desk) -> Order:
     return desk.order(symbol="H")
+
+
+def below_the_minimum(desk: Desk) -> Order:
+    return desk.order(symbol="M")
 
 
 def new_batch(desk: Desk) -> list[Order]:
@@ -147,16 +161,23 @@ def batch_with_key_of_another(desk: Desk) -> list[Order]:
     return [desk.order(), key_of_another(desk), desk.order()]
 
 
-def batch_with_assets_that_cannot_be_traded(desk: Desk) -> list[Order]:
-    return [desk.order(), never_listed(desk), filled_before_asset_delisted(desk), halted(desk), desk.order()]
+def batch_with_orders_that_cannot_be_decided(desk: Desk) -> list[Order]:
+    return [
+        desk.order(),
+        never_listed(desk),
+        filled_before_asset_delisted(desk),
+        halted(desk),
+        below_the_minimum(desk),
+        desk.order(),
+    ]
 
 
 @dataclass(frozen=True)
 class Right:
     """The right answer to an order, whatever happens. `said`: a status, or an error's code.
 
-    `stored`: the status under its key in the end, `None` for a free one. `replayed`: whether its key has that outcome already.
-    `looked_up`: its assets cannot be traded, so that what is stored is read, and the transaction is not for it.
+    `stored`: the status under its key in the end, `None` for an unused one. `replayed`: its key has that outcome already.
+    `looked_up`: it cannot be decided, so that what is stored is read, and the transaction is not for it.
     """
 
     said: str
@@ -170,9 +191,14 @@ class Right:
         return not self.replayed and self.said == str(self.stored)
 
     @property
+    def decided_before(self) -> bool:
+        """Whether its key has an outcome already, its own or another order's."""
+        return self.stored is not None and not self.decides
+
+    @property
     def cancels(self) -> bool:
-        """Whether its key keeps a transaction from happening, until the answer is heard and it drops out."""
-        return not self.decides and not self.looked_up
+        """Whether its key keeps a transaction from happening, until an answer arrives and it drops out."""
+        return self.decided_before and not self.looked_up
 
 
 FILL, REFUSAL = Right("200", stored=200), Right("402", stored=402)
@@ -181,10 +207,11 @@ FILLED_ONCE = Right("200", stored=200, replayed=True, looked_up=True)
 REUSED = Right("ERR_IDEMPOTENCY_KEY_REUSED", stored=200)
 UNKNOWN = Right("ERR_ASSET_NOT_FOUND", stored=None, looked_up=True)
 HALTED = Right("ERR_ASSET_HALTED", stored=None, looked_up=True)
+TOO_SMALL = Right("ERR_ORDER_RULE", stored=None, looked_up=True)
 
 
 class Situation:
-    """What an order meets, or the orders of a batch. `breaks`: the call that does. `rights`: the right answer to each."""
+    """A situation of an order, or of a batch. `breaks`: the call that breaks. `rights`: the right answer to each order."""
 
     def __init__(self, prepared: Callable[[Desk], Order | list[Order]], breaks: Call, *rights: Right) -> None:
         self.prepared = prepared
@@ -210,6 +237,7 @@ ORDERS = [
     Situation(never_listed, PRICES, UNKNOWN),
     Situation(never_listed, RECORDS, UNKNOWN),
     Situation(halted, RECORDS, HALTED),
+    Situation(below_the_minimum, RECORDS, TOO_SMALL),
 ]
 BATCHES = [
     *(Situation(new_batch, breaks, FILL, FILL, FILL) for breaks in (PRICES, ACCOUNT, COMMIT)),
@@ -219,7 +247,7 @@ BATCHES = [
     Situation(batch_with_some_decided_before, COMMIT, FILL, REFUSED, FILL, FILLED),
     Situation(batch_with_key_of_another, COMMIT, FILL, REUSED, FILL),
     *(
-        Situation(batch_with_assets_that_cannot_be_traded, breaks, FILL, UNKNOWN, FILLED_ONCE, HALTED, FILL)
+        Situation(batch_with_orders_that_cannot_be_decided, breaks, FILL, UNKNOWN, FILLED_ONCE, HALTED, TOO_SMALL, FILL)
         for breaks in (PRICES, RECORDS, ACCOUNT, COMMIT)
     ),
 ]

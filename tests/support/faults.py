@@ -8,7 +8,7 @@ from typing import Any
 
 from pynamodb.exceptions import CancellationReason
 
-from chalicelib.runtime.deadline import World
+from chalicelib.runtime.world import World
 from chalicelib.store.connection import Cancelled, Datastore, Throttled, Unanswered
 
 WRITE = "TransactWriteItems"
