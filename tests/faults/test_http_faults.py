@@ -10,7 +10,7 @@ from chalicelib.config import Settings
 from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError
 from harness.processes import chalice_local
 from harness.proxy import Proxy, Rule
-from tests.contract.test_concurrency import assert_audit
+from tests.support.audit import assert_audit
 from tests.support.market import Market, batched, new_key, order
 
 TABLE_PREFIX = "hft-dev"
@@ -61,15 +61,33 @@ def assert_refused(reply: requests.Response, error: type[EngineError]) -> None:
     assert reply.elapsed.total_seconds() <= BUDGET_MS / 1000 + ON_TOP_S
 
 
+def unreadable(user: int) -> Rule:
+    """Breaks the read of keys with which a request out of time ends."""
+    return broken(user, CUT_OFF, "BatchGetItem")
+
+
 def test_an_unknown_outcome_is_a_503_whose_key_finds_it_out(market: Market, proxied: Proxy) -> None:
     user, key = market.new_user(USD="100000"), new_key()
 
-    with proxied.fault(broken(user, CUT_OFF)):
+    with proxied.fault(broken(user, CUT_OFF), unreadable(user)):
         assert_refused(market.post(order(user), key), DatastoreUnavailable)
     found, again = market.post(order(user), key), market.post(order(user), key)
 
     assert (found.status_code, found.headers["Idempotent-Replayed"]) == (200, "true")
     assert again.text == found.text
+    assert market.portfolio(user)["holdings"] == {"BTC": "1.00000000", "USD": "50000.00000000"}
+    assert_audit(market, user)
+
+
+def test_an_outcome_that_no_commit_was_answered_with_is_read_in_time(market: Market, proxied: Proxy) -> None:
+    user, key = market.new_user(USD="100000"), new_key()
+
+    with proxied.fault(broken(user, CUT_OFF)):
+        reply = market.post(order(user), key)
+
+    assert (reply.status_code, reply.headers.get("Idempotent-Replayed")) == (200, None)
+    assert reply.elapsed.total_seconds() <= BUDGET_MS / 1000 + ON_TOP_S
+    assert market.post(order(user), key).text == reply.text
     assert market.portfolio(user)["holdings"] == {"BTC": "1.00000000", "USD": "50000.00000000"}
     assert_audit(market, user)
 
@@ -95,7 +113,17 @@ def test_an_account_that_stays_busy_is_a_409_and_its_key_is_free(market: Market,
     assert_audit(market, user)
 
 
-# Batches: each order says for itself what the single one would have said.
+def test_an_account_that_stays_busy_hides_no_outcome(market: Market, proxied: Proxy) -> None:
+    user, key = market.new_user(USD="100000"), new_key()
+    filled = market.post(order(user), key)
+
+    with proxied.fault(broken(user, CONFLICT)):
+        reply = market.post(order(user), key)
+
+    assert (reply.status_code, reply.headers["Idempotent-Replayed"], reply.text) == (200, "true", filled.text)
+
+
+# Batches: each order is answered as it would be by itself.
 
 
 def assert_each_refused(reply: requests.Response, orders: list[dict[str, Any]], error: type[EngineError]) -> None:
@@ -113,7 +141,7 @@ def test_what_became_of_a_batch_without_an_answer_is_found_out_by_its_keys(marke
     user = market.new_user(USD="100000")
     first, dear, last = orders = [batched(quantity=quantity) for quantity in ("1", "2", "0.5")]
 
-    with proxied.fault(broken(user, CUT_OFF)):
+    with proxied.fault(broken(user, CUT_OFF), unreadable(user)):
         assert_each_refused(market.post_batch({"user_id": user, "orders": orders}), orders, DatastoreUnavailable)
     found = market.batch_results(user, [last, first])
     alone = market.post(order(user, quantity="2"), dear["idempotency_key"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from http.client import HTTPConnection, HTTPException
 from itertools import chain
 from pathlib import Path
@@ -15,11 +16,14 @@ from threading import Condition
 from time import monotonic, sleep
 
 from chalicelib.config import Settings
+from chalicelib.contract.replies import reply_of
 from chalicelib.domain.account import Account
+from chalicelib.domain.facts import Fill
+from chalicelib.domain.money import price_from
 from chalicelib.local.schema import create_missing
 from chalicelib.local.seed import PRICES_USD
 from harness.processes import environment
-from tests.contract.test_concurrency import assert_audit
+from tests.support.audit import assert_audit
 from tests.support.engines import EngineProcess
 from tests.support.market import Market, new_key, order
 
@@ -188,7 +192,8 @@ def sent(connection: HTTPConnection, orders: list[Answered]) -> list[Answered]:
 
 
 def worth(account: Account) -> int:
-    return sum(PRICES_USD[symbol] * units for symbol, units in account.balances.items())
+    """Returns an account's value in units of 10⁻²⁴ USD."""
+    return sum(price_from(Decimal(PRICES_USD[symbol])) * units for symbol, units in account.balances.items())
 
 
 def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
@@ -235,7 +240,7 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
         assert_audit(market, user)
         assert worth(market.account(user)) == worth_before[user], f"seed {SEED}"
         stored = {
-            record.key.removeprefix("order#"): (record.status, record.reply, record.movement is not None)
+            record.key.removeprefix("order#"): (*reply_of(record), isinstance(record.decision, Fill))
             for record in market.records(user)
             if record.key.startswith("order#")
         }
