@@ -5,6 +5,7 @@ PORT ?= 8000
 PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
+HFT_DATA_FROM_SHELL := $(HFT_DATA)
 
 .PHONY: help run test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs destroy stage test-deployed ops audit
 
@@ -14,7 +15,7 @@ help:
 	@echo 'make lint   formatting, ruff, mypy'
 	@echo 'make simulate SEEDS=2000    the engine on a simulated DynamoDB, under that many seeds of crashes and lost messages'
 	@echo 'make fuzz   the interface with inputs that are new each time; FUZZ_TIMES=100 for ten times as many'
-	@echo 'make bench  how fast it is: a table, a chart and a file of figures; PEER=http://127.0.0.1:9000 beside another engine, PARTS=hot,batch, ROUNDS=5'
+	@echo 'make bench  how fast it is, as a table; all parts replace bench/results; PEER=http://127.0.0.1:9000 beside another engine, PARTS=hot,batch, ROUNDS=5'
 	@echo 'make mutants   small changes to the code that moves money, each of which some test must notice; what none does is listed'
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
@@ -25,6 +26,7 @@ help:
 	@echo 'make audit STAGE=dev     replays every account of a stage, or one with USER=1, and names the first difference in each'
 	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
 
+run: export HFT_DATA = $(or $(DATA),$(HFT_DATA_FROM_SHELL))
 run: port setup-local
 	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 

@@ -21,6 +21,9 @@ class Settings:
     datastore: Literal["moto", "aws"] = "moto"
     """The datastore of a local run that names no endpoint. On Lambda it is always AWS."""
 
+    data_directory: str | None = None
+    """The directory in which a local run on moto keeps its books; `None` keeps them in memory alone."""
+
     on_lambda: bool = False
 
     price_age_ms: int = 1_000
@@ -56,6 +59,7 @@ class Settings:
             region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or defaults.region,
             datastore_endpoint=environment.get("AWS_ENDPOINT_URL_DYNAMODB") or environment.get("AWS_ENDPOINT_URL") or None,
             datastore=_datastore(environment),
+            data_directory=environment.get("HFT_DATA") or None,
             on_lambda="AWS_LAMBDA_FUNCTION_NAME" in environment,
             price_age_ms=_positive(environment, "HFT_PRICE_AGE_MS", defaults.price_age_ms),
             request_budget_ms=_positive(environment, "HFT_REQUEST_BUDGET_MS", defaults.request_budget_ms),
@@ -63,11 +67,14 @@ class Settings:
             read_timeout_ms=_positive(environment, "HFT_READ_TIMEOUT_MS", defaults.read_timeout_ms),
             cached_accounts=_positive(environment, "HFT_CACHED_ACCOUNTS", defaults.cached_accounts),
         )
-        if settings.request_budget_ms < settings.call_worst_ms:
+        if settings.request_budget_ms < 2 * settings.call_worst_ms:
             raise ValueError(
-                f"HFT_REQUEST_BUDGET_MS is {settings.request_budget_ms}, but one call to the datastore may take "
-                f"{settings.call_worst_ms}: no order could be executed"
+                f"HFT_REQUEST_BUDGET_MS is {settings.request_budget_ms}, but a call to the datastore may take "
+                f"{settings.call_worst_ms}, and an order needs time for two: no order could be executed"
             )
+        in_memory = settings.datastore_endpoint is None and settings.datastore == "moto"
+        if settings.data_directory is not None and not in_memory:
+            raise ValueError("HFT_DATA is for a run whose datastore is in this process; this one names another datastore")
         return settings
 
 

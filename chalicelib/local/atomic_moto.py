@@ -1,8 +1,8 @@
-"""moto's DynamoDB, made fit to carry money: one request at a time, and transactions whose cost does not grow with the tables.
+"""moto's DynamoDB with atomic transactions: one request at a time, at a cost that does not grow with the tables.
 
-As it comes, moto loses acknowledged writes when threads meet, and copies every table that a transaction touches, whole. Here
-its own transaction code runs on a scratch backend that holds only the items of the transaction; what it leaves there replaces
-the real items if it succeeds, and is forgotten if not.
+By itself, moto loses acknowledged writes under concurrent threads, and copies each table of a transaction whole. This module
+runs moto's transaction code on a scratch backend that holds only the transaction's items. If it succeeds, the resulting items
+replace the real ones; if it fails, they are dropped.
 """
 
 import copy
@@ -15,7 +15,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
-_one_at_a_time = RLock()
+one_at_a_time = RLock()
 _mark = "_hft_atomic"
 
 
@@ -28,12 +28,12 @@ def install() -> None:
 
     @wraps(whole_request)
     def call_action(self: DynamoHandler) -> Any:
-        with _one_at_a_time:
+        with one_at_a_time:
             return whole_request(self)
 
     @wraps(moto_transaction)
     def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-        with _one_at_a_time:
+        with one_at_a_time:
             touched = _touched_items(self, transact_items)
             scratch = _scratch(self, touched)
             moto_transaction(scratch, transact_items)
@@ -46,7 +46,7 @@ def install() -> None:
 
 
 def _touched_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Table name and key of each action's item. Actions that name no table of ours are left to moto to refuse."""
+    """Returns table name and key of each action's item. moto itself refuses actions on unknown tables."""
     touched = []
     for action in transact_items:
         for body in action.values():

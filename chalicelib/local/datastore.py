@@ -1,17 +1,20 @@
-"""Which DynamoDB a local run uses, and making it ready."""
+"""The DynamoDB of a local run, and its preparation."""
 
 import os
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
 
 
 def prepare(settings: Settings) -> None:
-    """Makes the datastore of a local run ready to be connected to.
+    """Makes the datastore of a local run ready for connections.
 
-    In-process moto, unless an endpoint is named or the settings ask for AWS. Tables are created and seeded only where they are
-    this machine's own.
+    It is moto in this process, unless the settings name an endpoint or AWS. Tables are created and seeded only on this machine.
+
+    Raises:
+        UnsupportedForm: the tables hold items of version 1.x, or of a newer release.
     """
     if not is_own(settings):
         return
@@ -29,18 +32,38 @@ def prepare(settings: Settings) -> None:
 
     client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint)
     create_missing(client, settings.table_prefix)
+    if settings.data_directory is not None:
+        _keep_books(Path(settings.data_directory), settings)
     seed(build(settings, DynamoDB(settings)), client)
 
 
+def _keep_books(directory: Path, settings: Settings) -> None:
+    """Fills the tables from a directory's journal, and has every write from now on written there.
+
+    Raises:
+        JournalUnusable: see there.
+    """
+    from moto.core.models import DEFAULT_ACCOUNT_ID
+
+    from chalicelib.local import durable_moto
+    from chalicelib.local.journal import Journal
+
+    journal = Journal(directory)
+    durable_moto.load(journal, settings.region, DEFAULT_ACCOUNT_ID)
+    if journal.cut_bytes:
+        print(f"Cut off a torn last line of {journal.cut_bytes} bytes: a write that was never acknowledged", flush=True)
+    durable_moto.install(journal)
+
+
 def is_own(settings: Settings) -> bool:
-    """Whether what a local run trades with is on this machine, in moto or behind loopback. Elsewhere it belongs to somebody."""
+    """Returns whether the datastore is on this machine, in moto or on loopback. Any other may hold somebody's real data."""
     if settings.datastore_endpoint is None:
         return settings.datastore == "moto"
     return is_loopback(settings.datastore_endpoint)
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL points at this machine."""
+    """Returns whether a URL points at this machine."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -56,10 +79,10 @@ def _start_moto() -> None:
     from chalicelib.local import atomic_moto
 
     atomic_moto.install()
-    mock_aws().start()  # with credentials of its own: real ones, if there are any, are out of its reach
+    mock_aws().start()  # with its own credentials: it never uses real ones
 
 
 def stand_in_credentials() -> None:
-    """An engine on this machine checks no signature, but the SDK will not send a request without one."""
+    """Sets made-up credentials where there are none: the SDK needs some, though a datastore on this machine ignores them."""
     if "AWS_ACCESS_KEY_ID" not in os.environ and "AWS_PROFILE" not in os.environ:
         os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "local"  # noqa: S105

@@ -1,6 +1,6 @@
-"""`chalice local`, made fit for load and for money: its sockets, its reading of requests, and its answers as a gateway.
+"""The server of `chalice local`, with our sockets, our reading of requests and a gateway's own errors.
 
-Chalice builds its server from one class, which `install` replaces; nothing else of it is touched.
+Chalice builds its server from one class. `install` replaces that class, and nothing else of Chalice.
 """
 
 import errno
@@ -23,33 +23,35 @@ from chalicelib import __version__
 from chalicelib.config import Settings
 from chalicelib.contract.errors import EngineError, FieldError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
 from chalicelib.contract.requests import MAX_BODY_BYTES
+from chalicelib.domain.record import UnsupportedForm
 from chalicelib.domain.timestamps import rfc3339
-from chalicelib.local.authorizer import Door, describe, is_open
+from chalicelib.local import authorizer as auth
 from chalicelib.local.datastore import is_loopback
 from chalicelib.runtime.world import utc_now
 
 MAX_LINE_BYTES = 8 * 1024
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;.*)?\r?\n")
 SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep the others waiting: a tenth of Python's own. Of many connections to one account, one thread works
-and the others want to read and answer in between: with it, a third less waiting for the slowest."""
+"""The time after which a thread gives way to others, a tenth of Python's default. With many connections to one account, one
+thread works while the others read and answer. This setting cuts the slowest request's wait by a third.
+"""
 
 MAX_RECEIVED_BYTES = 10 * 1024 * 1024
-"""API Gateway's own limit. Up to it a body is read (and refused by the route); beyond it the connection ends."""
+"""API Gateway's own limit. A body up to it is read, and refused by the route; beyond it the connection ends."""
 
 
 class Headers(dict[str, str]):
-    """Headers by name, and in `every` all the values of each: HTTP allows a header to stand twice."""
+    """Headers by name. `every` holds all values of each, since a header may appear twice in HTTP."""
 
     every: dict[str, list[str]]
 
 
 class Gateway(LocalGateway):
-    """Chalice's stand-in for API Gateway, with the contract's error shape for what a gateway answers by itself."""
+    """Chalice's stand-in for API Gateway, with the contract's error shape for the gateway's own errors."""
 
     def __init__(self, app_object: Chalice, config: Config) -> None:
         super().__init__(app_object, config)
-        self._authorizer = Door(app_object)
+        self._authorizer = auth.LocalAuthorizer(app_object)
 
     def _generate_lambda_event(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
         try:
@@ -60,14 +62,14 @@ class Gateway(LocalGateway):
         return event
 
     def _has_user_defined_options_method(self, lambda_event: dict[str, Any]) -> bool:  # noqa: ARG002
-        """Chalice would answer OPTIONS by itself, as API Gateway does for routes with CORS. None here has it."""
+        """Returns true, so that Chalice does not answer OPTIONS by itself, as it would for routes with CORS."""
         return True
 
     def handle_request(self, method: str, path: str, headers: Any, body: bytes | None) -> dict[str, Any]:
-        """One request's answer, as Lambda's proxy integration gives it."""
+        """Returns one request's response, in the form of Lambda's proxy integration."""
         try:
             answer: dict[str, Any] = super().handle_request(method, path, headers, body)
-        except EngineError as error:  # the door's: what a route raises, the route answers
+        except EngineError as error:  # from the authorizer: the routes answer their own errors
             raise Answer(error) from None
         if answer["statusCode"] == HTTPStatus.METHOD_NOT_ALLOWED:
             raise Answer(MethodNotAllowed(), Allow=answer["headers"]["Allow"])
@@ -75,7 +77,7 @@ class Gateway(LocalGateway):
 
 
 class Answer(LocalGatewayException):
-    """An error that the gateway answers by itself, in the contract's shape."""
+    """An error of the gateway's own, in the contract's shape."""
 
     def __init__(self, error: EngineError, status: int | None = None, **headers: str) -> None:
         super().__init__({"X-Request-Id": str(uuid.uuid4()), **error.headers, **headers}, error.body(rfc3339(utc_now())).encode())
@@ -83,12 +85,12 @@ class Answer(LocalGatewayException):
 
 
 class Handler(ChaliceRequestHandler):
-    """A connection. A response leaves in one piece, at once."""
+    """A connection. It sends each response in one piece, at once."""
 
-    # Chalice writes headers and body separately, which Nagle's algorithm turns into a wait of 40 ms for the peer's delayed ACK.
+    # Chalice writes headers and body separately: Nagle's algorithm would wait 40 ms for the peer's delayed ACK in between.
     disable_nagle_algorithm = True
     wbufsize = -1
-    timeout = 75  # seconds a connection may lie idle
+    timeout = 75  # seconds until an idle connection is closed
 
     def __init__(self, request: Any, client_address: Any, server: Any, app_object: Chalice, config: Config) -> None:
         self.local_gateway = Gateway(app_object, config)
@@ -119,7 +121,7 @@ class Handler(ChaliceRequestHandler):
             chunks.append(self.rfile.read(size))
             self.rfile.readline(MAX_LINE_BYTES)
         while self.rfile.readline(MAX_LINE_BYTES).strip():
-            pass  # trailers: nothing here wants them
+            pass  # trailers, which are ignored
         return b"".join(chunks)
 
     def _chunk_size(self) -> int:
@@ -137,7 +139,7 @@ class Handler(ChaliceRequestHandler):
     def _generic_handle(self) -> None:
         try:
             super()._generic_handle()
-        except Answer as answer:  # from reading the body, which happens before Chalice looks for such
+        except Answer as answer:  # from reading the body, which Chalice does not guard
             self._send_error_response(answer)
 
     # http.server's names.
@@ -146,21 +148,21 @@ class Handler(ChaliceRequestHandler):
     def _send_http_response_with_body(self, code: int, headers: Any, body: Any) -> None:
         if self.close_connection:
             headers["Connection"] = "close"
-        if self.command == "HEAD":  # whose answer has no body: one would be read as the next response
+        if self.command == "HEAD":  # the client would read a body as the next response
             self._send_http_response_no_body(code, headers)
         else:
             super()._send_http_response_with_body(code, headers, body)
 
     def handle_expect_100(self) -> bool:
-        """Sends the client on its way at once: it waits for this before it sends the body."""
+        """Sends `100 Continue` at once: the client waits for it before it sends the body."""
         go_on: bool = super().handle_expect_100()
         self.wfile.flush()
         return go_on
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """What http.server itself refuses: requests that are not HTTP, lines that are too long, methods it has no name for."""
+        """Answers what http.server itself refuses: requests that are not HTTP, lines that are too long, unknown methods."""
         self.close_connection = True
-        if code == HTTPStatus.NOT_IMPLEMENTED:  # the gateway tells which methods the route does take
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # the gateway names the methods that the route takes
             self._generic_handle()
             self.wfile.flush()
             return
@@ -175,26 +177,26 @@ class Handler(ChaliceRequestHandler):
 
 
 class Server(ThreadedHTTPServer):
-    """A thread a connection, and a backlog that takes a burst of them."""
+    """A server with one thread a connection, and a backlog for a burst of connections."""
 
     request_queue_size = 1024
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no error of this server's."""
+        """Reports an error, unless the client closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 def install(warm_up: Callable[[], Any]) -> None:
-    """Makes `chalice local` serve with the classes above. `warm_up` makes the engine ready before the first request comes.
+    """Makes `chalice local` serve with the classes above. `warm_up` makes the engine ready before the first request.
 
-    Runs when app.py is imported by any command of Chalice's; only `chalice local` ever builds a server.
+    app.py calls it under every command of Chalice, but only `chalice local` builds a server.
     """
 
     class DevServer(LocalDevServer):
         def __init__(self, app_object: Chalice, config: Config, host: str, port: int) -> None:
             try:
-                open_door = is_open()
+                is_open = auth.is_open()
             except ValueError as error:
                 _end(str(error))
             try:
@@ -203,29 +205,32 @@ def install(warm_up: Callable[[], Any]) -> None:
                 if error.errno != errno.EADDRINUSE:
                     _end(f"Cannot listen on {host}, port {port}: {error.strerror}")
                 _end(f"Port {port} is in use. Choose another: make run PORT={port + 1}")
-            engine = warm_up()
+            try:
+                engine = warm_up()
+            except UnsupportedForm as error:
+                _end(str(error))
             sys.setswitchinterval(SWITCH_INTERVAL_S)
-            print(banner(host, self.server.server_address[1], engine.settings, describe(), open_door=open_door), flush=True)
+            print(banner(host, self.server.server_address[1], engine.settings, auth.describe(), is_open=is_open), flush=True)
 
         def serve_forever(self) -> None:
-            with suppress(KeyboardInterrupt):  # Ctrl-C is how a local run ends
+            with suppress(KeyboardInterrupt):  # Ctrl-C ends a local run
                 self.server.serve_forever()
 
     chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
 
 
 def _end(reason: str) -> NoReturn:
-    """Ends the process. Under Chalice's reloader this is not the main thread: an exception would leave it waiting for ever."""
+    """Ends the process. Under Chalice's reloader this is not the main thread, so an exception would leave the process hanging."""
     print(reason, file=sys.stderr, flush=True)
     os._exit(1)
 
 
-def banner(host: str, port: int, settings: Settings, identity: str, *, open_door: bool) -> str:
-    """What to open, what to try, and who can."""
+def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: bool) -> str:
+    """Returns the first lines of a run: its addresses, an order to try, and whom the authorizer accepts."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
     url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
     order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
-    token = "" if open_door else ' -H "Authorization: Bearer $TOKEN"'
+    token = "" if is_open else ' -H "Authorization: Bearer $TOKEN"'
     lines = [
         f"HFT Trading Engine v{__version__}",
         f"  Swagger UI  {url}/docs",
@@ -235,15 +240,17 @@ def banner(host: str, port: int, settings: Settings, identity: str, *, open_door
         f"  Identity    {identity}",
     ]
     if not is_loopback(f"//{host}"):
-        lines.append("  Reach       every machine that can reach this one, and nothing travels encrypted")
-        if open_door:
-            lines.append("  WARNING     ANYBODY THERE CAN TRADE FOR EVERY ACCOUNT AND LOOK INTO IT: nobody is asked for a token")
+        lines.append("  Reach       every machine that can connect to this one; connections are not encrypted")
+        if is_open:
+            lines.append("  WARNING     ANYBODY ON THOSE MACHINES CAN READ AND TRADE EVERY ACCOUNT: requests need no token")
     return "\n".join(lines)
 
 
 def _state(settings: Settings) -> str:
     if settings.datastore_endpoint is not None:
-        return f"in the engine at {settings.datastore_endpoint}"
+        return f"in the datastore at {settings.datastore_endpoint}"
     if settings.datastore == "aws":
         return f"in DynamoDB at AWS, {settings.region}: the tables {settings.table_prefix}-*"
-    return "in this process's memory: it is gone when the process ends"
+    if settings.data_directory is not None:
+        return f"on disk in {settings.data_directory}: the next run with it begins where this one ends"
+    return "in this process's memory: it is gone when the process ends; DATA=directory keeps it"

@@ -1,0 +1,100 @@
+"""moto's DynamoDB with a journal: each write is on the disk before it is answered, and a new run begins where the last ended."""
+
+import gc
+import os
+import sys
+from base64 import b64decode
+from collections.abc import Iterator
+from functools import wraps
+from typing import Any
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+from moto.dynamodb.responses import DynamoHandler
+
+from chalicelib.local import atomic_moto
+from chalicelib.local.journal import Change, Journal, JournalUnusable
+
+
+def install(journal: Journal) -> None:
+    """Writes each change that moto takes from now on to the journal, before it is answered."""
+    answer = DynamoHandler.call_action
+
+    @wraps(answer)
+    def call_action(self: DynamoHandler) -> Any:
+        with atomic_moto.one_at_a_time:  # so that lines stand in the order of the writes
+            response = answer(self)
+            changes = list(_changes(self)) if _succeeded(response) else []
+            if changes:
+                try:
+                    journal.append(changes)
+                except OSError as error:
+                    # What is in memory cannot be taken back, and must not be seen: nothing may be answered any more.
+                    print(f"{journal.path} cannot be written, so the run ends: {error.strerror}", file=sys.stderr, flush=True)
+                    os._exit(1)
+            return response
+
+    DynamoHandler.call_action = call_action  # type: ignore[method-assign]
+
+
+def load(journal: Journal, region: str, account_id: str) -> None:
+    """Fills the tables from the journal.
+
+    Raises:
+        JournalUnusable: the journal is damaged, or of other tables.
+    """
+    tables = dynamodb_backends[account_id][region].tables
+    last: dict[tuple[str, str], tuple[dict[str, Any], bool]] = {}
+    for name, item, there in journal.changes():
+        table = tables.get(name)
+        if table is None:
+            raise JournalUnusable(f"{journal.path} is of other tables ({name}): give this run another directory")
+        last[name, str([item[attribute] for attribute in table.table_key_attrs])] = item, there
+    # Only now, since an account's item was written with each of its decisions. Nothing of what is made here is garbage.
+    gc.disable()
+    for (name, _), (item, there) in last.items():
+        if there:
+            table = tables[name]
+            hash_key = DynamoType(item[table.hash_key_attr])
+            if table.range_key_attr is None:
+                table.items[hash_key] = _item(hash_key, None, item)  # type: ignore[assignment]  # so does moto itself
+            else:
+                range_key = DynamoType(item[table.range_key_attr])
+                table.items[hash_key][range_key] = _item(hash_key, range_key, item)
+    gc.enable()
+
+
+def _item(hash_key: DynamoType, range_key: DynamoType | None, attributes: dict[str, Any]) -> Item:
+    item = Item(hash_key, range_key, {})
+    attrs = LimitedSizeDict()
+    for name, value in attributes.items():
+        # Past the check of the item's size, which looks at all of it for each attribute: it was made when the item was written.
+        dict.__setitem__(attrs, name, DynamoType({"B": b64decode(value["B"])} if "B" in value else value))
+    item.attrs = attrs
+    return item
+
+
+def _succeeded(response: Any) -> bool:
+    return bool(response[0] < 300)  # noqa: PLR2004  (HTTP's statuses of success)
+
+
+def _changes(request: DynamoHandler) -> Iterator[Change]:
+    """Yields the items that a request wrote, as they are now."""
+    backend = request.dynamodb_backend
+    _, _, operation = request.headers["X-Amz-Target"].partition(".")
+    match operation:
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            writes = [request.body]
+        case "TransactWriteItems":
+            actions = [action for actions in request.body["TransactItems"] for action in actions.items()]
+            writes = [body for kind, body in actions if kind != "ConditionCheck"]
+        case "BatchWriteItem":
+            raise NotImplementedError("nothing here writes in batches, and the journal does not know how")
+        case _:
+            return
+    for body in writes:
+        table = backend.get_table(body["TableName"])
+        named = body.get("Item") or body["Key"]
+        key = {name: named[name] for name in table.table_key_attrs}
+        item = backend.get_item(table.name, key)
+        yield table.name, key if item is None else item.to_json()["Attributes"], item is not None

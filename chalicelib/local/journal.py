@@ -1,0 +1,124 @@
+"""The journal of a local run that keeps its books: each acknowledged write is on the disk before its answer.
+
+A directory holds one file, `journal`, and one run at a time. The file's first line says its form; each other line is one write:
+
+    CHECKSUM [[table, item], [table, key, null], …]
+
+An item stands as it is after the write, in DynamoDB's own notation (binary as base64); a key and `null` stand for a deletion.
+Replaying the lines in their order makes the tables what they were. The store takes a write first; then its line is written and
+flushed to the disk; only then the write is answered. So a crash can leave one torn line at the end, of a write without an answer:
+it is cut off.
+"""
+
+import fcntl
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+from zlib import crc32
+
+FORM = {"hft-journal": 1}
+
+Change = tuple[str, dict[str, Any], bool]
+"""A table, an item (or a key), and whether the item is there."""
+
+_compact = json.JSONEncoder(separators=(",", ":"), default=lambda binary: b64encode(binary).decode()).encode
+
+
+class JournalUnusable(Exception):
+    """The directory cannot be used; the message says why, in a line."""
+
+
+class Journal:
+    """The journal in a directory, which it keeps to itself for as long as it is open."""
+
+    def __init__(self, directory: Path) -> None:
+        """Opens, or begins, a directory's journal.
+
+        Raises:
+            JournalUnusable: another run uses it, another version wrote it, or it cannot be written.
+        """
+        self.path = directory / "journal"
+        self.cut_bytes = 0
+        """The length of the torn line that was cut off."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = self.path.open("a+b")
+        except OSError as error:
+            raise JournalUnusable(f"{directory} cannot be used for data: {error.strerror}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise JournalUnusable(f"{directory} is in use by another run") from None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        first = self._file.readline()
+        if not first.endswith(b"\n"):  # nothing, or a run that died as it began
+            self._file.truncate(0)
+            self._write(_compact(FORM))
+            self._sync_directory()
+            return
+        try:
+            form = json.loads(first)
+        except ValueError:
+            form = None
+        if form != FORM:
+            raise JournalUnusable(f"{self.path} is not a journal of this version: give the run another directory")
+
+    def changes(self) -> Iterator[Change]:
+        """Yields every change from the beginning. A torn line at the end is cut off.
+
+        Raises:
+            JournalUnusable: a line is damaged, and others follow it.
+        """
+        self._file.seek(0)
+        end = len(self._file.readline())
+        for line in self._file:
+            checksum, _, text = line.rstrip(b"\n").partition(b" ")
+            if not line.endswith(b"\n") or checksum != _checksum(text):
+                break
+            end += len(line)
+            for table, item, *deleted in json.loads(text):
+                yield table, item, not deleted
+        size = self.path.stat().st_size
+        if end == size:
+            return
+        self._file.seek(end)
+        if b"\n" in self._file.read()[:-1]:
+            raise JournalUnusable(f"{self.path} is damaged at byte {end}: a line is not as it was written")
+        self.cut_bytes = size - end
+        self._file.truncate(end)
+        os.fsync(self._file.fileno())
+
+    def append(self, changes: Iterable[Change]) -> None:
+        """Writes one line, and returns when it is on the disk.
+
+        Raises:
+            OSError: it may not be.
+        """
+        text = _compact([[table, item] if there else [table, item, None] for table, item, there in changes])
+        self._write(f"{_checksum(text.encode()).decode()} {text}")
+
+    def _write(self, line: str) -> None:
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _sync_directory(self) -> None:
+        directory = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def close(self) -> None:
+        """Ends the use of the directory."""
+        self._file.close()
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % crc32(text)
