@@ -30,7 +30,9 @@ from tests.support.market import Market, new_key, order
 SEED = int(os.environ.get("SEED", "1"))
 """Of who is killed after how many answers, and who orders what. At what pace they all run is nobody's to repeat."""
 
-PROCESSES, CLIENTS, ACCOUNTS, KILLS = 3, 6, 3, 12
+PROCESSES, CLIENTS, ACCOUNTS, KILLS = 3, 12, 2, 12
+"""Few accounts for so many clients, so that in each process orders wait for each other and are committed together."""
+
 ANSWERS_BETWEEN_KILLS = range(3, 20)
 MOMENT_S = 0.03
 """About what an order takes: a kill comes up to so much later than its signal, so that it meets orders at every stage."""
@@ -196,6 +198,12 @@ def worth(account: Account) -> int:
     return sum(price_from(Decimal(PRICES_USD[symbol])) * units for symbol, units in account.balances.items())
 
 
+def together_in(log: Path) -> int:
+    """Counts the lines of single orders whose transaction was for several requests."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+    return sum(line.get("together", 1) > 1 for line in lines)
+
+
 def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
     ministack_url: str, tmp_path: Path, figures: list[str]
 ) -> None:
@@ -247,11 +255,14 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
         told = {each.key: (each.status, each.reply, each.status == 200) for each in answered if each.body["user_id"] == user}
         assert stored == told, f"seed {SEED}"
 
+    together = sum(together_in(tmp_path / f"engine-{number}") for number in range(PROCESSES))
+    assert together > 0, "no request was committed together with another"
     interrupted = [each for each in answered if each.interrupted]
     fills = sum(each.status == 200 for each in answered)
     figures.append(
         f"killed: {KILLS} processes with SIGKILL (seed {SEED}), {sum(in_flight)} requests in them; {len(interrupted)} orders "
         f"were cut off, {sum(each.replayed for each in interrupted)} of them decided by then; "
-        f"{len(answered)} orders answered, {sum(each.batched for each in answered)} of them in batches, "
+        f"{len(answered)} orders answered, {sum(each.batched for each in answered)} of them in batches "
+        f"and {together} that shared a transaction with another request, "
         f"{fills} fills and {len(answered) - fills} refusals; lost: 0, twice: 0"
     )
