@@ -1,0 +1,91 @@
+"""The journal of a local run: what is written is there after any end, and what cannot be used is refused in a line."""
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.local.journal import Change, Journal, JournalUnusable
+
+PUT: Change = ("accounts", {"user_id": {"N": "1"}, "head": {"B": b"\x00\xff"}}, True)
+READ: Change = ("accounts", {"user_id": {"N": "1"}, "head": {"B": "AP8="}}, True)
+DELETED: Change = ("assets", {"symbol": {"S": "BTC"}}, False)
+
+
+def written(directory: Path, *lines: list[Change]) -> Path:
+    journal = Journal(directory)
+    for changes in lines:
+        journal.append(changes)
+    journal.close()
+    return journal.path
+
+
+def read(directory: Path) -> tuple[list[Change], int]:
+    """The changes in a journal, and how much of its end was cut off."""
+    journal = Journal(directory)
+    changes = list(journal.changes())
+    journal.close()
+    return changes, journal.cut_bytes
+
+
+def test_what_was_written_is_read_in_its_order(tmp_path: Path) -> None:
+    written(tmp_path / "new", [PUT, DELETED], [PUT])
+
+    assert read(tmp_path / "new") == ([READ, DELETED, READ], 0)
+
+
+def test_a_later_run_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    written(tmp_path, [PUT])
+    written(tmp_path, [DELETED])
+
+    assert read(tmp_path) == ([READ, DELETED], 0)
+
+
+def test_a_last_line_torn_at_any_byte_is_cut_off(tmp_path: Path) -> None:
+    path = written(tmp_path, [PUT])
+    kept = path.stat().st_size
+    written(tmp_path, [DELETED])
+    whole = path.read_bytes()
+
+    for end in range(kept + 1, len(whole)):
+        path.write_bytes(whole[:end])
+        assert read(tmp_path) == ([READ], end - kept)
+        assert path.stat().st_size == kept
+    written(tmp_path, [DELETED])
+    assert read(tmp_path) == ([READ, DELETED], 0)
+
+
+def test_a_run_that_died_as_it_began_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_bytes(b'{"hft-jour')
+
+    assert read(tmp_path) == ([], 0)
+
+
+def test_damage_before_the_end_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, [PUT], [DELETED], [PUT])
+    path.write_bytes(path.read_bytes().replace(b"BTC", b"ETH"))
+
+    with pytest.raises(JournalUnusable, match="is damaged at byte"):
+        read(tmp_path)
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+
+    with pytest.raises(JournalUnusable, match="is in use by another run"):
+        Journal(tmp_path)
+    journal.close()
+
+
+@pytest.mark.parametrize("first", ['{"hft-journal":2}', "something else", "[]"])
+def test_a_journal_of_another_version_is_refused(tmp_path: Path, first: str) -> None:
+    (tmp_path / "journal").write_text(f"{first}\n")
+
+    with pytest.raises(JournalUnusable, match="is not a journal of this version"):
+        Journal(tmp_path)
+
+
+def test_what_is_not_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(JournalUnusable, match="cannot be used for data"):
+        Journal(tmp_path / "file")
