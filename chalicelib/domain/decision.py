@@ -116,15 +116,17 @@ def _check_rules(order: Order, account: Account, trade: Trade) -> None:
             raise broken("quantity_step", f"must be a multiple of {text_from(step_units)} {symbol.symbol}")
         if units < symbol.min_quantity_units:
             least = text_from(symbol.min_quantity_units)
-            raise broken("min_quantity", f"is for {text_from(units)} {symbol.symbol}, at least {least} {_suggestion(trade)}")
+            raise broken(
+                "min_quantity", f"must be at least {least} {symbol.symbol}, not {text_from(units)}: {_suggestion(trade)}"
+            )
         least_usd_units = max(symbol.min_notional_usd_units, trade.other.min_notional_usd_units)
         value = units * symbol.price
         if order.notional is not None:
             value = (account.balance_units(order.other) if of_balance else order.amount.units or 0) * trade.other.price
         if value < least_usd_units * PRICE_PER_USD:
-            raise broken("min_notional_usd", f"is worth less than {text_from(least_usd_units)} USD {_suggestion(trade)}")
+            raise broken("min_notional_usd", f"must be worth at least {text_from(least_usd_units)} USD: {_suggestion(trade)}")
     if _rounds_badly(order.side, trade):
-        raise broken("rounding", f"is so small that rounding would cost more than 1 % of its value {_suggestion(trade)}")
+        raise broken("rounding", f"is so small that rounding would cost more than 1 % of its value: {_suggestion(trade)}")
     received_units = units if order.side is Side.BUY else trade.other_units
     if account.balance_units(order.received) + received_units > MAX_BALANCE_UNITS:
         most = text_from(MAX_BALANCE_UNITS)
@@ -151,7 +153,7 @@ def _suggestion(trade: Trade) -> str:
         divide_up(smallest * other.price, symbol.price),
     )
     units = divide_up(units, symbol.quantity_step_units) * symbol.quantity_step_units
-    return f"(from {text_from(units)} {symbol.symbol} on it is enough)"
+    return f"{text_from(units)} {symbol.symbol} or more is enough"
 
 
 def _beyond(limit_price: int, side: Side, symbol_price: int, other_price: int) -> bool:

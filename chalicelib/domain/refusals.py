@@ -32,7 +32,7 @@ class BrokenRule(Undecided):
     """The order breaks a trading rule. `field`: which field of the order; `rule`: the rule's name; the message explains it."""
 
     def __init__(self, field: str, rule: str, message: str, *, needs_account: bool) -> None:
-        super().__init__(f"{message} ({rule})")
+        super().__init__(f"{message} (rule {rule})")
         self.field = field
         self.rule = rule
         self.needs_account = needs_account
