@@ -26,7 +26,7 @@ from chalicelib.contract.fields import MAX_BATCH_ORDERS
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.contract.caller import Caller
 from chalicelib.telemetry.log import JsonLines
-from chalicelib.runtime.deadline import utc_now
+from chalicelib.runtime.world import utc_now
 from tests.fuzz.document import BATCH, EXECUTE, USER
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import ORDER, PIECES

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES, Batch, Unread, read_batch
+from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES, Batch, InvalidOrder, read_batch
 from chalicelib.domain.money import units_from
 from chalicelib.domain.order import Order
 from chalicelib.contract.errors import EngineError, Forbidden, IdempotencyKeyRequired, TooLarge, ValidationFailed
@@ -17,7 +17,7 @@ from chalicelib.contract.fields import MAX_BATCH_ORDERS
 from chalicelib.contract.requests import KEY_HEADERS, Headers, read_headers, read_order
 from chalicelib.contract.caller import Caller
 from chalicelib.api.openapi import document
-from chalicelib.runtime.deadline import utc_now
+from chalicelib.runtime.world import utc_now
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import BODIES, HEADERS, NUMBERS, ORDER, batches
 
@@ -123,7 +123,7 @@ def test_every_body_is_a_batch_or_refused_and_each_order_in_it_is_one_or_refused
         assert batch.user_id == CALLER.user_id
         assert 1 <= len(batch.sent) <= MAX_BATCH_ORDERS
         for each in batch.sent:
-            if isinstance(each, Unread):
+            if isinstance(each, InvalidOrder):
                 assert isinstance(each.error, ValidationFailed | IdempotencyKeyRequired)
                 check_refusal(each.error)
             else:
@@ -132,7 +132,7 @@ def test_every_body_is_a_batch_or_refused_and_each_order_in_it_is_one_or_refused
         assert len(set(keys)) == len(keys)
 
     look()
-    assert outcomes == {Batch, Order, Unread, TooLarge, ValidationFailed, Forbidden}
+    assert outcomes == {Batch, Order, InvalidOrder, TooLarge, ValidationFailed, Forbidden}
 
 
 @inputs(100)

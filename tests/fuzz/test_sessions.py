@@ -34,7 +34,7 @@ described = schemathesis.openapi.from_dict(document())
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Instruction:
     """An order."""
 
     symbol: str
@@ -56,12 +56,12 @@ class Told:
     """What the engine said under a key, and to which order."""
 
     key: str
-    wanted: Wanted
+    wanted: Instruction
     status: int
     reply: dict[str, Any]
 
 
-orders = st.builds(Wanted, symbols, symbols | st.just("FUZZD"), quantities)
+orders = st.builds(Instruction, symbols, symbols | st.just("FUZZD"), quantities)
 
 
 class Sessions(RuleBasedStateMachine):
@@ -89,12 +89,12 @@ class Sessions(RuleBasedStateMachine):
         self.movements += 1
 
     @rule(wanted=orders, spelling=spellings)
-    def order(self, wanted: Wanted, spelling: Any) -> None:
+    def order(self, wanted: Instruction, spelling: Any) -> None:
         key = new_key()
         response = self.send(key, wanted, spelling)
         self.decided(key, wanted, Answer(response.status_code, response.json(), "Idempotent-Replayed" in response.headers))
 
-    def decided(self, key: str, wanted: Wanted, answer: Answer) -> None:
+    def decided(self, key: str, wanted: Instruction, answer: Answer) -> None:
         """A new order, and what it does."""
         reply, held = dict(answer.reply), self.units.get(wanted.pay_with, 0)
         assert not answer.replayed
@@ -130,7 +130,7 @@ class Sessions(RuleBasedStateMachine):
         earlier = (
             data.draw(st.lists(st.sampled_from(self.told), max_size=3, unique_by=lambda told: told.key)) if self.told else []
         )
-        sent: list[tuple[str, Wanted, Told | None]] = []
+        sent: list[tuple[str, Instruction, Told | None]] = []
         sent += [(told.key, data.draw(st.just(told.wanted) | orders), told) for told in earlier]
         sent += [(new_key(), wanted, None) for wanted in data.draw(st.lists(orders, min_size=not earlier, max_size=5))]
         sent = data.draw(st.permutations(sent))
@@ -162,7 +162,7 @@ class Sessions(RuleBasedStateMachine):
 
     @precondition(lambda self: self.told)
     @rule(data=st.data(), other=orders, spelling=spellings)
-    def another_under_its_key(self, data: st.DataObject, other: Wanted, spelling: Any) -> None:
+    def another_under_its_key(self, data: st.DataObject, other: Instruction, spelling: Any) -> None:
         told = data.draw(st.sampled_from(self.told))
         if other.symbol != other.pay_with and other != told.wanted:
             response = self.send(told.key, other, spelling)
@@ -182,7 +182,7 @@ class Sessions(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.look()
 
-    def send(self, key: str, wanted: Wanted, spelling: Any) -> requests.Response:
+    def send(self, key: str, wanted: Instruction, spelling: Any) -> requests.Response:
         """Sends an order by itself, under one of the names that its key may have."""
         name = spelling.choice(["X-Idempotency-Key", "Idempotency-Key"])
         body = f'{{"user_id": {self.user}, {self.spelled(wanted, spelling)}}}'.encode()
@@ -191,7 +191,7 @@ class Sessions(RuleBasedStateMachine):
         self.statuses[response.status_code] += 1
         return response
 
-    def spelled(self, wanted: Wanted, spelling: Any) -> str:
+    def spelled(self, wanted: Instruction, spelling: Any) -> str:
         """The fields of an order, written in one of the ways that mean the same."""
         symbol, pay_with = wanted.symbol, wanted.pay_with
         quantity = f"{(wanted.units * UNIT).normalize():f}"
