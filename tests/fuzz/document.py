@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from chalicelib.contract.fields import BLANKS
 from chalicelib.api.openapi import document
+from chalicelib.contract.fields import BLANKS
 
 USER = 2**62
 """Whose orders find money: a user of no other test's."""

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 import app
 from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
+from chalicelib.contract.caller import Caller
 from chalicelib.contract.fields import MAX_BATCH_ORDERS
 from chalicelib.contract.requests import MAX_BODY_BYTES
-from chalicelib.contract.caller import Caller
-from chalicelib.telemetry.log import JsonLines
 from chalicelib.runtime.world import utc_now
+from chalicelib.telemetry.log import JsonLines
 from tests.fuzz.document import BATCH, EXECUTE, USER
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import ORDER, PIECES
@@ -38,7 +38,7 @@ MAX_HEADERS_BYTES = 10_240
 FEW = 2
 MAX_ANSWER_BYTES = MAX_LOGGED_BYTES = 4096
 MAX_BATCH_ANSWER_BYTES = 128 * 1024
-"""Some three times the answer to 99 fills."""
+"""About three times the answer to 99 fills."""
 MAX_BATCH_LOGGED_BYTES = 64 * 1024
 """A quarter of what CloudWatch is sure to take as one line."""
 
@@ -46,7 +46,7 @@ Headers = dict[str, list[str]]
 
 
 class Context:
-    """What the handler uses of Lambda's."""
+    """The part of Lambda's context that the handler uses."""
 
     aws_request_id = "request"
 
@@ -55,7 +55,7 @@ class Context:
 
 
 def event(path: str, body: bytes, headers: Headers) -> dict[str, Any]:
-    """A request as API Gateway hands it on."""
+    """Returns a request as API Gateway passes it on."""
     caller = Caller(USER, int(utc_now().timestamp()) + 60)
     return {
         "requestContext": {
@@ -76,7 +76,7 @@ def event(path: str, body: bytes, headers: Headers) -> dict[str, Any]:
 
 
 def instructions(do: Callable[[], Any]) -> tuple[int, Any]:
-    """How many bytecode instructions something takes, but for the emulated DynamoDB and what that calls; and what it returns."""
+    """Counts the bytecode instructions of a call, but for the emulated DynamoDB and what that calls. Returns its result too."""
     count = 0
     emulator: FrameType | None = None
 
@@ -118,7 +118,7 @@ GOOD = json.dumps(ORDER | {"user_id": USER, "quantity": "0.00000001"}).encode()
 
 @pytest.fixture(scope="module")
 def a_good_one(moto_market: Market) -> int:
-    """What a fill costs in a process that has answered everything once."""
+    """The cost of a fill in a process that has answered everything once."""
     moto_market.fund(USER, "USD", "1")
     key = {"X-Idempotency-Key": [new_key()]}
     cost(GOOD, key)
@@ -145,7 +145,7 @@ def full_of(
     between: bytes = b"",
     max_bytes: int = MAX_BODY_BYTES,
 ) -> bytes:
-    """As many pieces as a body has room for."""
+    """Returns a body of as many pieces as it has room for."""
     pieces: list[bytes] = []
     room = max_bytes - len(before) - len(after)
     while True:
@@ -171,6 +171,7 @@ BODIES = {
     "many strings": full_of(b'""', b"[", b"]", b","),
     "escapes": full_of(b"\\ud83d\\ude00", b'["', b'"]'),
     "a user of many digits": full_of(b"9", b'{"user_id":', b"}"),
+    "a user of many digits in a string": full_of(b"9", b'{"user_id":"', b'"}'),
     "a quantity of many digits": GOOD.replace(b'"0.00000001"', b"9" * 16_000),
     "a quantity of many decimals": GOOD.replace(b'"0.00000001"', b"0." + b"0" * 16_000 + b"1"),
     "a quantity with a large exponent": GOOD.replace(b'"0.00000001"', b"1e999999999999999999"),
@@ -200,6 +201,8 @@ HEADERS: dict[str, Headers] = {
     "many keys": {"idempotency-key": [f"{number:x}" for number in range(MAX_HEADERS_BYTES // 22)]},
     "a long key": {"X-Idempotency-Key": ["k" * MAX_HEADERS_BYTES]},
     "a key of blanks": {"X-Idempotency-Key": [" \t" * (MAX_HEADERS_BYTES // 2)]},
+    "a key of quotes": {"X-Idempotency-Key": ['"' * MAX_HEADERS_BYTES]},
+    "blanks in quotes": {"X-Idempotency-Key": ['"' + " " * (MAX_HEADERS_BYTES - 2) + '"']},
     "a key with blanks around it": {"X-Idempotency-Key": [new_key().center(MAX_HEADERS_BYTES)]},
     "a long header": {"Cookie": ["a=b;" * (MAX_HEADERS_BYTES // 4)]},
 }
@@ -227,7 +230,7 @@ def test_whatever_a_body_is_full_of_it_costs_little(a_good_one: int, before: byt
 
 
 def batch(*orders: bytes | dict[str, Any]) -> bytes:
-    """A batch of orders: as they are written, or to be written."""
+    """Returns a batch of orders, written already or to be written."""
     written = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in orders]
     return b'{"user_id": %d, "orders": [%s]}' % (USER, b",".join(written))
 
@@ -237,7 +240,7 @@ def little(**changed: Any) -> dict[str, Any]:
 
 
 def good_batch() -> bytes:
-    """99 orders as they are sent."""
+    """Returns 99 orders as they are sent."""
     return batch(*(little() for _ in range(MAX_BATCH_ORDERS)))
 
 
@@ -247,7 +250,7 @@ def cost_of_batch(body: bytes) -> tuple[int, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def a_good_batch(a_good_one: int, moto_market: Market) -> int:
-    """What 99 fills cost in a process that has answered everything once."""
+    """The cost of 99 fills in a process that has answered everything once."""
     assert a_good_one
     moto_market.fund(USER, "USD", "100")
     cost_of_batch(good_batch())
@@ -257,11 +260,11 @@ def a_good_batch(a_good_one: int, moto_market: Market) -> int:
 
 
 EACH_BYTES = MAX_BATCH_BODY_BYTES // MAX_BATCH_ORDERS - 2
-"""What each of 99 orders has room for."""
+"""The room of each of 99 orders."""
 
 
 def unknown_fields(name: str) -> bytes:
-    """An object with as many fields of such names as each order has room for."""
+    """Returns an object with as many fields of such names as each order has room for."""
     return full_of(lambda number: b'"%s%x":1' % (name.encode(), number), b"{", b"}", b",", EACH_BYTES)
 
 
@@ -270,7 +273,7 @@ def all_of(piece: bytes, before: bytes = b"", after: bytes = b"", between: bytes
 
 
 BATCHES = {
-    "99 that are no orders": batch(*[b"1"] * MAX_BATCH_ORDERS),
+    "99 that are not orders": batch(*[b"1"] * MAX_BATCH_ORDERS),
     "99 that are empty": batch(*[b"{}"] * MAX_BATCH_ORDERS),
     "99 with a few unknown fields": batch(*[b'{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1}'] * MAX_BATCH_ORDERS),
     "99 full of unknown fields": batch(*[unknown_fields("")] * MAX_BATCH_ORDERS),
@@ -293,6 +296,9 @@ BATCHES = {
     "99 with keys that are escaped when they are written": batch(
         *(little(idempotency_key='"' * 126 + f"{n:02}", quantity="0") for n in range(MAX_BATCH_ORDERS))
     ),
+    "99 with keys in quotes and blanks": batch(
+        *(little(idempotency_key='"' + new_key().center(200) + '"') for _ in range(MAX_BATCH_ORDERS))
+    ),
     "99 of assets that nobody knows": batch(
         *(little(symbol=f"N{number:09}", pay_with=f"M{number:09}") for number in range(MAX_BATCH_ORDERS))
     ),
@@ -304,7 +310,7 @@ BATCHES = {
     "many unknown fields beside the orders": full_of(
         lambda number: b'"%x":1' % number, batch(little())[:-1] + b",", b"}", b",", MAX_BATCH_BODY_BYTES
     ),
-    "many that are no orders": all_of(b"1", batch()[:-2], b"]}", b","),
+    "many that are not orders": all_of(b"1", batch()[:-2], b"]}", b","),
     "many that are empty": all_of(b"{}", batch()[:-2], b"]}", b","),
     "many objects, the last with a name twice": all_of(b'{"a":1}', batch()[:-2], b',{"a":1,"a":1}]}', b","),
     "many arrays": all_of(b"[]", batch()[:-2], b"]}", b","),

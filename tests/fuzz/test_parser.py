@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from chalicelib.api.openapi import document
 from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES, Batch, InvalidOrder, read_batch
-from chalicelib.domain.money import units_from
-from chalicelib.domain.order import Order
+from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import EngineError, Forbidden, IdempotencyKeyRequired, TooLarge, ValidationFailed
 from chalicelib.contract.fields import MAX_BATCH_ORDERS
 from chalicelib.contract.requests import KEY_HEADERS, Headers, read_headers, read_order
-from chalicelib.contract.caller import Caller
-from chalicelib.api.openapi import document
+from chalicelib.domain.money import units_from
+from chalicelib.domain.order import Order
 from chalicelib.runtime.world import utc_now
 from tests.fuzz.effort import inputs
 from tests.fuzz.texts import BODIES, HEADERS, NUMBERS, ORDER, batches
