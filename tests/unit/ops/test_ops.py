@@ -611,10 +611,10 @@ def test_an_audit_ends_well_where_nothing_is_wrong(operator: Operator, user: str
     result = operator.run("audit", user)
 
     assert result.exit_code == 0
-    assert result.stdout == "accounts: 1, movements: 1, refusals: 0, differences: none\n"
+    assert result.stdout == "accounts: 1, records: 1, discrepancies: none\n"
 
 
-def test_an_audit_names_the_difference_and_ends_with_3(moto_market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_names_the_discrepancy_and_ends_with_3(moto_market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.audit.LOOK_AGAIN_S", 0)
     market = with_tables_of_its_own(moto_market)
     operator = Operator(market)
@@ -631,11 +631,11 @@ def test_an_audit_names_the_difference_and_ends_with_3(moto_market: Market, monk
     assert (one.exit_code, everybody.exit_code) == (3, 3)
     assert one.stdout.splitlines() == [
         f"user {user}: balances: the account holds 2.00000000 USD, its records give 1.00000000",
-        "accounts: 1, movements: 1, refusals: 0, differences: 1",
+        "accounts: 1, records: 1, discrepancies: 1",
     ]
     found, summary = (json.loads(line) for line in everybody.stdout.splitlines())
-    assert (found["user_id"], found["difference"]) == (user, "balances")
-    assert summary == {"accounts": 2, "movements": 2, "refusals": 0, "differences": 1}
+    assert (found["user_id"], found["discrepancy"]) == (user, "balances")
+    assert summary == {"accounts": 2, "records": 2, "discrepancies": 1}
 
 
 @pytest.mark.parametrize("arguments", [(), ("1", "--all")])
