@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from chalicelib.audit.discrepancy import Discrepancy, Kind
 from chalicelib.audit.reader import FORM
-from chalicelib.audit.replay import Discrepancy, Kind, account_behind, compare, replay
+from chalicelib.audit.replay import account_behind, compare, replay
 from chalicelib.domain.account import Account
 from chalicelib.domain.position import Books
 from chalicelib.runtime.world import World
