@@ -17,9 +17,10 @@ from chalicelib.contract.fields import MAX_BATCH_ORDERS
 from chalicelib.contract.requests import KEY_HEADERS, Headers, read_headers, read_order
 from chalicelib.domain.money import units_from
 from chalicelib.domain.order import Order
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.runtime.world import utc_now
 from tests.fuzz.effort import inputs
-from tests.fuzz.texts import BODIES, HEADERS, NUMBERS, ORDER, batches
+from tests.fuzz.texts import BODIES, DIGITS, HEADERS, NUMBERS, ORDER, batches
 
 CALLER = Caller(user_id=1, expires_at_s=0)
 KEY: Headers = {"x-idempotency-key": ["k"]}
@@ -30,7 +31,7 @@ MAX_BATCH_REFUSAL_BYTES = 16_384
 
 
 def read(body: bytes, headers: Headers = KEY) -> Order | EngineError:
-    """What becomes of a request. Whatever else is raised is a bug, and the client would be told 500."""
+    """Returns a request's order or refusal. Whatever else is raised is a bug: the client would get a 500."""
     try:
         return read_order(body, headers, CALLER)
     except (TooLarge, ValidationFailed, Forbidden, IdempotencyKeyRequired) as refusal:
@@ -45,7 +46,7 @@ def check(outcome: Order | EngineError) -> None:
 
 
 def check_refusal(refusal: EngineError, max_bytes: int = MAX_REFUSAL_BYTES) -> None:
-    text = refusal.body(utc_now())
+    text = refusal.body(rfc3339(utc_now()))
     assert len(text) < max_bytes
     assert text.isascii()
     schema = "ErrorWithDetails" if refusal.status == 422 else "Error"
@@ -54,17 +55,21 @@ def check_refusal(refusal: EngineError, max_bytes: int = MAX_REFUSAL_BYTES) -> N
 
 
 def check_order(order: Order) -> None:
-    """It is within every bound, and whoever sends it written out plainly sends the same."""
+    """Checks that an order is within every bound, and that whoever sends it written out plainly sends the same."""
     assert order.user_id == CALLER.user_id
-    for symbol in (order.symbol, order.pay_with):
+    for symbol in (order.symbol, order.other):
         assert re.fullmatch(r"[A-Z0-9]{1,10}", symbol)
-    assert order.symbol != order.pay_with
-    assert 0 < order.quantity_units <= 10**23
-    assert re.fullmatch(r"[0-9]+(\.[0-9]{1,8})?", order.quantity_text)
-    assert units_from(Decimal(order.quantity_text)) == order.quantity_units
+    assert order.symbol != order.other
+    quantity = order.quantity
+    assert quantity is not None
+    assert quantity.units is not None
+    assert 0 < quantity.units <= 10**23
+    assert re.fullmatch(r"[0-9]+(\.[0-9]{1,8})?", quantity.text)
+    assert units_from(Decimal(quantity.text)) == quantity.units
     assert re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?", order.idempotency_key)
-    plain = {"user_id": order.user_id, "symbol": order.symbol, "pay_with": order.pay_with, "quantity": order.quantity_text}
-    assert read(json.dumps(plain).encode(), {"idempotency-key": [order.idempotency_key]}) == order
+    plain = {"user_id": order.user_id, "symbol": order.symbol, "pay_with": order.other, "quantity": quantity.text}
+    quoted = f'"{order.idempotency_key}"'  # only this leaves quotes alone that are the key's own
+    assert read(json.dumps(plain).encode(), {"idempotency-key": [quoted]}) == order
 
 
 def test_every_body_with_every_header_is_an_order_or_refused() -> None:
@@ -111,6 +116,7 @@ def test_every_body_is_a_batch_or_refused_and_each_order_in_it_is_one_or_refused
     @example(batch_of(",".join(['{"idempotency_key":"k"}'] * MAX_BATCH_ORDERS)))
     @example(batch_of('{"idempotency_key":' + "1" * 60_000 + "}"))
     @example(batch_of('{"idempotency_key":"' + "k" * 60_000 + '"}'))
+    @example(b'{"user_id": "2", "orders": [1]}')
     @example(batch_of("").ljust(MAX_BATCH_BODY_BYTES + 1))
     def look(body: bytes) -> None:
         try:
@@ -156,7 +162,7 @@ def test_a_number_is_read_digit_for_digit_or_not_at_all(written: str) -> None:
     outcome = read(json.dumps(ORDER).replace('"1.0"', written).encode())
 
     if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", written):
-        assert isinstance(outcome, ValidationFailed), "it is no JSON"
+        assert isinstance(outcome, ValidationFailed), "it is not JSON"
         return
     mantissa, _, exponent = written.lower().partition("e")
     if abs(int(exponent or 0)) > 1_000:
@@ -165,14 +171,32 @@ def test_a_number_is_read_digit_for_digit_or_not_at_all(written: str) -> None:
     amount = Fraction(mantissa) * Fraction(10) ** int(exponent or 0)
     if 0 < amount <= 10**15 and (amount * 10**8).denominator == 1:
         assert isinstance(outcome, Order)
-        assert outcome.quantity_units == amount * 10**8
+        assert outcome.amount.units == amount * 10**8
+    else:
+        assert isinstance(outcome, ValidationFailed)
+
+
+@inputs(200)
+@given(
+    st.integers(0, 2**64) | DIGITS.map(int),
+    st.sampled_from(["{}", '"{}"', '" {}"', '"+{}"', "0{}", '"0{}"', "{}.0", "{}e0", "-{}"]),
+)
+@example(1, "{}")
+@example(1, '"{}"')
+@example(2**63 - 1, '"{}"')
+@example(2**63, "{}")
+def test_a_user_is_an_integer_or_its_digits(number: int, form: str) -> None:
+    outcome = read(json.dumps(ORDER | {"user_id": 0}).replace("0", form.format(number), 1).encode())
+
+    if form in ("{}", '"{}"') and 1 <= number < 2**63:
+        assert isinstance(outcome, Order if number == CALLER.user_id else Forbidden)
     else:
         assert isinstance(outcome, ValidationFailed)
 
 
 WRITTEN = [write(name) for name in KEY_HEADERS for write in (str, str.lower, str.upper, str.swapcase)]
 NAMES = st.one_of(st.sampled_from(WRITTEN), st.text(max_size=20))
-"""Of headers: those that hold keys, as people write them, and any others."""
+"""Names of headers: those that hold keys, as people write them, and any others."""
 
 
 @inputs(100)

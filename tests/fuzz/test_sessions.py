@@ -1,7 +1,7 @@
-"""Sessions of a client over HTTP, held against a model of the market that fits on a page: exact fractions and two dictionaries.
+"""Sessions of a client over HTTP, held against a model of the market that fits on a page: exact fractions and dictionaries.
 
 Fundings, orders in many spellings, alone and in batches, the same orders again, keys used for other orders, portfolios: the
-engine says just what the model gives, and says it again whenever it is asked again.
+engine answers just what the model gives, and answers it again whenever it is asked again.
 """
 
 import json
@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from chalicelib.api.openapi import document
 from tests.fuzz.document import BATCH, EXECUTE
 from tests.fuzz.effort import inputs
+from tests.support.audit import assert_audit
 from tests.support.market import Market, new_key
 
 PRICES = {"FUZZA": "7.25", "FUZZB": "0.00000003", "FUZZC": "123456.78900001", "FUZZD": "1"}
@@ -35,7 +36,7 @@ described = schemathesis.openapi.from_dict(document())
 
 @dataclass(frozen=True)
 class Instruction:
-    """An order."""
+    """An order to buy."""
 
     symbol: str
     pay_with: str
@@ -44,7 +45,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the engine said to one."""
+    """The answer to an order."""
 
     status: int
     reply: dict[str, Any]
@@ -53,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Told:
-    """What the engine said under a key, and to which order."""
+    """The answer that is stored under a key, and the order that it answers."""
 
     key: str
     wanted: Instruction
@@ -74,8 +75,12 @@ class Sessions(RuleBasedStateMachine):
         super().__init__()
         self.user = self.market.new_user()
         self.units: dict[str, int] = {}
+        self.basis: dict[str, int] = {}
+        self.deposits = 0
         self.told: list[Told] = []
-        self.movements = 0
+        self.unused: list[str] = []
+        """Keys of orders that broke a rule."""
+        self.decisions = 0
 
     @initialize(units=quantities)
     def open(self, units: int) -> None:
@@ -85,54 +90,81 @@ class Sessions(RuleBasedStateMachine):
     @rule(symbol=symbols, units=quantities)
     def fund(self, symbol: str, units: int) -> None:
         self.market.fund(self.user, symbol, str(units * UNIT))
+        value = half_up(Fraction(PRICES[symbol]) * units)
+        self.receive(symbol, units, value)
+        self.deposits += value
+        self.decisions += 1
+
+    def receive(self, symbol: str, units: int, value: int) -> None:
         self.units[symbol] = self.units.get(symbol, 0) + units
-        self.movements += 1
+        self.basis[symbol] = self.basis.get(symbol, 0) + value
+
+    def give(self, symbol: str, units: int) -> None:
+        self.basis[symbol] -= half_up(Fraction(self.basis[symbol] * units, self.units[symbol]))
+        self.units[symbol] -= units
 
     @rule(wanted=orders, spelling=spellings)
     def order(self, wanted: Instruction, spelling: Any) -> None:
-        key = new_key()
+        self.send_new(new_key(), wanted, spelling)
+
+    @precondition(lambda self: self.unused)
+    @rule(wanted=orders, spelling=spellings)
+    def under_an_unused_key(self, wanted: Instruction, spelling: Any) -> None:
+        self.send_new(self.unused.pop(), wanted, spelling)
+
+    def send_new(self, key: str, wanted: Instruction, spelling: Any) -> None:
         response = self.send(key, wanted, spelling)
         self.decided(key, wanted, Answer(response.status_code, response.json(), "Idempotent-Replayed" in response.headers))
 
     def decided(self, key: str, wanted: Instruction, answer: Answer) -> None:
-        """A new order, and what it does."""
+        """Checks the answer to an order under an unused key, and does to the model what the order does."""
         reply, held = dict(answer.reply), self.units.get(wanted.pay_with, 0)
         assert not answer.replayed
         if wanted.symbol == wanted.pay_with:
-            assert answer.status == 422
+            assert (answer.status, reply["error_code"]) == (422, "ERR_VALIDATION")
+            self.unused.append(key)
             return
-        cost = ceil(Fraction(PRICES[wanted.symbol]) * wanted.units / Fraction(PRICES[wanted.pay_with]))
+        price = Fraction(PRICES[wanted.symbol]) / Fraction(PRICES[wanted.pay_with])
+        exact = price * wanted.units
+        cost = ceil(exact)
+        if cost > exact * Fraction(101, 100):  # rounding would cost more than 1 %
+            assert (answer.status, reply["error_code"]) == (422, "ERR_ORDER_RULE")
+            self.unused.append(key)
+            return
+        self.decisions += 1
         if held < cost:
             assert answer.status == 402
             assert reply["message"] == f"Need {shown(cost)} {wanted.pay_with} but only have {shown(held)} {wanted.pay_with}"
         else:
-            self.units[wanted.pay_with] -= cost
-            self.units[wanted.symbol] = self.units.get(wanted.symbol, 0) + wanted.units
-            self.movements += 1
+            self.give(wanted.pay_with, cost)
+            self.receive(wanted.symbol, wanted.units, half_up(Fraction(PRICES[wanted.pay_with]) * cost))
             assert answer.status == 200
             assert Decimal(reply["quantity_filled"]) == wanted.units * UNIT
             del reply["executed_at"], reply["executed_by_thread"], reply["quantity_filled"]
-            price = half_up(Fraction(PRICES[wanted.symbol]) / Fraction(PRICES[wanted.pay_with]) * 10**8)
             assert reply == {
                 "status": "ORDER_FILLED",
                 "symbol": wanted.symbol,
-                "execution_price": shown(price),
+                "execution_price": quotient(price),
                 "total_cost": shown(cost),
                 "paid_with": wanted.pay_with,
                 "remaining_balance": shown(held - cost),
-                "sequence": self.movements,
+                "side": "buy",
+                "fee": "0.00000000",
+                "balances": {symbol: shown(self.units[symbol]) for symbol in (wanted.symbol, wanted.pay_with)},
+                "sequence": self.decisions,
             }
         self.told.append(Told(key, wanted, answer.status, answer.reply))
 
     @rule(data=st.data(), spelling=spellings)
     def batch(self, data: st.DataObject, spelling: Any) -> None:
-        """New orders, some of those that were sent before, and others under their keys, in any order."""
+        """Sends new orders, some of those that were sent before, and others under their keys, in any order."""
         earlier = (
             data.draw(st.lists(st.sampled_from(self.told), max_size=3, unique_by=lambda told: told.key)) if self.told else []
         )
         sent: list[tuple[str, Instruction, Told | None]] = []
         sent += [(told.key, data.draw(st.just(told.wanted) | orders), told) for told in earlier]
-        sent += [(new_key(), wanted, None) for wanted in data.draw(st.lists(orders, min_size=not earlier, max_size=5))]
+        new = data.draw(st.lists(orders, min_size=not earlier, max_size=5))
+        sent += [(self.unused.pop() if self.unused else new_key(), wanted, None) for wanted in new]
         sent = data.draw(st.permutations(sent))
 
         texts = [f'{{"idempotency_key": "{key} ", {self.spelled(wanted, spelling)}}}' for key, wanted, _ in sent]
@@ -173,14 +205,32 @@ class Sessions(RuleBasedStateMachine):
         response = self.market.get(PORTFOLIO.format(user_id=self.user))
         described[PORTFOLIO]["GET"].validate_response(response)
         portfolio = response.json()
-        worth = {symbol: Fraction(PRICES[symbol]) * units for symbol, units in self.units.items()}
+        values = {symbol: half_up(Fraction(PRICES[symbol]) * units) for symbol, units in self.units.items()}
+        total = sum(values.values())
         assert portfolio["holdings"] == {symbol: shown(units) for symbol, units in self.units.items()}
-        assert portfolio["usd_values"] == {symbol: shown(half_up(exact)) for symbol, exact in worth.items()}
-        assert portfolio["total_valuation_usd"] == f"{half_up(sum(worth.values(), Fraction()) / 10**6) * Decimal('0.01'):f}"
-        assert portfolio["sequence"] == self.movements
+        assert portfolio["usd_values"] == {symbol: shown(value) for symbol, value in values.items()}
+        assert portfolio["total_valuation_usd"] == f"{half_up(Fraction(total, 10**6)) * Decimal('0.01'):f}"
+        assert portfolio["sequence"] == self.decisions
+        assert portfolio["net_deposits_usd"] == shown(self.deposits)
+        assert portfolio["realized_pl_usd"] == shown(sum(self.basis.values()) - self.deposits)
+        for position in portfolio["positions"].values():
+            del position["price_at"]
+        assert portfolio["positions"] == {
+            symbol: {
+                "quantity": shown(units),
+                "price": f"{Decimal(PRICES[symbol]):.8f}",
+                "value_usd": shown(values[symbol]),
+                "cost_basis_usd": shown(self.basis[symbol]),
+                "average_price_usd": quotient(Fraction(self.basis[symbol], units)) if units else None,
+                "unrealized_pl_usd": shown(values[symbol] - self.basis[symbol]),
+                "share": f"{half_up(Fraction(values[symbol] * 10**4, total)) * Decimal('0.0001'):.4f}" if total else None,
+            }
+            for symbol, units in self.units.items()
+        }
 
     def teardown(self) -> None:
         self.look()
+        assert_audit(self.market, self.user)
 
     def send(self, key: str, wanted: Instruction, spelling: Any) -> requests.Response:
         """Sends an order by itself, under one of the names that its key may have."""
@@ -206,6 +256,16 @@ class Sessions(RuleBasedStateMachine):
 
 def shown(units: int) -> str:
     return f"{units * UNIT:.8f}"
+
+
+def quotient(exact: Fraction) -> str:
+    """Writes a quotient out: 8 decimals, or as many more as 8 significant digits take."""
+    decimals = 8
+    while 0 < exact * 10**decimals < 10**7:
+        decimals += 1
+    text = f"{Decimal(half_up(exact * 10**decimals)).scaleb(-decimals):.{decimals}f}"
+    point = text.index(".") + 9
+    return text[:point] + text[point:].rstrip("0")
 
 
 def half_up(exact: Fraction) -> int:

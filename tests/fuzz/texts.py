@@ -1,4 +1,4 @@
-"""What a hostile client writes: bodies that are nearly orders or batches, and headers that are nearly right."""
+"""Texts of a hostile client: bodies that are nearly orders or batches, and headers that are nearly right."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 ORDER = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
 
-# JSON's own signs, what only nearly belongs to it, and bytes that are no UTF-8.
+# JSON's own signs, what only nearly belongs to it, and bytes that are not UTF-8.
 PIECES = st.sampled_from(
     [
         *(sign.encode() for sign in '{}[]:,"\\ \t\n-+.0919eE'),
@@ -56,7 +56,7 @@ STRINGS = (
 )
 VALUES = st.one_of(
     st.sampled_from([json.dumps(value) for value in ORDER.values()]),
-    st.sampled_from(["2", '"ETH"', '" usd "', '"0.00000001"', "1.5", "1E+3", "1e-8", "1.000000000"]),
+    st.sampled_from(["2", '"1"', '"01"', '"ETH"', '" usd "', '"0.00000001"', "1.5", "1E+3", "1e-8", "1.000000000"]),
     NUMBERS,
     STRINGS,
     st.sampled_from(["null", "true", "false", "NaN", "-Infinity", "[]", "{}", "[[1]]", '{"a":{"b":1}}']),
@@ -103,6 +103,7 @@ BODIES = st.one_of(
 )
 KEYS = st.one_of(
     st.sampled_from(["k", " k ", "", " ", "\t", "k" * 128, "k" * 129, "two words", "caf\u00e9", "\u00a0", "a\x00", "\x7f"]),
+    st.sampled_from(['"k"', '" k "', '""', '"', '""k""', 'a"b']),
     st.text(max_size=20),
     st.text(st.characters(codec="latin-1"), max_size=140),
 )
@@ -117,11 +118,11 @@ def batches(draw: st.DrawFn) -> bytes:
         return anything
     orders = []
     for number in range(draw(st.integers(1, 4))):
-        key = draw(st.sampled_from(["k0", " k0", "", None])) if draw(seldom) else f"k{number}"
+        key = draw(st.sampled_from(["k0", " k0", '"k0"', "", '""', None])) if draw(seldom) else f"k{number}"
         order = ORDER | {"idempotency_key": key}
         del order["user_id"]
         orders.append(json.dumps(order).encode() if draw(st.booleans()) else draw(BODIES if draw(seldom) else objects(order)))
-    user_id = draw(st.sampled_from([b"2", b'"1"', b"0"])) if draw(seldom) else b"1"
+    user_id = draw(st.sampled_from([b"2", b'"1"', b"0", b"1.0"])) if draw(seldom) else b"1"
     return b'{"user_id":%s,"%s":[%s]}' % (user_id, b"Orders" if draw(seldom) else b"orders", b",".join(orders))
 
 
