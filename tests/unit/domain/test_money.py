@@ -1,30 +1,28 @@
-"""Money arithmetic, over all inputs: never free, never negative, exact to the unit."""
+"""Amounts, prices and quotients: exact as text, and rounded once."""
 
 from decimal import Decimal, Inexact
 from fractions import Fraction
 from math import ceil, floor
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.domain.account import Account
-from chalicelib.domain.decision import decide
-from chalicelib.domain.money import MAX_STORED_UNITS, UNITS_PER_ONE, divide_half_up, divide_up, text_from, units_from
-from chalicelib.domain.order import Order
-from chalicelib.domain.pricing import MAX_PRICE_UNITS, MIN_PRICE_UNITS, Asset, Quote, value
-from chalicelib.runtime.deadline import utc_now
-
-units = st.integers(0, MAX_STORED_UNITS)
-quantities = st.integers(1, 10**15 * UNITS_PER_ONE)
-prices = st.integers(MIN_PRICE_UNITS, MAX_PRICE_UNITS)
-
-
-def quote(buy: int, pay: int) -> Quote:
-    return Quote(buy=Asset("BUY", buy), pay=Asset("PAY", pay))
+from chalicelib.domain.asset import MAX_PRICE, MIN_PRICE, fee_bps_text, value_usd_units
+from chalicelib.domain.money import (
+    PRICE_PER_USD,
+    divide_half_up,
+    divide_up,
+    price_from,
+    price_text,
+    quotient_text,
+    text_from,
+    units_from,
+)
+from tests.unit.domain.strategies import MAX_FEE_RATE, balances, integers, prices
 
 
-@given(units)
+@given(integers(0, 10**50))
 def test_units_survive_becoming_text(amount: int) -> None:
     text = text_from(amount)
 
@@ -35,18 +33,28 @@ def test_units_survive_becoming_text(amount: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "text"), [(0, "0.00000000"), (1, "0.00000001"), (10**8, "1.00000000"), (10**46, f"1{'0' * 38}.00000000")]
+    ("amount", "text"),
+    [
+        (0, "0.00000000"),
+        (1, "0.00000001"),
+        (-1, "-0.00000001"),
+        (10**8, "1.00000000"),
+        (-150_000_000, "-1.50000000"),
+        (10**37, f"1{'0' * 29}.00000000"),
+    ],
 )
 def test_amounts_are_shown_in_plain_notation(amount: int, text: str) -> None:
     assert text_from(amount) == text
+    assert units_from(Decimal(text)) == amount
 
 
-def test_an_amount_finer_than_a_unit_is_no_amount() -> None:
+@pytest.mark.parametrize("finer", ["0.000000001", "1.000000001", "123456789012345678901234567890.123456789"])
+def test_an_amount_finer_than_a_unit_is_refused(finer: str) -> None:
     with pytest.raises(Inexact):
-        units_from(Decimal("0.000000001"))
+        units_from(Decimal(finer))
 
 
-@given(st.integers(1, 10**60), st.integers(1, 10**60))
+@given(integers(1, 10**60), integers(1, 10**60))
 def test_rounding_is_exact(dividend: int, divisor: int) -> None:
     exact = Fraction(dividend, divisor)
 
@@ -54,67 +62,93 @@ def test_rounding_is_exact(dividend: int, divisor: int) -> None:
     assert divide_half_up(dividend, divisor) == floor(exact + Fraction(1, 2))
 
 
-@given(quantities, prices, prices)
-def test_a_cost_is_never_free_and_never_less_than_the_exact_one(quantity: int, buy: int, pay: int) -> None:
-    exact = Fraction(quantity) * Fraction(buy, pay)
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [
+        ("50000", "50000.00000000"),
+        ("1", "1.00000000"),
+        ("0.00000001", "0.00000001"),
+        ("0.000000012", "0.000000012"),
+        ("0.0000000000000001", "0.0000000000000001"),
+        ("49999.9999999999999999", "49999.9999999999999999"),
+        ("1.5000000000", "1.50000000"),
+        ("1000000000000", "1000000000000.00000000"),
+    ],
+)
+def test_a_listed_price_is_shown_exactly_with_8_to_16_decimals(price: str, text: str) -> None:
+    assert price_text(price_from(Decimal(price))) == text
 
-    cost = quote(buy, pay).cost_units(quantity)
 
-    assert cost >= 1
-    assert 0 <= cost - exact < 1
+@given(prices)
+def test_a_price_survives_becoming_text(price: int) -> None:
+    text = price_text(price)
 
-
-@given(quantities, quantities, prices, prices)
-def test_splitting_an_order_never_makes_it_cheaper(one: int, other: int, buy: int, pay: int) -> None:
-    at = quote(buy, pay)
-
-    assert at.cost_units(one) + at.cost_units(other) >= at.cost_units(one + other)
+    assert price_from(Decimal(text)) == price
+    decimals = len(text.split(".")[1])
+    assert 8 <= decimals <= 16
+    assert decimals == 8 or not text.endswith("0")
 
 
-@given(quantities, prices, prices)
-def test_there_and_back_never_gains(quantity: int, buy: int, pay: int) -> None:
-    cost = quote(buy, pay).cost_units(quantity)
-    assert quote(pay, buy).cost_units(cost) >= quantity
+def test_a_price_finer_than_its_unit_is_refused() -> None:
+    with pytest.raises(Inexact):
+        price_from(Decimal("0.00000000000000001"))
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "text"),
+    [
+        (50_000, 1, "50000.00000000"),
+        (3_000, 50_000, "0.06000000"),
+        (1, 3, "0.33333333"),
+        (2, 3, "0.66666667"),
+        (1, 65_432_000, "0.000000015283042"),
+        (15_283_019, 10**12, "0.000015283019"),
+        (1, 10**9, "0.000000001"),
+        (1, 16 * 10**8, "0.000000000625"),
+        (1, 200_000_000, "0.000000005"),
+        (199_999_999_999, 10**11, "2.00000000"),
+        (9_999_999_995, 10**11, "0.10000000"),
+        (9_999_999_994, 10**11, "0.10000000"),
+        (999_999_994, 10**10, "0.099999999"),
+        (10**28, 1, f"1{'0' * 28}.00000000"),
+        (1, 10**28, "0.0000000000000000000000000001"),
+        (0, 5, "0.00000000"),
+    ],
+)
+def test_a_quotient_is_shown_half_up_with_8_decimals_or_as_many_more_as_8_digits_take(
+    numerator: int, denominator: int, text: str
+) -> None:
+    assert quotient_text(numerator, denominator) == text
 
 
 @given(prices, prices)
-def test_the_execution_price_is_the_cross_rate_rounded_half_up(buy: int, pay: int) -> None:
-    shown = quote(buy, pay).execution_price_units()
+@example(MAX_PRICE, MIN_PRICE)
+@example(MIN_PRICE, MAX_PRICE)
+def test_a_shown_quotient_is_near_the_exact_one_and_as_short_as_that_allows(numerator: int, denominator: int) -> None:
+    text = quotient_text(numerator, denominator)
 
-    assert abs(Fraction(shown, UNITS_PER_ONE) - Fraction(buy, pay)) <= Fraction(1, 2 * UNITS_PER_ONE)
-
-
-@given(st.integers(0, 10**30), quantities, prices, prices)
-def test_an_order_fills_if_and_only_if_the_balance_covers_it(balance: int, quantity: int, buy: int, pay: int) -> None:
-    account = Account(1, {"PAY": balance, "BUY": 7}, sequence=3, head=b"h")
-    order = Order(1, "key", "BUY", "PAY", quantity, text_from(quantity))
-    cost = quote(buy, pay).cost_units(quantity)
-
-    after, record = decide(order, account, quote(buy, pay), utc_now(), "thread")
-
-    if balance >= cost:
-        assert (record.status, after.balances) == (200, {"PAY": balance - cost, "BUY": 7 + quantity})
-        assert record.movement is not None
-        assert record.movement.changes == {"PAY": -cost, "BUY": quantity}
-    else:
-        assert (record.status, after, record.movement) == (402, account, None)
+    exact = Fraction(numerator, denominator)
+    half_a_decimal = Fraction(1, 2 * 10**8)
+    assert abs(Fraction(Decimal(text)) - exact) <= (half_a_decimal if 10 * exact > 1 else half_a_decimal * 10 * exact)
+    whole, decimals = text.split(".")
+    assert whole.isdigit()
+    assert len(decimals) == 8 or (len(decimals) > 8 and not decimals.endswith("0"))
 
 
-@given(st.dictionaries(st.sampled_from("ABCDEF"), units), st.dictionaries(st.sampled_from("ABCDEF"), prices))
-def test_a_valuation_is_exact_until_its_one_rounding(balances: dict[str, int], listed: dict[str, int]) -> None:
-    exact = {symbol: Fraction(balances[symbol] * listed[symbol], UNITS_PER_ONE) for symbol in balances if symbol in listed}
+@given(balances, prices)
+def test_a_value_is_the_nearest_unit_of_usd(units: int, price: int) -> None:
+    exact = Fraction(units * price, PRICE_PER_USD)
 
-    valuation = value(balances, {symbol: Asset(symbol, price) for symbol, price in listed.items()})
-
-    assert valuation.value_units == {
-        symbol: floor(exact[symbol] + Fraction(1, 2)) if symbol in exact else None for symbol in balances
-    }
-    assert valuation.total_cents == floor(sum(exact.values()) * 100 / UNITS_PER_ONE + Fraction(1, 2))
+    assert value_usd_units(units, price) == floor(exact + Fraction(1, 2))
 
 
-def test_a_total_just_below_half_a_cent_is_nothing() -> None:
-    """The sum is exact to 10⁻¹⁶ USD, and begins at nothing."""
-    below = value({"A": 5 * 10**13 - 1}, {"A": Asset("A", 1)})
-    half = value({"A": 5 * 10**13}, {"A": Asset("A", 1)})
+@pytest.mark.parametrize(
+    ("rate", "text"), [(0, "0"), (1, "0.01"), (10, "0.1"), (250, "2.5"), (2_500, "25"), (10_000, "100"), (100_000, "1000")]
+)
+def test_a_fees_rate_is_shown_in_basis_points_as_short_as_it_is_exact(rate: int, text: str) -> None:
+    assert fee_bps_text(rate) == text
 
-    assert (below.total_cents, half.total_cents) == (0, 1)
+
+@given(st.integers(0, MAX_FEE_RATE))
+def test_a_fees_rate_survives_becoming_text(rate: int) -> None:
+    assert units_from(Decimal(fee_bps_text(rate)), 2) == rate
