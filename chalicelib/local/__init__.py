@@ -1,1 +1,1 @@
-"""What a machine without AWS needs: an engine in memory, tables, seed data, a server. Nothing here runs on Lambda."""
+"""A machine without AWS: an engine in memory, tables, seed data, a server. Nothing of this package runs on Lambda."""

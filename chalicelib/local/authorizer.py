@@ -1,12 +1,12 @@
-"""The door of a local run: open, unless tokens are configured, or what is traded with is not this machine's own.
+"""The authorizer of a local run: open, unless tokens are configured or the datastore is not on this machine.
 
               when                                  a request without a token        a request with one
-    ──────    ──────────────────────────────────    ─────────────────────────────    ────────────────────────────────
-    open      the datastore is on this machine,     is let in, for whichever         is refused: nobody can check it
-              and no HFT_TOKEN_* is set             account it asks for
+    ──────    ──────────────────────────────────    ─────────────────────────────    ────────────────────────────────────
+    open      the datastore is on this machine,     is accepted, for whichever       is refused, since no key is set to
+              and no HFT_TOKEN_* is set             account it names                 check it with
     closed    otherwise                             is refused, as when deployed     is checked, as when deployed
 
-All of the openness is here: the application is the deployed one, and sees callers that an authorizer has let in.
+Only this module knows an open run: the application is the deployed one, and receives callers from an authorizer.
 """
 
 from datetime import timedelta
@@ -27,57 +27,57 @@ from chalicelib.runtime.world import utc_now
 from chalicelib.telemetry import log
 
 ANYBODY = 1
-"""Who asks for no account in particular."""
+"""The caller of a request that names no account."""
 
-VISIT = timedelta(minutes=1)
+OPEN_CALLER_LIFETIME = timedelta(minutes=1)
 
 
 @cache
 def is_open() -> bool:
-    """Whether requests without a token are let in.
+    """Returns whether requests without a token are accepted.
 
     Raises:
-        ValueError: what is configured is broken.
+        ValueError: the configuration is broken.
     """
     return verifier() is None and is_own(Settings.from_environment())
 
 
 def describe() -> str:
-    """What the door is, in a line for whoever starts the run."""
+    """Returns one line about the authorizer for the run's banner."""
     if is_open():
-        return "open: a request without a token may trade for any account. HFT_TOKEN_SECRET or HFT_TOKEN_JWKS_URL closes it"
-    if verifier() is None:
         return (
-            "closed, and to everybody: what is traded with is not this machine's own, and no HFT_TOKEN_* says whose tokens count"
+            "open: requests need no token and may use any account. Set HFT_TOKEN_SECRET or HFT_TOKEN_JWKS_URL to require tokens"
         )
-    return "closed: a request needs a token, and asks for that token's account. For a shared secret: make token USER=1"
+    if verifier() is None:
+        return "closed to everybody: the datastore is not on this machine, and HFT_TOKEN_* names no issuer of tokens"
+    return "closed: a request needs a token and may use only that token's account. For a shared secret: make token USER=1"
 
 
-class Door(LocalGatewayAuthorizer):
-    """API Gateway's side of the authorizer. Where API Gateway would answer by itself, the contract's error is raised."""
+class LocalAuthorizer(LocalGatewayAuthorizer):
+    """The gateway's side of the authorizer. It raises the contract's error where API Gateway would answer by itself."""
 
     def authorize(self, raw_path: str, lambda_event: dict[str, Any], lambda_context: Any) -> tuple[dict[str, Any], Any]:
-        """Lets a request in, with its caller in its context.
+        """Accepts a request, and puts its caller into its context.
 
         Raises:
-            Unauthenticated: it has no token that counts.
+            Unauthenticated: the request has no valid token.
             InternalError: the authorizer failed.
         """
         if is_open() and "authorization" not in lambda_event["headers"]:
-            visitor = Caller(_account_asked_for(lambda_event), int((utc_now() + VISIT).timestamp()))
-            lambda_event["requestContext"]["authorizer"] = visitor.context()
+            caller = Caller(_account_asked_for(lambda_event), int((utc_now() + OPEN_CALLER_LIFETIME).timestamp()))
+            lambda_event["requestContext"]["authorizer"] = caller.context()
             return lambda_event, lambda_context
         try:
             return super().authorize(raw_path, lambda_event, lambda_context)
         except (NotAuthorizedError, ForbiddenError):
             raise Unauthenticated from None
-        except Exception as error:  # noqa: BLE001  (a gateway does not fall over with its authorizer)
+        except Exception as error:  # noqa: BLE001  (a gateway survives a failure of its authorizer)
             log.bug(error, request_id=lambda_context.aws_request_id)
             raise InternalError from None
 
 
 def _account_asked_for(event: dict[str, Any]) -> int:
-    """Read as the routes read it. Where they could not, it is for them to say so: to anybody."""
+    """Returns the account that a request names, read as the routes read it. They report one that cannot be read."""
     path = event["pathParameters"]
     try:
         if "user_id" in path:

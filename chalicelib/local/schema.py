@@ -12,7 +12,7 @@ CREATE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexe
 
 
 def definitions(prefix: str) -> list[dict[str, Any]]:
-    """CreateTable's arguments for each table of ``.chalice/resources.json``, named for a prefix."""
+    """Returns CreateTable's arguments for each table of ``.chalice/resources.json``, with names that start with the prefix."""
     resources = json.loads(RESOURCES.read_text())["Resources"]
     return [
         {"TableName": properties["TableName"]["Fn::Sub"].replace(PREFIX_PARAMETER, prefix)}
@@ -24,9 +24,9 @@ def definitions(prefix: str) -> list[dict[str, Any]]:
 
 
 def create_missing(client: Any, prefix: str) -> None:
-    """Creates the tables that are not there, with a boto3 client, and waits until all can be used.
+    """Creates the missing tables with a boto3 client, and waits until all can be used.
 
-    Several processes may do this at once: whoever comes second finds the table in use and waits with the others.
+    Several processes may do this at once: those that come later find the table in use and wait with the first.
     """
     for definition in definitions(prefix):
         try:

@@ -1,4 +1,4 @@
-"""The market that a local run opens with: four assets, and one user with money."""
+"""The seed data of a local run: four assets, and one user with money."""
 
 from typing import Any
 
@@ -15,10 +15,13 @@ FUNDING = Transfer(user_id=1, key="seed", symbol="USD", units=100_000 * UNITS_PE
 
 
 def seed(engine: Engine, client: Any) -> None:
-    """Lists the assets and funds user 1, once for a set of tables, whichever of several processes comes first.
+    """Lists the assets and funds user 1, once for a set of tables, even where several processes start together.
 
-    The funding comes last and marks the seed as complete: a process that dies halfway leaves the rest to the next one, and an
-    operator's later changes are not undone.
+    The funding comes last and marks the seed as complete: the next process finishes a seed that was interrupted, and no process
+    undoes an operator's later changes.
+
+    Raises:
+        UnsupportedForm: the tables hold items of version 1.x, or of a newer release.
     """
     deadline = engine.deadline()
     if engine.ledger.read_records(FUNDING.user_id, [FUNDING.record_key], deadline):

@@ -341,19 +341,19 @@ def test_a_run_says_whether_it_is_open(opened: Engine, closed: Engine) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10"])
 def test_a_run_that_others_can_reach_says_it_louder(host: str) -> None:
-    assert "WARNING" in banner(host, 8000, Settings(), "open", open_door=True)
-    assert "WARNING" not in banner(host, 8000, Settings(), "closed", open_door=False)
-    assert "WARNING" not in banner("127.0.0.1", 8000, Settings(), "open", open_door=True)
+    assert "WARNING" in banner(host, 8000, Settings(), "open", is_open=True)
+    assert "WARNING" not in banner(host, 8000, Settings(), "closed", is_open=False)
+    assert "WARNING" not in banner("127.0.0.1", 8000, Settings(), "open", is_open=True)
 
 
 @pytest.mark.parametrize("elsewhere", [{"AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example"}, {"HFT_DATASTORE": "aws"}])
-def test_what_is_not_this_machines_own_is_never_behind_an_open_door(log: Path, elsewhere: dict[str, str]) -> None:
+def test_what_is_not_this_machines_own_is_never_open(log: Path, elsewhere: dict[str, str]) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     with chalice_local(log, **keys, **elsewhere) as server:
         for method, path in PRIVATE:
             refused(Engine(server.url, log).ask(method, path, json=order(FUNDED)), 401, "ERR_UNAUTHENTICATED")
 
-    assert re.search(r"Identity +closed, and to everybody", log.read_text())
+    assert re.search(r"Identity +closed to everybody", log.read_text())
 
 
 @pytest.mark.parametrize(

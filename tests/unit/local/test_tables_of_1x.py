@@ -1,0 +1,81 @@
+"""A local run over tables that hold items of version 1.x ends with one line that says what to do."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.local.datastore import stand_in_credentials
+from chalicelib.local.schema import create_missing, definitions
+from harness.processes import ROOT, environment, free_port
+
+STAGE, PREFIX = "prod", "hft-prod"
+"""A stage whose tables no other test uses: Chalice sets its prefix."""
+
+USER_1, AT = {"N": "1"}, {"S": "2026-02-21T14:01:48.011301Z"}
+ASSET = ("assets", {"symbol": {"S": "USD"}, "price": {"N": "100000000"}, "updated_at": AT, "version": {"N": "1"}})
+ACCOUNT = (
+    "accounts",
+    {"user_id": USER_1, "balances": {"M": {"USD": {"N": "10000000000000"}}}, "sequence": {"N": "1"}, "head": {"B": b"\1" * 32}},
+)
+RECORD = (
+    "idempotency",
+    {
+        "user_id": USER_1,
+        "idempotency_key": {"S": "transfer#seed"},
+        "fingerprint": {"S": "transfer 100000.00000000 USD"},
+        "status": {"N": "200"},
+        "reply": {"S": "{}"},
+        "prices": {"M": {}},
+        "created_at": AT,
+        "sequence": {"N": "1"},
+        "changes": {"M": {"USD": {"N": "10000000000000"}}},
+        "head": {"B": b"\1" * 32},
+    },
+)
+
+
+@pytest.fixture
+def dynamodb(ministack_url: str) -> Iterator[Any]:
+    """A client of empty tables."""
+    stand_in_credentials()
+    client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=ministack_url)
+    create_missing(client, PREFIX)
+    yield client
+    for definition in definitions(PREFIX):
+        client.delete_table(TableName=definition["TableName"])
+
+
+@pytest.mark.parametrize(
+    ("items", "named"),
+    [
+        ([ASSET, ACCOUNT, RECORD], "The record transfer#seed of user 1"),
+        ([ASSET], "The asset USD"),
+        ([ACCOUNT], "The account 1"),
+    ],
+)
+def test_it_ends_with_one_line_that_names_the_item_and_the_setting(
+    ministack_url: str, dynamodb: Any, items: list[tuple[str, dict[str, Any]]], named: str
+) -> None:
+    for table, item in items:
+        dynamodb.put_item(TableName=f"{PREFIX}-{table}", Item=item)
+
+    options = ["local", "--no-autoreload", "--stage", STAGE, "--port", str(free_port())]
+    ended = subprocess.run(
+        [sys.executable, "-c", "from chalice.cli import main; main()", *options],
+        cwd=ROOT,
+        env=environment(AWS_ENDPOINT_URL_DYNAMODB=ministack_url),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{named} was stored by version 1.x. ")
+    assert "HFT_TABLE_PREFIX" in line
+    assert "HFT Trading Engine" not in ended.stdout, "no banner of a run that does not begin"
