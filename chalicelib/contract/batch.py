@@ -6,16 +6,7 @@ from dataclasses import dataclass
 
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import EngineError, FieldError, IdempotencyKeyRequired, ValidationFailed
-from chalicelib.contract.fields import (
-    BATCH_FIELDS,
-    BATCH_ORDER_FIELDS,
-    IDEMPOTENCY_KEY,
-    PAY_WITH,
-    QUANTITY,
-    SYMBOL,
-    InvalidValue,
-    Json,
-)
+from chalicelib.contract.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, IDEMPOTENCY_KEY, TERMS, InvalidValue, Json
 from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
 from chalicelib.domain.order import Order
 
@@ -87,7 +78,7 @@ def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Orde
     rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
     key, wrong_key = _read_key(given.get(IDEMPOTENCY_KEY.name))
     try:
-        fields = read_order_fields(rest, (SYMBOL, PAY_WITH, QUANTITY), "an order in a batch", caller, unknown_named)
+        fields = read_order_fields(rest, TERMS, "an order in a batch", caller, unknown_named)
     except ValidationFailed as wrong:
         return InvalidOrder(key, wrong)
     if key is None:

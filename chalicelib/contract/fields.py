@@ -1,4 +1,4 @@
-"""What each field of a request may hold: one definition that validates and that the OpenAPI document publishes.
+"""Fields of a request: one definition of each that validates it, and that the OpenAPI document publishes.
 
 Standard library only. A validation library would cost a cold start more than everything else in this package together, and none
 of them says what a quantity is: decimal text, read digit for digit.
@@ -7,14 +7,17 @@ of them says what a quantity is: decimal text, read digit for digit.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, DecimalException
 from typing import Any
 
-from chalicelib.domain.money import DECIMALS, EXACT, units_from
-from chalicelib.domain.order import Amount
+from chalicelib.domain.money import DECIMALS, EXACT, PRICE_DECIMALS, price_from, units_from
+from chalicelib.domain.order import ALL, Amount, Side
+from chalicelib.domain.timestamps import rfc3339
 
 MAX_USER_ID = 2**63 - 1
 MAX_QUANTITY = 10**15
+MAX_LIMIT_PRICE = 10**28
 MAX_KEY_LENGTH = 128
 MAX_BATCH_ORDERS = 99
 """One transaction of DynamoDB's takes them, and the account's own action: 100."""
@@ -31,7 +34,7 @@ class JsonNumber(str):
 
 @dataclass(frozen=True, slots=True)
 class DuplicateName:
-    """In place of the value of a name that stands twice in an object: JSON leaves open which counts; with money, neither does."""
+    """The value of a name that appears twice in an object: JSON leaves open which counts; with money, neither does."""
 
 
 class InvalidValue(Exception):
@@ -40,35 +43,40 @@ class InvalidValue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, what it takes as JSON Schema, and the function that takes it (or raises `InvalidValue`)."""
+    """One field: its name, its values as JSON Schema, and the function that takes one (or raises `InvalidValue`)."""
 
     name: str
     schema: Mapping[str, Any]
     take: Callable[[Json], Any]
+    required: bool = True
 
     def read(self, value: Json) -> Any:
-        """The value, as the engine uses it.
+        """Returns the value as the engine uses it.
 
         Raises:
             InvalidValue: the field does not take it.
         """
         if isinstance(value, DuplicateName):
-            raise InvalidValue("stands twice")
+            raise InvalidValue("appears twice")
         return self.take(value)
 
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,18}")
 _SYMBOL = re.compile(r"[A-Za-z0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?")
+_PRICE = re.compile(r"[0-9]+(?:\.[0-9]{1,16})?")
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-][0-9]{2}:[0-9]{2}))"
+)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 BLANKS = " \t\r\n"
-"""What is trimmed. Other white space is not ASCII, or not printable, and is refused."""
+"""Characters that are trimmed. Other white space is not ASCII, or not printable, and is refused."""
 
 USER_ID_MESSAGE = f"must be an integer from 1 to {MAX_USER_ID}, or a string of its digits"
 
 
 def user_id_from_text(text: str) -> int:
-    """A user id in a path: decimal digits, no sign, no leading zero.
+    """Returns a user id in a path: decimal digits, no sign, no leading zero.
 
     Raises:
         InvalidValue: it is not one.
@@ -85,9 +93,21 @@ def _user_id(value: Json) -> int:
 
 
 def _symbol(value: Json) -> str:
-    if not isinstance(value, str) or isinstance(value, JsonNumber) or not _SYMBOL.fullmatch(value.strip(BLANKS)):
-        raise InvalidValue("must be a string of 1 to 10 ASCII letters or digits")
-    return value.strip(BLANKS).upper()
+    if not _is_string(value) or not _SYMBOL.fullmatch(value.strip(BLANKS)):
+        hint = ", one asset alone: the other is named by pay_with or receive" if _is_string(value) and "/" in value else ""
+        raise InvalidValue(f"must be a string of 1 to 10 ASCII letters or digits{hint}")
+    symbol: str = value.strip(BLANKS).upper()
+    return symbol
+
+
+def _is_string(value: Json) -> bool:
+    return isinstance(value, str) and not isinstance(value, JsonNumber)
+
+
+def _side(value: Json) -> Side:
+    if not _is_string(value) or value.lower() not in set(Side):
+        raise InvalidValue('must be "buy" or "sell"')
+    return Side(value.lower())
 
 
 def _quantity(value: Json) -> Amount:
@@ -106,6 +126,31 @@ def _quantity(value: Json) -> Amount:
         return Amount(units_from(amount), format(amount, "f"))
     except DecimalException:
         raise InvalidValue(f"must have at most {DECIMALS} decimals") from None
+
+
+def _amount_or_all(value: Json) -> Amount:
+    return Amount(None, ALL) if _is_string(value) and value == ALL else _quantity(value)
+
+
+def _limit_price(value: Json) -> int:
+    if not _is_string(value) or not _PRICE.fullmatch(value):
+        raise InvalidValue(f'must be a decimal string such as "49500", of digits with at most {PRICE_DECIMALS} decimals')
+    price = Decimal(value)
+    if not 0 < price <= MAX_LIMIT_PRICE:
+        raise InvalidValue("must be more than 0, and at most 10^28")
+    return price_from(price)
+
+
+def _expires_at(value: Json) -> str:
+    found = _TIME.fullmatch(value) if _is_string(value) else None
+    try:
+        if found is None:
+            raise ValueError
+        date, time, fraction, offset = found.groups()
+        at = datetime.fromisoformat(f"{date}T{time}.{(fraction or '')[:6]:0<6}{offset or '+00:00'}")
+        return rfc3339(at)
+    except (ValueError, OverflowError):
+        raise InvalidValue('must be a time with its offset, such as "2026-02-21T14:00:00Z" (RFC 3339)') from None
 
 
 def idempotency_key(text: str) -> str:
@@ -128,7 +173,7 @@ def _key(value: Json) -> str:
     """Reads the key of an order in a batch; it is empty where there is none."""
     if value is None:
         return ""
-    if not isinstance(value, str) or isinstance(value, JsonNumber):
+    if not _is_string(value):
         raise InvalidValue(f"must be a string of 1 to {MAX_KEY_LENGTH} printable ASCII characters")
     return idempotency_key(value)
 
@@ -139,6 +184,10 @@ def _orders(value: Json) -> list[Json]:
     return value
 
 
+_AMOUNT_SCHEMA = (
+    {"type": "string", "pattern": r"^(?=.*[1-9])0*([0-9]{1,15}(\.[0-9]{1,8})?|10{15}(\.0{1,8})?)$"},
+    {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_QUANTITY},
+)
 _SYMBOL_SCHEMA = {"type": "string", "pattern": r"^[ \t\r\n]*[A-Za-z0-9]{1,10}[ \t\r\n]*$"}
 
 USER_ID = Field(
@@ -156,26 +205,76 @@ USER_ID = Field(
 )
 SYMBOL = Field(
     "symbol",
-    {**_SYMBOL_SCHEMA, "description": "What to buy; case does not matter.", "examples": ["BTC"]},
+    {**_SYMBOL_SCHEMA, "description": "What to buy or sell; case does not matter.", "examples": ["BTC"]},
     _symbol,
 )
 PAY_WITH = Field(
     "pay_with",
-    {**_SYMBOL_SCHEMA, "description": "What to pay with: another asset than `symbol`.", "examples": ["USD"]},
+    {**_SYMBOL_SCHEMA, "description": "On a buy: what to pay with, another asset than `symbol`.", "examples": ["USD"]},
     _symbol,
+    required=False,
+)
+RECEIVE = Field(
+    "receive",
+    {**_SYMBOL_SCHEMA, "description": "On a sell: what to receive, another asset than `symbol`.", "examples": ["USD"]},
+    _symbol,
+    required=False,
+)
+SIDE = Field(
+    "side",
+    {
+        "type": "string",
+        "pattern": "^([Bb][Uu][Yy]|[Ss][Ee][Ll][Ll])$",
+        "default": "buy",
+        "description": "`buy`, which is the default, or `sell`; case does not matter.",
+        "examples": ["buy", "sell"],
+    },
+    _side,
+    required=False,
 )
 QUANTITY = Field(
     "quantity",
     {
-        "description": "How much to buy: more than 0, at most 10¹⁵, at most 8 decimals. A string is safest, since many JSON "
-        "writers round numbers; a number is read digit for digit.",
+        "description": "How much of `symbol`: more than 0, at most 10¹⁵, at most 8 decimals. A string is safest, since many JSON "
+        'writers round numbers; a number is read digit for digit. On a sell also `"all"`: the whole balance at the decision.',
         "examples": ["1.0"],
-        "anyOf": [
-            {"type": "string", "pattern": r"^(?=.*[1-9])0*([0-9]{1,15}(\.[0-9]{1,8})?|10{15}(\.0{1,8})?)$"},
-            {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_QUANTITY},
-        ],
+        "anyOf": [*_AMOUNT_SCHEMA, {"const": ALL}],
     },
-    _quantity,
+    _amount_or_all,
+    required=False,
+)
+NOTIONAL = Field(
+    "notional",
+    {
+        "description": "Buys only, in place of `quantity`: the most of `pay_with` to spend, fee included; "
+        '`"all"` is the whole balance at the decision.',
+        "examples": ["250.00"],
+        "anyOf": [*_AMOUNT_SCHEMA, {"const": ALL}],
+    },
+    _amount_or_all,
+    required=False,
+)
+LIMIT_PRICE = Field(
+    "limit_price",
+    {
+        "type": "string",
+        "pattern": r"^(?=.*[1-9])0*([0-9]{1,28}(\.[0-9]{1,16})?|10{28}(\.0{1,16})?)$",
+        "description": "The worst price taken: `pay_with` or `receive` per one `symbol`, fees apart. More than 0, at most 10²⁸.",
+        "examples": ["49500"],
+    },
+    _limit_price,
+    required=False,
+)
+EXPIRES_AT = Field(
+    "expires_at",
+    {
+        "type": "string",
+        "format": "date-time",
+        "description": "An order decided later than this is refused. RFC 3339 with an offset; cut to microseconds.",
+        "examples": ["2030-01-01T00:00:00Z"],
+    },
+    _expires_at,
+    required=False,
 )
 KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$"}
 IDEMPOTENCY_KEY = Field(
@@ -199,6 +298,9 @@ ORDERS = Field(
     },
     _orders,
 )
-ORDER_FIELDS = (USER_ID, SYMBOL, PAY_WITH, QUANTITY)
+TERMS = (SIDE, SYMBOL, PAY_WITH, RECEIVE, QUANTITY, NOTIONAL, LIMIT_PRICE, EXPIRES_AT)
+"""The fields that say what an order is, wherever it is sent."""
+
+ORDER_FIELDS = (USER_ID, *TERMS)
 BATCH_FIELDS = (USER_ID, ORDERS)
-BATCH_ORDER_FIELDS = (IDEMPOTENCY_KEY, SYMBOL, PAY_WITH, QUANTITY)
+BATCH_ORDER_FIELDS = (IDEMPOTENCY_KEY, *TERMS)

@@ -1,7 +1,7 @@
 """Reading requests. Numbers in a body are read digit for digit, never through a float."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from chalicelib.contract.caller import Caller
@@ -16,7 +16,7 @@ from chalicelib.contract.fields import (
     idempotency_key,
     user_id_from_text,
 )
-from chalicelib.domain.order import Order
+from chalicelib.domain.order import Order, Side
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_SHOWN = 40
@@ -31,7 +31,7 @@ Headers = Mapping[str, list[str]]
 
 
 def read_headers(event: Mapping[str, Any]) -> Headers:
-    """The headers of a Lambda event that may hold a key, every value of each: API Gateway's plain map keeps only the last."""
+    """Returns the headers of a Lambda event that may hold a key, every value: API Gateway's plain map keeps only the last."""
     headers: dict[str, list[str]] = {}
     many = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
     for name, values in many.items():
@@ -42,7 +42,7 @@ def read_headers(event: Mapping[str, Any]) -> Headers:
 
 
 def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
-    """The order in a request of this caller's.
+    """Reads the order in a request of this caller's.
 
     Raises, in the order of the checks:
         TooLarge, ValidationFailed: the body is not a JSON object, so it does not say whose account it is about.
@@ -55,18 +55,23 @@ def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
 
 
 def order_of(fields: Mapping[str, Any], user_id: int, idempotency_key: str) -> Order:
-    """The order that `read_order_fields` read."""
+    """Returns the order that `read_order_fields` read."""
+    side = fields.get("side", Side.BUY)
     return Order(
         user_id=user_id,
         idempotency_key=idempotency_key,
         symbol=fields["symbol"],
-        other=fields["pay_with"],
-        quantity=fields["quantity"],
+        other=fields["pay_with" if side is Side.BUY else "receive"],
+        quantity=fields.get("quantity"),
+        notional=fields.get("notional"),
+        side=side,
+        limit_price=fields.get("limit_price"),
+        expires_at=fields.get("expires_at"),
     )
 
 
 def read_user_id(text: str) -> int:
-    """The user id in a path.
+    """Reads the user id in a path.
 
     Raises:
         ValidationFailed: it is not one.
@@ -84,18 +89,43 @@ def read_order_fields(
     caller: Caller,
     unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
 ) -> dict[str, Any]:
-    """The fields of an order by name, `symbol` and `pay_with` among them. `whole`: what a client calls it.
+    """Reads the fields of an order, by name. `whole`: what a client calls it.
 
     Raises:
         Forbidden: it is for somebody else's account.
         ValidationFailed: something is wrong with them.
     """
     fields, wrong = read_fields(given, wanted, whole, caller, unknown_named)
-    if not wrong and fields["symbol"] == fields["pay_with"]:
-        wrong.append(FieldError("pay_with", "must be another asset than symbol"))
+    read_or_wrong = {*fields, *(error.field for error in wrong)}
+    if "side" in fields or "side" not in read_or_wrong:
+        wrong = [*_form_errors(fields, given), *wrong]
+        places = {field.name: place for place, field in enumerate(wanted)}
+        wrong.sort(key=lambda error: places.get(error.field, len(places)))
     if wrong:
         raise ValidationFailed(*wrong)
     return fields
+
+
+def _form_errors(fields: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[FieldError]:
+    """Yields what is wrong with fields that are each as they should be, but do not belong together."""
+    buys = fields.get("side", Side.BUY) is Side.BUY
+    other, wrong_other = ("pay_with", "receive") if buys else ("receive", "pay_with")
+    if other not in given:
+        yield FieldError(other, "is required")
+    if wrong_other in given:
+        does = "a buy names what it pays with" if buys else "a sell names what it receives"
+        yield FieldError(wrong_other, f"is not a field of a {'buy' if buys else 'sell'}: {does}, in {other}")
+    if "symbol" in fields and fields["symbol"] == fields.get(other):
+        yield FieldError(other, "must be another asset than symbol")
+    if not buys and "notional" in given:
+        yield FieldError("notional", "is for buys: a sell takes a quantity")
+    elif "quantity" in given and "notional" in given:
+        yield FieldError("notional", "is given in place of quantity: an order has one of the two")
+    if "quantity" not in given and not (buys and "notional" in given):
+        yield FieldError("quantity", "is required, or notional" if buys else "is required")
+    quantity = fields.get("quantity")
+    if buys and quantity is not None and quantity.units is None:
+        yield FieldError("quantity", 'takes "all" on sells; on a buy "notional": "all" spends the whole balance')
 
 
 def read_fields(
@@ -105,7 +135,7 @@ def read_fields(
     caller: Caller,
     unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
 ) -> tuple[dict[str, Any], list[FieldError]]:
-    """The fields of a `whole` that are as they should be, by name, and what is wrong with the others.
+    """Reads the fields of a `whole`: those that are as they should be, by name, and what is wrong with the others.
 
     Of those that it does not have, `unknown_named` are named, and more are counted.
 
@@ -116,7 +146,8 @@ def read_fields(
     wrong: list[FieldError] = []
     for field in wanted:
         if field.name not in given:
-            wrong.append(FieldError(field.name, "is required"))
+            if field.required:
+                wrong.append(FieldError(field.name, "is required"))
             continue
         try:
             fields[field.name] = field.read(given[field.name])
@@ -125,16 +156,40 @@ def read_fields(
     if "user_id" in fields:  # before anything about the rest of what is not for the caller to send
         caller.require(fields["user_id"])
     known = {field.name for field in wanted}
-    # A client that sends {"side": "SELL"} must not find that it bought.
+    # A client that sends {"stop_price": "40000"} must not find that it bought at any price.
     unknown = [name for name in given if name not in known]
-    wrong.extend(FieldError(_shown(name), f"is not a field of {whole}") for name in unknown[:unknown_named])
+    wrong.extend(FieldError(_shown(name), f"is not a field of {whole}{_hint(name)}") for name in unknown[:unknown_named])
     if len(unknown) > unknown_named:
         wrong.append(FieldError("body", f"has {len(unknown)} unknown fields"))
     return fields, wrong
 
 
+HINTS = {
+    "qty": "quantity",
+    "size": "quantity",
+    "amount": "quantity, or notional for an amount of pay_with",
+    "userid": "user_id",
+    "user": "user_id",
+    "account": "user_id",
+    "price": "limit_price, the worst price taken",
+    "limit": "limit_price, the worst price taken",
+    "type": "limit_price: every order is a market order, and may have a limit",
+    "asset": "symbol",
+    "paywith": "pay_with",
+    "currency": "pay_with or receive",
+    "expires": "expires_at",
+    "idempotencykey": "the X-Idempotency-Key header, or idempotency_key in a batch",
+}
+"""The fields that are meant where others are sent, by the others' names in lower case without underscores."""
+
+
+def _hint(name: str) -> str:
+    meant = HINTS.get(name.lower().replace("_", ""))
+    return "" if meant is None else f"; perhaps {meant}"
+
+
 def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
-    """The JSON object that a body is. A number in it is a `JsonNumber`, digits as they were written.
+    """Reads the JSON object that a body is. A number in it is a `JsonNumber`, digits as they were written.
 
     Raises:
         TooLarge, ValidationFailed: it is not one.
@@ -172,7 +227,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _shown(name: str) -> str:
-    """A name of the client's own, fit to be sent back."""
+    """Returns a name of the client's own, fit to be sent back."""
     return name if len(name) <= MAX_SHOWN else name[: MAX_SHOWN - 1] + "…"
 
 
