@@ -1,1 +1,1 @@
-"""What travels over HTTP: requests as values, replies as text, errors with their status and code."""
+"""The HTTP contract: requests as values, replies as text, errors with their status and code."""

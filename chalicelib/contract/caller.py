@@ -1,7 +1,7 @@
-"""Who is calling: what the authorizer found out, and what follows from it for a request.
+"""The caller of a request, as the authorizer identified it, and the check of the accounts that it may use.
 
-The authorizer is another function than the one that trades. What it knows of a caller travels in the request's context, where
-API Gateway puts it and no client can; here it is read, and an account that is not the caller's is refused.
+The authorizer and the engine are separate functions. API Gateway carries the caller from one to the other in the request's
+context, which no client can write.
 """
 
 from collections.abc import Mapping
@@ -15,35 +15,35 @@ from chalicelib.contract.fields import InvalidValue, user_id_from_text
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever holds a token that counts."""
+    """The holder of a valid token."""
 
     user_id: int
-    """Whose account it is for."""
+    """The user whose account the token is for."""
 
     expires_at_s: int
-    """From when on it counts no more, leeway included: seconds since 1970."""
+    """The end of the token's validity, leeway included, in seconds since 1970."""
 
     def require(self, user_id: int) -> None:
-        """To be said of each account that a request asks for.
+        """Checks that the caller may use an account. Each request checks every account that it names.
 
         Raises:
-            Forbidden: it is another's.
+            Forbidden: the account is another user's.
         """
         if user_id != self.user_id:
             raise Forbidden
 
     def context(self) -> dict[str, str]:
-        """The caller, as an authorizer hands it on: API Gateway makes every value a string."""
+        """Returns the caller as the authorizer's context. API Gateway turns every value into a string."""
         return {"user_id": str(self.user_id), "expires_at_s": str(self.expires_at_s)}
 
 
 def read_caller(request_context: Mapping[str, Any], now: datetime) -> Caller:
-    """The caller of a request, as its authorizer handed it on.
+    """Returns the caller of a request, as its authorizer passed it on.
 
-    The time is looked at again: what an authorizer said is kept for a while, and a token must not outlive itself that way.
+    The expiry is checked again, since API Gateway caches the authorizer's answer and an expired token must not be accepted.
 
     Raises:
-        Unauthenticated: no authorizer has let this request in, or not for now.
+        Unauthenticated: no authorizer accepted this request, or the token has expired.
     """
     found = request_context.get("authorizer") or {}
     try:

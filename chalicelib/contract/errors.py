@@ -1,4 +1,4 @@
-"""Every error of the contract, in one place: status, code, and whether trying again can help.
+"""Every error of the contract, with its status, its code, and whether a retry can help.
 
 EngineError
 ├── final: the same request gets the same answer
@@ -6,7 +6,7 @@ EngineError
 │   ├── Forbidden                403 ERR_FORBIDDEN                another's account, whether it exists or not
 │   ├── ValidationFailed         422 ERR_VALIDATION               names each field
 │   ├── IdempotencyKeyRequired   400 ERR_IDEMPOTENCY_REQUIRED
-│   ├── IdempotencyKeyReused     422 ERR_IDEMPOTENCY_KEY_REUSED   the key stands for another order
+│   ├── IdempotencyKeyReused     422 ERR_IDEMPOTENCY_KEY_REUSED   the key belongs to another order
 │   ├── TooLarge                 413 ERR_TOO_LARGE
 │   ├── InsufficientFunds        402 ERR_LIQUIDITY                a decision: stored, and replayed
 │   ├── OrderExpired             410 ERR_ORDER_EXPIRED            a decision
@@ -17,7 +17,7 @@ EngineError
 │   ├── RouteNotFound            404 ERR_NOT_FOUND
 │   └── MethodNotAllowed         405 ERR_METHOD_NOT_ALLOWED
 └── retryable: the same request, with the same key, is safe and may succeed
-    ├── TooManyRequests          429 ERR_THROTTLED                API Gateway's own: never reached the engine
+    ├── TooManyRequests          429 ERR_THROTTLED                API Gateway's own: the engine never saw the request
     ├── Contention               409 ERR_CONTENTION               decided nothing
     ├── DatastoreUnavailable     503 ERR_DATASTORE_UNAVAILABLE    the outcome may be unknown
     └── InternalError            500 ERR_INTERNAL                 a bug; the outcome may be unknown
@@ -33,21 +33,21 @@ from chalicelib.domain.refusals import BrokenRule, HaltedAsset, Undecided, Unkno
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request."""
+    """An error in one field of a request."""
 
     field: str
     message: str
 
 
 class EngineError(Exception):
-    """A refusal with a place in the contract. Its message is for the client: it holds no internals."""
+    """An error that the contract defines. Its message is for the client and contains no internals."""
 
     status: ClassVar[int]
     code: ClassVar[str]
     retry_after_s: ClassVar[int | None] = None
-    """Seconds to wait before the same request; `None` where it would only get the same answer."""
+    """Seconds to wait before the same request; `None` where it would get the same answer."""
     headers: ClassVar[Mapping[str, str]] = {}
-    """What the response's header has to say beside the body."""
+    """Further headers of the response."""
     details: Sequence[FieldError] = ()
 
     def body(self, at: str) -> str:
@@ -64,7 +64,7 @@ class EngineError(Exception):
 
 
 class Unauthenticated(EngineError):
-    """No token, or none that counts. Which of the two, and why, is nobody's business but the log's."""
+    """No token, or an invalid one. Only the log contains the reason."""
 
     status = 401
     code = "ERR_UNAUTHENTICATED"
@@ -75,17 +75,17 @@ class Unauthenticated(EngineError):
 
 
 class Forbidden(EngineError):
-    """Another's account. Whether there is one is not said."""
+    """A request for another user's account, whether that account exists or not."""
 
     status = 403
     code = "ERR_FORBIDDEN"
 
     def __init__(self) -> None:
-        super().__init__("The token is for another account than the one asked for")
+        super().__init__("The token is for another account")
 
 
 class ValidationFailed(EngineError):
-    """The body, the path or the key is not what it should be."""
+    """An invalid body, path or key."""
 
     status = 422
     code = "ERR_VALIDATION"
@@ -106,7 +106,7 @@ class IdempotencyKeyRequired(EngineError):
 
 
 class IdempotencyKeyReused(EngineError):
-    """The key stands for another order of this user."""
+    """A key that this user used for another order."""
 
     status = 422
     code = "ERR_IDEMPOTENCY_KEY_REUSED"
@@ -118,7 +118,7 @@ class IdempotencyKeyReused(EngineError):
 
 
 class TooLarge(EngineError):
-    """The request is larger than any order."""
+    """A request larger than any order."""
 
     status = 413
     code = "ERR_TOO_LARGE"
@@ -128,7 +128,7 @@ class TooLarge(EngineError):
 
 
 class InsufficientFunds(EngineError):
-    """The balance does not cover what the order gives away. Stored."""
+    """A balance that does not cover the order. Stored."""
 
     status = 402
     code = "ERR_LIQUIDITY"
@@ -142,7 +142,7 @@ class InsufficientFunds(EngineError):
 
 
 class OrderExpired(EngineError):
-    """The order was decided after its `expires_at`. Stored."""
+    """An order decided after its `expires_at`. Stored."""
 
     status = 410
     code = "ERR_ORDER_EXPIRED"
@@ -152,7 +152,7 @@ class OrderExpired(EngineError):
 
 
 class PriceLimitExceeded(EngineError):
-    """The market's price is worse than the order's limit. Stored."""
+    """A market price worse than the order's limit. Stored."""
 
     status = 412
     code = "ERR_PRICE_LIMIT"
@@ -162,7 +162,7 @@ class PriceLimitExceeded(EngineError):
 
 
 class AssetNotFound(EngineError):
-    """Nothing by that symbol is traded."""
+    """A symbol that is not listed."""
 
     status = 404
     code = "ERR_ASSET_NOT_FOUND"
@@ -172,7 +172,7 @@ class AssetNotFound(EngineError):
 
 
 class AssetHalted(EngineError):
-    """An operator halted trading in the asset."""
+    """An asset in which an operator halted trading."""
 
     status = 409
     code = "ERR_ASSET_HALTED"
@@ -182,7 +182,7 @@ class AssetHalted(EngineError):
 
 
 class OrderRuleBroken(EngineError):
-    """The order breaks a trading rule."""
+    """An order that breaks a trading rule."""
 
     status = 422
     code = "ERR_ORDER_RULE"
@@ -193,7 +193,7 @@ class OrderRuleBroken(EngineError):
 
 
 class RouteNotFound(EngineError):
-    """No such route."""
+    """An unknown route."""
 
     status = 404
     code = "ERR_NOT_FOUND"
@@ -203,7 +203,7 @@ class RouteNotFound(EngineError):
 
 
 class MethodNotAllowed(EngineError):
-    """The route exists, for another method."""
+    """A route that does not take the request's method."""
 
     status = 405
     code = "ERR_METHOD_NOT_ALLOWED"
@@ -213,7 +213,7 @@ class MethodNotAllowed(EngineError):
 
 
 class TooManyRequests(EngineError):
-    """The gateway let no more through. It answers this by itself; the engine's part is to say so in its description."""
+    """A request above the gateway's limit. Only the gateway returns this; the engine describes it in its OpenAPI document."""
 
     status = 429
     code = "ERR_THROTTLED"
@@ -224,7 +224,7 @@ class TooManyRequests(EngineError):
 
 
 class Contention(EngineError):
-    """The account stayed busy until the deadline, and every attempt was answered: nothing happened."""
+    """An account that stayed busy until the deadline. Every attempt was answered, so nothing was decided."""
 
     status = 409
     code = "ERR_CONTENTION"
@@ -235,7 +235,7 @@ class Contention(EngineError):
 
 
 class DatastoreUnavailable(EngineError):
-    """Throttled to the deadline, or some attempt had no answer."""
+    """A datastore that throttled until the deadline, or left an attempt without an answer."""
 
     status = 503
     code = "ERR_DATASTORE_UNAVAILABLE"
@@ -249,7 +249,7 @@ class DatastoreUnavailable(EngineError):
 
 
 class InternalError(EngineError):
-    """A bug. Nothing about it leaves but the request id."""
+    """A bug. The response contains nothing about it but the request id."""
 
     status = 500
     code = "ERR_INTERNAL"
@@ -257,7 +257,7 @@ class InternalError(EngineError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Something went wrong here and the outcome may be unknown. "
+            "Something went wrong and the outcome may be unknown. "
             "Send the same request again, with the same key: it is executed at most once"
         )
 

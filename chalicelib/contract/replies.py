@@ -1,4 +1,4 @@
-"""Rendering replies as JSON text. A decision's reply is made from its facts alone: the same bytes at once and at every replay."""
+"""Replies as JSON text. A decision's reply is rendered from its facts alone, so every replay has the same bytes."""
 
 import json
 from collections.abc import Sequence
@@ -70,14 +70,14 @@ def _error(refusal: Refusal) -> EngineError:
     match refusal.outcome:
         case OrderOutcome.LIQUIDITY:
             needed_units, held_units = refusal.needed_units, refusal.held_units
-            assert held_units is not None, "a refusal for lack of funds says what there is"
+            assert held_units is not None, "a refusal for lack of funds contains the balance"
             needed = None if needed_units is None else text_from(needed_units)
             return InsufficientFunds(needed, text_from(held_units), order.given, unfunded=refusal.unfunded)
         case OrderOutcome.EXPIRED:
-            assert order.expires_at is not None, "only what expires is refused for it"
+            assert order.expires_at is not None, "only an order with an expiry expires"
             return OrderExpired(order.expires_at, refusal.at)
         case OrderOutcome.PRICE_LIMIT:
-            assert order.limit_price is not None, "only a limited order is refused for its limit"
+            assert order.limit_price is not None, "only an order with a limit breaks it"
             prices = refusal.circumstances.prices
             price = quotient_text(prices[order.symbol].value, prices[order.other].value)
             return PriceLimitExceeded(price, price_text(order.limit_price), order.symbol, order.other)
@@ -86,7 +86,7 @@ def _error(refusal: Refusal) -> EngineError:
 
 
 def portfolio_body(portfolio: Portfolio) -> str:
-    """Returns a portfolio as JSON text. What is held but no longer listed has no price, value, gain or share: `null`, never 0."""
+    """Returns a portfolio as JSON text. An unlisted asset has `null` for price, value, gain and share, never 0."""
     account, positions = portfolio.account, portfolio.positions
     return json.dumps(
         {
