@@ -66,9 +66,7 @@ class Rehearsal:
 
     def settings(self, name: str) -> Settings:
         """What reaches a stage's tables from here."""
-        return Settings(
-            table_prefix=self.stage(name).table_prefix, datastore_endpoint=self.emulator, price_age_ms=PRICE_AGE_MS
-        )
+        return Settings(table_prefix=self.stage(name).table_prefix, datastore_endpoint=self.emulator, price_age_ms=PRICE_AGE_MS)
 
     def apply_gateway_responses(self, name: str) -> None:
         """Puts the gateway responses in place: AWS takes them from the API's definition, the emulator leaves them out."""
