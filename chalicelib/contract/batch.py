@@ -1,4 +1,4 @@
-"""Reading batches: several orders of one account in one request, each decided for itself, all of them in one transaction."""
+"""Batches: several orders of one account in one request, decided one by one and stored in one transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,18 +11,19 @@ from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, par
 from chalicelib.domain.order import Order
 
 MAX_BATCH_BODY_BYTES = 64 * 1024
-"""Room for 99 of the longest orders there are, written on many lines."""
+"""The size of 99 of the longest possible orders, written on many lines."""
 
 UNKNOWN_FIELDS_NAMED = 40
-"""Unknown fields named in a whole batch; after that one of each order is named, and more are only counted. Were as many named of
-each as of a single order, an answer could be ten times that to 99 fills."""
+"""The number of unknown fields named in a whole batch. After that, one of each order is named and the others are counted. Without
+this limit, an answer could be ten times as long as the answer to 99 fills.
+"""
 
 BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidOrder:
-    """An order that cannot be read, and why; `idempotency_key`: its key, where that can be read."""
+    """An order that cannot be read, with the error and its key. The key is `None` where it cannot be read either."""
 
     idempotency_key: str | None
     error: EngineError
@@ -30,7 +31,7 @@ class InvalidOrder:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Orders sent for one account, in the order in which they were sent."""
+    """Orders sent for one account, in the sequence in which they were sent."""
 
     user_id: int
     sent: Sequence[Order | InvalidOrder]
@@ -42,13 +43,12 @@ class Batch:
 
 
 def read_batch(body: bytes, caller: Caller) -> Batch:
-    """Reads the batch in a request of this caller's. What is wrong with one order stands in its place; raised is what spoils all.
+    """Reads the batch in a request of this caller. The error of a single order takes that order's place in the batch.
 
     Raises, in the order of the checks:
         TooLarge, ValidationFailed: the body is not a JSON object.
-        Forbidden: its `user_id` is somebody else's.
-        ValidationFailed: its fields are not those of a batch; or one key appears twice, and
-            which of the two orders it is for is unknown.
+        Forbidden: its `user_id` is another user's.
+        ValidationFailed: its fields are not those of a batch; or one key appears twice, so that it does not identify one order.
     """
     fields, wrong = read_fields(parse_object(body, MAX_BATCH_BODY_BYTES), BATCH_FIELDS, "a batch", caller)
     if wrong:
@@ -72,7 +72,7 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
 
 
 def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | InvalidOrder:
-    """Reads one order: its fields are checked first, then its key, as where the key is a header."""
+    """Reads one order. It checks the fields first and the key last, as for a single order."""
     if not isinstance(given, dict):
         return InvalidOrder(None, ValidationFailed(FieldError("body", "must be a JSON object")))
     rest = {name: value for name, value in given.items() if name != IDEMPOTENCY_KEY.name}
@@ -82,7 +82,7 @@ def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Orde
     except ValidationFailed as wrong:
         return InvalidOrder(key, wrong)
     if key is None:
-        assert wrong_key is not None, "there is a key, or something is wrong with it"
+        assert wrong_key is not None, "a key that cannot be read has an error"
         return InvalidOrder(None, wrong_key)
     return order_of(fields, user_id, key)
 

@@ -1,7 +1,7 @@
-"""Fields of a request: one definition of each that validates it, and that the OpenAPI document publishes.
+"""Fields of a request. One definition of each validates it and is published in the OpenAPI document.
 
-Standard library only. A validation library would cost a cold start more than everything else in this package together, and none
-of them says what a quantity is: decimal text, read digit for digit.
+This module uses the standard library only. A validation library would add more to a cold start than the whole package, and would
+not read a quantity, which is decimal text, digit for digit.
 """
 
 import re
@@ -20,45 +20,45 @@ MAX_QUANTITY = 10**15
 MAX_LIMIT_PRICE = 10**28
 MAX_KEY_LENGTH = 128
 MAX_BATCH_ORDERS = 99
-"""One transaction of DynamoDB's takes them, and the account's own action: 100."""
+"""DynamoDB's limit of 100 actions in a transaction, less one for the account."""
 
 Json = Any
 """A parsed JSON value; a number is a `JsonNumber`."""
 
 
 class JsonNumber(str):
-    """A JSON number as it was written: never yet a float."""
+    """A JSON number as the client wrote it, never converted to a float."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateName:
-    """The value of a name that appears twice in an object: JSON leaves open which counts; with money, neither does."""
+    """The value of a name that appears twice in an object. JSON leaves open which value counts, so the field is refused."""
 
 
 class InvalidValue(Exception):
-    """A value is not what its field takes; the message says what it takes."""
+    """A value that its field does not accept. The message describes the values that it accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name, its values as JSON Schema, and the function that takes one (or raises `InvalidValue`)."""
+    """One field: its name, its values as JSON Schema, and the function that converts a value or raises `InvalidValue`."""
 
     name: str
     schema: Mapping[str, Any]
-    take: Callable[[Json], Any]
+    convert: Callable[[Json], Any]
     required: bool = True
 
     def read(self, value: Json) -> Any:
         """Returns the value as the engine uses it.
 
         Raises:
-            InvalidValue: the field does not take it.
+            InvalidValue: the field does not accept it.
         """
         if isinstance(value, DuplicateName):
             raise InvalidValue("appears twice")
-        return self.take(value)
+        return self.convert(value)
 
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,18}")
@@ -70,16 +70,16 @@ _TIME = re.compile(
 )
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 BLANKS = " \t\r\n"
-"""Characters that are trimmed. Other white space is not ASCII, or not printable, and is refused."""
+"""The characters that are trimmed. Other white space is refused, since it is not printable ASCII."""
 
 USER_ID_MESSAGE = f"must be an integer from 1 to {MAX_USER_ID}, or a string of its digits"
 
 
 def user_id_from_text(text: str) -> int:
-    """Returns a user id in a path: decimal digits, no sign, no leading zero.
+    """Returns the user id that a text holds: decimal digits, no sign, no leading zero.
 
     Raises:
-        InvalidValue: it is not one.
+        InvalidValue: the text is not a user id.
     """
     if not _WHOLE.fullmatch(text) or int(text) > MAX_USER_ID:
         raise InvalidValue(USER_ID_MESSAGE)
@@ -121,7 +121,7 @@ def _quantity(value: Json) -> Amount:
             raise InvalidValue(f"must be at most {MAX_QUANTITY}")
         exponent = int(amount.as_tuple().exponent)
         if not -DECIMALS <= exponent <= 0:
-            # A number such as 1E+3 or 1.000000000: it is the value that counts.
+            # A number such as 1E+3 or 1.000000000: only its value counts.
             amount = EXACT.quantize(amount, Decimal((0, (1,), max(-DECIMALS, min(0, exponent)))))
         return Amount(units_from(amount), format(amount, "f"))
     except DecimalException:
@@ -154,12 +154,12 @@ def _expires_at(value: Json) -> str:
 
 
 def idempotency_key(text: str) -> str:
-    """Returns a key as it counts: trimmed, without one pair of enclosing double quotes, trimmed; empty where it is blank.
+    """Returns a key in its stored form: trimmed, without one pair of enclosing double quotes, trimmed again; "" for a blank one.
 
     The quotes are those of the IETF draft "The Idempotency-Key HTTP Header Field".
 
     Raises:
-        InvalidValue: it is too long, or holds something that is not printable ASCII.
+        InvalidValue: the key is too long, or contains other characters than printable ASCII.
     """
     key = text.strip(BLANKS)
     if len(key) > 1 and key[0] == key[-1] == '"':
@@ -170,7 +170,7 @@ def idempotency_key(text: str) -> str:
 
 
 def _key(value: Json) -> str:
-    """Reads the key of an order in a batch; it is empty where there is none."""
+    """Reads the key of an order in a batch; returns an empty text where there is none."""
     if value is None:
         return ""
     if not _is_string(value):
@@ -193,8 +193,8 @@ _SYMBOL_SCHEMA = {"type": "string", "pattern": r"^[ \t\r\n]*[A-Za-z0-9]{1,10}[ \
 USER_ID = Field(
     "user_id",
     {
-        "description": "Whose account trades: an integer (`1`, not `1.0`), or a string of its digits, since JavaScript rounds "
-        "integers above 2⁵³.",
+        "description": "The user whose account trades: an integer (`1`, not `1.0`), or a string of its digits, since JavaScript "
+        "rounds integers above 2⁵³.",
         "examples": [1],
         "anyOf": [
             {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_USER_ID},
@@ -205,18 +205,18 @@ USER_ID = Field(
 )
 SYMBOL = Field(
     "symbol",
-    {**_SYMBOL_SCHEMA, "description": "What to buy or sell; case does not matter.", "examples": ["BTC"]},
+    {**_SYMBOL_SCHEMA, "description": "The asset to buy or sell; case does not matter.", "examples": ["BTC"]},
     _symbol,
 )
 PAY_WITH = Field(
     "pay_with",
-    {**_SYMBOL_SCHEMA, "description": "On a buy: what to pay with, another asset than `symbol`.", "examples": ["USD"]},
+    {**_SYMBOL_SCHEMA, "description": "On a buy: the asset to pay with, other than `symbol`.", "examples": ["USD"]},
     _symbol,
     required=False,
 )
 RECEIVE = Field(
     "receive",
-    {**_SYMBOL_SCHEMA, "description": "On a sell: what to receive, another asset than `symbol`.", "examples": ["USD"]},
+    {**_SYMBOL_SCHEMA, "description": "On a sell: the asset to receive, other than `symbol`.", "examples": ["USD"]},
     _symbol,
     required=False,
 )
@@ -235,8 +235,8 @@ SIDE = Field(
 QUANTITY = Field(
     "quantity",
     {
-        "description": "How much of `symbol`: more than 0, at most 10¹⁵, at most 8 decimals. A string is safest, since many JSON "
-        'writers round numbers; a number is read digit for digit. On a sell also `"all"`: the whole balance at the decision.',
+        "description": "The amount of `symbol`: more than 0, at most 10¹⁵, at most 8 decimals. A string is safest, since many "
+        'JSON writers round numbers; a number is read digit for digit. A sell also takes `"all"`: the whole balance.',
         "examples": ["1.0"],
         "anyOf": [*_AMOUNT_SCHEMA, {"const": ALL}],
     },
@@ -246,7 +246,7 @@ QUANTITY = Field(
 NOTIONAL = Field(
     "notional",
     {
-        "description": "Buys only, in place of `quantity`: the most of `pay_with` to spend, fee included; "
+        "description": "Buys only, instead of `quantity`: the most of `pay_with` to spend, fee included; "
         '`"all"` is the whole balance at the decision.',
         "examples": ["250.00"],
         "anyOf": [*_AMOUNT_SCHEMA, {"const": ALL}],
@@ -259,7 +259,7 @@ LIMIT_PRICE = Field(
     {
         "type": "string",
         "pattern": r"^(?=.*[1-9])0*([0-9]{1,28}(\.[0-9]{1,16})?|10{28}(\.0{1,16})?)$",
-        "description": "The worst price taken: `pay_with` or `receive` per one `symbol`, fees apart. More than 0, at most 10²⁸.",
+        "description": "The worst accepted price: `pay_with` or `receive` per one `symbol`, without fees; at most 10²⁸.",
         "examples": ["49500"],
     },
     _limit_price,
@@ -281,8 +281,8 @@ IDEMPOTENCY_KEY = Field(
     "idempotency_key",
     {
         **KEY_SCHEMA,
-        "description": "A value of your own: new for each order, the same when an order is sent again, in a batch or by itself. "
-        "It is trimmed, and belongs to its user for ever.",
+        "description": "A value that you choose: new for each order, the same when an order is sent again, in a batch or by "
+        "itself. It is trimmed, and belongs to its user for ever.",
         "examples": ["order-1"],
     },
     _key,
@@ -294,12 +294,12 @@ ORDERS = Field(
         "minItems": 1,
         "maxItems": MAX_BATCH_ORDERS,
         "items": {"$ref": "#/components/schemas/BatchOrder"},
-        "description": "Decided in this order, each for itself. No two may have the same key.",
+        "description": "Orders, decided one by one in this sequence. No two may have the same key.",
     },
     _orders,
 )
 TERMS = (SIDE, SYMBOL, PAY_WITH, RECEIVE, QUANTITY, NOTIONAL, LIMIT_PRICE, EXPIRES_AT)
-"""The fields that say what an order is, wherever it is sent."""
+"""The fields that describe an order, by itself or in a batch."""
 
 ORDER_FIELDS = (USER_ID, *TERMS)
 BATCH_FIELDS = (USER_ID, ORDERS)

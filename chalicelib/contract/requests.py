@@ -1,4 +1,4 @@
-"""Reading requests. Numbers in a body are read digit for digit, never through a float."""
+"""Requests, read into values. Numbers in a body are read digit for digit, never through a float."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from chalicelib.domain.order import Order, Side
 MAX_BODY_BYTES = 16 * 1024
 MAX_SHOWN = 40
 MAX_UNKNOWN_FIELDS_NAMED = 8
-"""More are only counted: a body has room for thousands, and an answer that named each would be ten times its size."""
+"""The number of unknown fields that an error names. The others are only counted, since a body may contain thousands."""
 
 KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
 _KEY_HEADERS = frozenset(name.lower() for name in KEY_HEADERS)
@@ -31,7 +31,7 @@ Headers = Mapping[str, list[str]]
 
 
 def read_headers(event: Mapping[str, Any]) -> Headers:
-    """Returns the headers of a Lambda event that may hold a key, every value: API Gateway's plain map keeps only the last."""
+    """Returns every value of the key headers in a Lambda event. API Gateway's plain map keeps only the last of each."""
     headers: dict[str, list[str]] = {}
     many = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
     for name, values in many.items():
@@ -42,13 +42,13 @@ def read_headers(event: Mapping[str, Any]) -> Headers:
 
 
 def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
-    """Reads the order in a request of this caller's.
+    """Reads the order in a request of this caller.
 
     Raises, in the order of the checks:
-        TooLarge, ValidationFailed: the body is not a JSON object, so it does not say whose account it is about.
-        Forbidden: its `user_id` is somebody else's, whatever else is wrong with it.
-        ValidationFailed: the body is not an order; every field that is wrong is named, an unreadable `user_id` included.
-        IdempotencyKeyRequired, ValidationFailed: there is no key, or it cannot be one.
+        TooLarge, ValidationFailed: the body is not a JSON object, so it names no account.
+        Forbidden: its `user_id` is another user's, whatever else is wrong.
+        ValidationFailed: the body is not an order; the error names every wrong field, an unreadable `user_id` included.
+        IdempotencyKeyRequired, ValidationFailed: the key is missing or invalid.
     """
     fields = read_order_fields(parse_object(body, MAX_BODY_BYTES), ORDER_FIELDS, "an order", caller)
     return order_of(fields, fields["user_id"], _read_key(headers))
@@ -74,7 +74,7 @@ def read_user_id(text: str) -> int:
     """Reads the user id in a path.
 
     Raises:
-        ValidationFailed: it is not one.
+        ValidationFailed: the text is not a user id.
     """
     try:
         return user_id_from_text(text)
@@ -89,11 +89,11 @@ def read_order_fields(
     caller: Caller,
     unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
 ) -> dict[str, Any]:
-    """Reads the fields of an order, by name. `whole`: what a client calls it.
+    """Reads the fields of an order, by name. `whole`: the name of the whole in messages, such as "an order".
 
     Raises:
-        Forbidden: it is for somebody else's account.
-        ValidationFailed: something is wrong with them.
+        Forbidden: the `user_id` is another user's.
+        ValidationFailed: a field is wrong.
     """
     fields, wrong = read_fields(given, wanted, whole, caller, unknown_named)
     read_or_wrong = {*fields, *(error.field for error in wrong)}
@@ -107,7 +107,7 @@ def read_order_fields(
 
 
 def _form_errors(fields: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[FieldError]:
-    """Yields what is wrong with fields that are each as they should be, but do not belong together."""
+    """Yields the errors of fields that are valid by themselves but not together."""
     buys = fields.get("side", Side.BUY) is Side.BUY
     other, wrong_other = ("pay_with", "receive") if buys else ("receive", "pay_with")
     if other not in given:
@@ -120,7 +120,7 @@ def _form_errors(fields: Mapping[str, Any], given: Mapping[str, Json]) -> Iterat
     if not buys and "notional" in given:
         yield FieldError("notional", "is for buys: a sell takes a quantity")
     elif "quantity" in given and "notional" in given:
-        yield FieldError("notional", "is given in place of quantity: an order has one of the two")
+        yield FieldError("notional", "cannot be combined with quantity: an order has one of the two")
     if "quantity" not in given and not (buys and "notional" in given):
         yield FieldError("quantity", "is required, or notional" if buys else "is required")
     quantity = fields.get("quantity")
@@ -135,12 +135,12 @@ def read_fields(
     caller: Caller,
     unknown_named: int = MAX_UNKNOWN_FIELDS_NAMED,
 ) -> tuple[dict[str, Any], list[FieldError]]:
-    """Reads the fields of a `whole`: those that are as they should be, by name, and what is wrong with the others.
+    """Reads the fields of a `whole`. Returns the valid ones by name, and the errors of the others.
 
-    Of those that it does not have, `unknown_named` are named, and more are counted.
+    Of the unknown fields, `unknown_named` get an error each; the others are only counted.
 
     Raises:
-        Forbidden: its `user_id` is not the caller's.
+        Forbidden: the `user_id` is not the caller's.
     """
     fields: dict[str, Any] = {}
     wrong: list[FieldError] = []
@@ -153,10 +153,10 @@ def read_fields(
             fields[field.name] = field.read(given[field.name])
         except InvalidValue as invalid:
             wrong.append(FieldError(field.name, str(invalid)))
-    if "user_id" in fields:  # before anything about the rest of what is not for the caller to send
+    if "user_id" in fields:  # checked first: another user's request gets no other error
         caller.require(fields["user_id"])
     known = {field.name for field in wanted}
-    # A client that sends {"stop_price": "40000"} must not find that it bought at any price.
+    # A client that sends {"stop_price": "40000"} must not buy at any price.
     unknown = [name for name in given if name not in known]
     wrong.extend(FieldError(_shown(name), f"is not a field of {whole}{_hint(name)}") for name in unknown[:unknown_named])
     if len(unknown) > unknown_named:
@@ -180,7 +180,7 @@ HINTS = {
     "expires": "expires_at",
     "idempotencykey": "the X-Idempotency-Key header, or idempotency_key in a batch",
 }
-"""The fields that are meant where others are sent, by the others' names in lower case without underscores."""
+"""The hint for each common mistake in a field's name. The keys are in lower case without underscores."""
 
 
 def _hint(name: str) -> str:
@@ -189,10 +189,10 @@ def _hint(name: str) -> str:
 
 
 def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
-    """Reads the JSON object that a body is. A number in it is a `JsonNumber`, digits as they were written.
+    """Reads a body as a JSON object. Its numbers become `JsonNumber`, with the digits that the client wrote.
 
     Raises:
-        TooLarge, ValidationFailed: it is not one.
+        TooLarge, ValidationFailed: the body is not a JSON object.
     """
     if len(body) > max_bytes:
         raise TooLarge(max_bytes)
@@ -227,7 +227,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _shown(name: str) -> str:
-    """Returns a name of the client's own, fit to be sent back."""
+    """Returns a client's field name, cut to a length that a message can contain."""
     return name if len(name) <= MAX_SHOWN else name[: MAX_SHOWN - 1] + "…"
 
 
