@@ -1,1 +1,1 @@
-"""Chalice blueprints, one module a group of routes. A view reads a request, makes one call and renders the result."""
+"""Chalice blueprints, one module for each group of routes. A view reads a request, makes one call and renders the result."""

@@ -1,4 +1,4 @@
-"""Results of a batch: what became of each order that was sent, and the reply made of them."""
+"""Results of a batch: one for each order that was sent, and the reply that contains them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chalicelib.contract.batch import Batch, InvalidOrder
 from chalicelib.contract.errors import EngineError, error_of
-from chalicelib.contract.replies import reply_of
+from chalicelib.contract.replies import order_reply_of
 from chalicelib.domain.order import Order
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.trading.exactly_once import Outcome, Refused
@@ -15,7 +15,7 @@ from chalicelib.trading.exactly_once import Outcome, Refused
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one order: its outcome, or why it has none. `order` is `None` where none could be read."""
+    """The result of one order: its outcome, or the error. `order` is `None` where it could not be read."""
 
     idempotency_key: str | None
     order: Order | None
@@ -23,7 +23,7 @@ class Result:
 
 
 def results(batch: Batch, outcomes: Sequence[Outcome | Refused]) -> Iterator[Result]:
-    """Yields the result of each order that was sent, in its place. `outcomes`: of the orders that could be read."""
+    """Yields the result of each order of a batch, in its sequence. `outcomes`: those of the orders that could be read."""
     remaining = iter(outcomes)
     for each in batch.sent:
         if isinstance(each, InvalidOrder):
@@ -34,7 +34,7 @@ def results(batch: Batch, outcomes: Sequence[Outcome | Refused]) -> Iterator[Res
 
 
 def batch_body(results: Sequence[Result], at: datetime) -> str:
-    """Returns a batch's reply as JSON text: each body to the letter what the single order would have got."""
+    """Returns a batch's reply as JSON text. Each order's body is exactly the body that a single order would get."""
     now = rfc3339(at)
     return f'{{"results": [{", ".join(_result_body(result, now) for result in results)}]}}'
 
@@ -42,7 +42,7 @@ def batch_body(results: Sequence[Result], at: datetime) -> str:
 def _result_body(result: Result, now: str) -> str:
     outcome = result.outcome
     if isinstance(outcome, Outcome):
-        (status, body), replayed = reply_of(outcome.record), outcome.replayed
+        (status, body), replayed = order_reply_of(outcome.record), outcome.replayed
     else:
         status, replayed, body = outcome.status, False, outcome.body(now)
     key = json.dumps(result.idempotency_key)

@@ -1,4 +1,4 @@
-"""The market: what can be traded, at what price."""
+"""The routes of the market."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/api/v1/trading/assets")
     def assets(request: Request, _: Caller) -> Response:
-        """What can be traded, at what price."""
+        """Returns the assets with their prices and rules."""
         return json_response(assets_body(engine().queries.assets(endpoint.deadline(request))))
 
     return routes

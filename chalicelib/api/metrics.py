@@ -1,7 +1,7 @@
-"""Figures that CloudWatch makes metrics of: Embedded Metric Format, in the log line that is written anyway.
+"""Metrics for CloudWatch in Embedded Metric Format, as fields of the log lines.
 
-The format is a few keys in a JSON line (CloudWatch, "Specification: Embedded metric format"), so it is written here with the
-standard library: no call to CloudWatch, no import, and the line of an order and its figures cannot drift apart.
+The format is a few keys in a JSON line (CloudWatch, "Specification: Embedded metric format"), so the standard library suffices.
+The engine makes no call to CloudWatch, and an order's log line always agrees with its metrics.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from chalicelib.trading.exactly_once import Outcome
 NAMESPACE = "HFTTradingEngine"
 
 Directive = tuple[Sequence[str], Mapping[str, str]]
-"""The dimensions, and the unit of each metric that is told by them."""
+"""The dimensions of some metrics, and the unit of each metric by name."""
 
 _COUNT: Directive = (("Stage", "Outcome"), {"Orders": "Count"})
 _EFFORT: Directive = (
@@ -43,7 +43,7 @@ def _metrics(*directives: Directive) -> list[dict[str, Any]]:
     ]
 
 
-# What each line says of its metrics is always the same.
+# Each kind of line always has the same directives.
 _OF_ORDER = _metrics(_COUNT, _EFFORT)
 _OF_BATCH = _metrics(_EFFORT)
 _OF_BATCH_RESULTS = _metrics(_COUNT)
@@ -51,7 +51,7 @@ _OF_REFUSAL = _metrics(_REFUSAL)
 
 
 def of_order(stage: str, at: datetime, outcome: Outcome, deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
-    """The figures of an order that has an outcome."""
+    """Returns the metrics of an order that has an outcome."""
     return {
         **_envelope(_OF_ORDER, at),
         "Stage": stage,
@@ -62,12 +62,12 @@ def of_order(stage: str, at: datetime, outcome: Outcome, deadline: Deadline, *, 
 
 
 def of_batch(stage: str, at: datetime, outcomes: Sequence[Outcome], deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
-    """What a batch took. `outcomes`: of its orders that have one."""
+    """Returns the effort of a batch. `outcomes`: those of its orders that have one."""
     return {**_envelope(_OF_BATCH, at), "Stage": stage, **_effort(outcomes, deadline, cold_start=cold_start)}
 
 
 def of_batch_results(stage: str, at: datetime, results: Sequence[Outcome | EngineError]) -> Iterator[dict[str, Any]]:
-    """How many orders of a batch came to what: a line has room for one `Outcome`, so there is one for each."""
+    """Yields the number of orders of a batch by outcome: one line each, since a line has only one `Outcome`."""
     decided = Counter(_name(result) for result in results if isinstance(result, Outcome))
     refused = Counter(result.code for result in results if isinstance(result, EngineError))
     for name, times in decided.items():
@@ -81,7 +81,7 @@ def _name(outcome: Outcome) -> str:
 
 
 def _effort(outcomes: Sequence[Outcome], deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
-    """`Attempts`: transactions sent; `Conflicts`: those that met others' work. Those of a batch serve all of its orders."""
+    """Returns the effort. `Attempts`: transactions sent; `Conflicts`: those that met another. A batch shares its attempts."""
     return {
         "Replays": sum(outcome.replayed for outcome in outcomes),
         "Attempts": max((outcome.attempts for outcome in outcomes), default=0),
@@ -92,7 +92,7 @@ def _effort(outcomes: Sequence[Outcome], deadline: Deadline, *, cold_start: bool
 
 
 def of_refusal(stage: str, at: datetime, error_code: str, times: int = 1) -> dict[str, Any]:
-    """The figures of a request that was refused, or failed, without deciding anything; or of that many orders of a batch."""
+    """Returns the metrics of one request, or of `times` orders of a batch, that failed without a decision."""
     return {**_envelope(_OF_REFUSAL, at), "Stage": stage, "Outcome": error_code, "Refusals": times}
 
 

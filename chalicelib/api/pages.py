@@ -1,6 +1,6 @@
-"""Swagger UI, served by the app itself: a page, and three assets of which two come out of a package.
+"""Swagger UI, served by the app itself: a page and three assets, two of them from a package.
 
-Every reference is relative, so that the page works at the root, behind an API Gateway stage and under a custom domain's path.
+Every reference is relative, so the page works at the root, behind an API Gateway stage and under a custom domain's path.
 """
 
 from functools import cache
@@ -22,9 +22,9 @@ PAGE = """<!doctype html>
 </html>
 """
 
-START = """const here = document.currentScript.src;
+START = """const script = document.currentScript.src;
 SwaggerUIBundle({
-  url: new URL('../openapi.json', here).href,
+  url: new URL('../openapi.json', script).href,
   dom_id: '#swagger-ui',
   deepLinking: true,
   displayRequestDuration: true,
@@ -44,13 +44,13 @@ CONTENT_TYPES = {
 
 
 def page(path: str) -> str:
-    """The page, for the path under which the browser asked for it (which decides what is relative to what)."""
+    """Returns the page. Its references are relative to `path`, the path that the browser requested."""
     return PAGE.format(root="../" if path.endswith("/") else "")
 
 
 @cache
 def asset(name: str) -> tuple[str, str] | None:
-    """An asset's content and content type, `None` for an unknown name."""
+    """Returns an asset's content and content type; `None` for an unknown name."""
     content_type = CONTENT_TYPES.get(name)
     if content_type is None:
         return None

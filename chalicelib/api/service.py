@@ -1,4 +1,4 @@
-"""The service itself: whether it runs, and how it is used."""
+"""The public routes: health, the API's description and Swagger UI."""
 
 import json
 from collections.abc import Callable
@@ -20,19 +20,19 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/health", public=True)
     def health(_: Request) -> Response:
-        """Whether the process answers; it asks nothing of the datastore."""
+        """Returns that the process runs, without a call to the datastore."""
         return json_response(json.dumps({"status": "ok", "engine": f"HFT Trading Engine v{__version__}"}))
 
     @endpoint.route("/openapi.json", public=True)
     def openapi(_: Request) -> Response:
-        """The description of this API."""
+        """Returns the API's OpenAPI document."""
         from chalicelib.api.openapi import document  # nothing that trades needs it
 
         return json_response(json.dumps(document()))
 
     @endpoint.route("/docs", public=True)
     def docs_page(request: Request) -> Response:
-        """Swagger UI."""
+        """Returns Swagger UI's page."""
         return Response(
             pages.page(request.context["path"]),
             {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY},
@@ -40,7 +40,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/docs/{asset}", public=True)
     def docs_asset(_: Request, asset: str) -> Response:
-        """A file of Swagger UI."""
+        """Returns a file of Swagger UI."""
         found = pages.asset(asset)
         if found is None:
             raise RouteNotFound
