@@ -8,7 +8,7 @@ gc.disable()  # until the end of this module: what is made until then stays, and
 
 from chalice.app import Chalice
 
-from chalicelib.api import accounts, markets, orders, service
+from chalicelib.api import accounts, markets, order_keys, orders, service
 from chalicelib.config import Settings
 from chalicelib.engine import Engine, build
 from chalicelib.identity import authorizer
@@ -37,7 +37,7 @@ def engine() -> Engine:
 
 
 app.register_blueprint(authorizer.blueprint)
-for routes in (orders, accounts, markets, service):
+for routes in (orders, order_keys, accounts, markets, service):
     app.register_blueprint(routes.blueprint(settings, engine))
 
 if settings.on_lambda:

@@ -6,6 +6,7 @@ from chalicelib.config import Settings
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
 from chalicelib.store.connection import Datastore
+from chalicelib.store.history import History
 from chalicelib.store.ledger import Ledger
 from chalicelib.store.prices import PriceBook
 from chalicelib.store.tables import Tables
@@ -14,6 +15,7 @@ from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.execution import Executor, OrderDecider
 from chalicelib.trading.queries import Queries
 from chalicelib.trading.transfers import TransferDecider, Transfers
+from chalicelib.trading.voids import VoidDecider, Voids
 
 REMAINDER_MS = 500
 """The part of its Lambda's remaining time that a request keeps for its response."""
@@ -29,6 +31,7 @@ class Engine:
     exactly_once: ExactlyOnce
     executor: Executor
     transfers: Transfers
+    voids: Voids
     queries: Queries
 
     def deadline(self, remaining_ms: int | None = None) -> Deadline:
@@ -53,5 +56,6 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
         exactly_once=exactly_once,
         executor=Executor(exactly_once, OrderDecider(prices, world)),
         transfers=Transfers(exactly_once, ledger, TransferDecider(prices, world)),
-        queries=Queries(ledger, prices, world),
+        voids=Voids(exactly_once, VoidDecider(world)),
+        queries=Queries(ledger, History(datastore, tables), prices, world),
     )

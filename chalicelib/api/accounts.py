@@ -1,14 +1,14 @@
-"""Accounts: what a user holds."""
+"""Accounts: what a user holds, and how it came about."""
 
 from collections.abc import Callable
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.api.endpoint import Endpoint, json_response
+from chalicelib.api.endpoint import Endpoint, json_response, query_of
 from chalicelib.config import Settings
 from chalicelib.contract.caller import Caller
-from chalicelib.contract.replies import portfolio_body
-from chalicelib.contract.requests import read_user_id
+from chalicelib.contract.replies import history_body, portfolio_body
+from chalicelib.contract.requests import read_paging, read_query, read_user_id
 from chalicelib.engine import Engine
 
 
@@ -19,9 +19,17 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/api/v1/trading/portfolio/{user_id}")
     def portfolio(request: Request, caller: Caller, user_id: str) -> Response:
-        """What a user holds, and what it is worth."""
+        """Returns a user's holdings and their value."""
         number = read_user_id(user_id)
         caller.require(number)
         return json_response(portfolio_body(engine().queries.portfolio(number, endpoint.deadline(request))))
+
+    @endpoint.route("/api/v1/trading/history/{user_id}", query=("limit", "before", "after"))
+    def history(request: Request, caller: Caller, user_id: str) -> Response:
+        """Every decision of an account, one number each."""
+        number = read_user_id(user_id)
+        caller.require(number)
+        paging = read_paging(read_query(query_of(request), ("limit", "before", "after")))
+        return json_response(history_body(engine().queries.page(number, paging, endpoint.deadline(request))))
 
     return routes

@@ -1,6 +1,6 @@
-"""The frame of every route: a request comes in, the caller is known, and what is raised becomes the contract's error."""
+"""The wrapper of every route: it identifies the caller, calls the view and turns exceptions into the contract's errors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -11,6 +11,7 @@ from chalicelib.api import metrics
 from chalicelib.config import Settings
 from chalicelib.contract.caller import read_caller
 from chalicelib.contract.errors import DatastoreUnavailable, EngineError, InternalError, error_of
+from chalicelib.contract.requests import read_query
 from chalicelib.domain.record import UnsupportedForm
 from chalicelib.domain.refusals import Undecided
 from chalicelib.domain.timestamps import rfc3339
@@ -25,14 +26,16 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Registers the routes of one blueprint. `engine`: makes the process's engine when first asked."""
+    """Registration of one blueprint's routes. `engine` returns the process's engine, and builds it on the first call."""
 
     blueprint: Blueprint
     settings: Settings
     engine: Callable[[], Engine]
 
-    def route(self, path: str, method: str = "GET", *, public: bool = False) -> Callable[[View], View]:
+    def route(self, path: str, method: str = "GET", *, public: bool = False, query: Sequence[str] = ()) -> Callable[[View], View]:
         """Registers a view: it takes the request, the caller unless it is `public`, and the path's parameters.
+
+        `query`: the parameters that the route knows; others are refused, unless it is `public`.
 
         What the view raises becomes the contract's error here, around the view: Chalice turns an exception into a response
         before any middleware sees it.
@@ -46,6 +49,8 @@ class Endpoint:
                 id_ = request_id(request)
                 try:
                     caller = () if public else (read_caller(request.context, utc_now()),)
+                    if not public:
+                        read_query(query_of(request), query)
                     response = view(request, *caller, **parameters)
                 except EngineError as error:
                     response = self._refused(error, id_, path)
@@ -54,14 +59,14 @@ class Endpoint:
                 except UnsupportedForm as error:
                     log.bug(error, request_id=id_, route=path)
                     response = self._refused(DatastoreUnavailable(), id_, path)
-                except Exception as error:  # noqa: BLE001  (the boundary: a bug is logged whole here, and nothing of it leaves)
+                except Exception as error:  # noqa: BLE001  (the boundary: a bug is logged whole, and the response hides it)
                     log.bug(error, request_id=id_, route=path)
                     response = self._refused(InternalError(), id_, path)
                 response.headers["X-Request-Id"] = id_
                 response.headers["X-Content-Type-Options"] = "nosniff"
                 return response
 
-            # The content type does not matter: what counts is whether the body is JSON.
+            # The content type does not matter, only whether the body is JSON.
             auth = None if public else authorizer.authorizer
             self.blueprint.route(path, methods=[method], content_types=["*/*"], authorizer=auth)(guarded)
             return guarded
@@ -69,7 +74,7 @@ class Endpoint:
         return register
 
     def deadline(self, request: Request) -> Deadline:
-        """Starts the request's time: what its Lambda has left, and no more than the engine allows."""
+        """Starts the request's time: its Lambda's remaining time, at most the engine's limit."""
         context: Any = request.lambda_context
         return self.engine().deadline(context.get_remaining_time_in_millis())
 
@@ -84,9 +89,15 @@ class Endpoint:
 
 
 def request_id(request: Request) -> str:
-    """Returns API Gateway's id of the request where there is one, so that its access log and ours agree; else the Lambda's."""
+    """Returns API Gateway's id of the request, which its access log contains, or else the Lambda's."""
     context: Any = request.lambda_context
     return str(request.context.get("requestId") or context.aws_request_id)
+
+
+def query_of(request: Request) -> dict[str, list[str]]:
+    """Returns the query parameters by name, each with all of its values."""
+    given = request.query_params
+    return {} if given is None else {name: given.getlist(name) for name in given}
 
 
 def body_of(request: Request) -> bytes:
@@ -96,5 +107,5 @@ def body_of(request: Request) -> bytes:
 
 
 def json_response(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Returns a response of JSON text. The line end is for those who read it in a terminal."""
+    """Returns a response of JSON text, with a line end for readers at a terminal."""
     return Response(body + "\n", {"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})}, status)

@@ -1,4 +1,4 @@
-"""Orders: one, or a batch."""
+"""The routes of orders: a single one, or a batch."""
 
 import itertools
 from collections.abc import Callable
@@ -12,10 +12,11 @@ from chalicelib.api.endpoint import Endpoint, body_of, json_response, request_id
 from chalicelib.config import Settings
 from chalicelib.contract.batch import read_batch
 from chalicelib.contract.caller import Caller
-from chalicelib.contract.errors import EngineError
-from chalicelib.contract.replies import reply_of
-from chalicelib.contract.requests import read_headers, read_order
+from chalicelib.contract.errors import EngineError, error_of
+from chalicelib.contract.replies import order_reply_of, preview_body, reply_of
+from chalicelib.contract.requests import read_headers, read_order, read_terms
 from chalicelib.domain.order import Order
+from chalicelib.domain.refusals import Undecided
 from chalicelib.engine import Engine
 from chalicelib.runtime.world import utc_now
 from chalicelib.telemetry import log
@@ -29,16 +30,16 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     requests = itertools.count()
 
     def is_first() -> bool:
-        """Returns whether this is the process's first order: the one that waited for it to start."""
+        """Returns whether this is the process's first order, which waited for the process to start."""
         return next(requests) == 0
 
     @endpoint.route("/api/v1/trading/execute", "POST")
     def execute(request: Request, caller: Caller) -> Response:
-        """A market order."""
+        """Executes an order."""
         order = read_order(body_of(request), read_headers(request.to_original_event()), caller)
         deadline = endpoint.deadline(request)
         outcome = engine().executor.execute(order, deadline)
-        status, body = reply_of(outcome.record)
+        status, body = order_reply_of(outcome.record)
         figures = {}
         if settings.on_lambda:
             figures = metrics.of_order(settings.table_prefix, utc_now(), outcome, deadline, cold_start=is_first())
@@ -53,9 +54,21 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
         )
         return json_response(body, status, {"Idempotent-Replayed": "true"} if outcome.replayed else {})
 
+    @endpoint.route("/api/v1/trading/preview", "POST")
+    def preview(request: Request, caller: Caller) -> Response:
+        """What an order would be answered now. Stores nothing."""
+        order = read_terms(body_of(request), caller)
+        try:
+            record = engine().executor.preview(order, endpoint.deadline(request))
+        except Undecided as reason:
+            error = error_of(reason)
+            return json_response(preview_body(error.code, error.status, error.body("")))
+        status, body = reply_of(record)
+        return json_response(preview_body(record.decision.outcome.value, status, body))
+
     @endpoint.route("/api/v1/trading/execute/batch", "POST")
     def execute_batch(request: Request, caller: Caller) -> Response:
-        """Several market orders for one account, each for itself."""
+        """Executes several orders for one account."""
         batch = read_batch(body_of(request), caller)
         deadline = endpoint.deadline(request)
         of_orders = list(results(batch, engine().executor.execute_batch(batch.orders, deadline)))
@@ -79,7 +92,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
 
 def _decided(order: Order, outcome: Outcome, status: int) -> dict[str, Any]:
-    """Returns the log's fields of an order that has an outcome."""
+    """Returns the log fields of an order that has an outcome."""
     return {
         "idempotency_key": order.idempotency_key,
         "order": order.fingerprint,
@@ -91,6 +104,6 @@ def _decided(order: Order, outcome: Outcome, status: int) -> dict[str, Any]:
 
 def _log_fields(result: Result) -> dict[str, Any]:
     if isinstance(result.outcome, Outcome) and result.order is not None:
-        return _decided(result.order, result.outcome, reply_of(result.outcome.record)[0])
-    assert isinstance(result.outcome, EngineError), "only an order has another outcome than an error"
+        return _decided(result.order, result.outcome, order_reply_of(result.outcome.record)[0])
+    assert isinstance(result.outcome, EngineError), "an order that cannot be read has an error"
     return {"idempotency_key": result.idempotency_key, "error_code": result.outcome.code, "message": str(result.outcome)}

@@ -10,7 +10,10 @@ EngineError
 │   ├── TooLarge                 413 ERR_TOO_LARGE
 │   ├── InsufficientFunds        402 ERR_LIQUIDITY                a decision: stored, and replayed
 │   ├── OrderExpired             410 ERR_ORDER_EXPIRED            a decision
+│   ├── OrderVoided              410 ERR_ORDER_VOIDED             a decision
 │   ├── PriceLimitExceeded       412 ERR_PRICE_LIMIT              a decision
+│   ├── OrderDecided             409 ERR_ORDER_DECIDED            a void came too late
+│   ├── OrderNotFound            404 ERR_ORDER_NOT_FOUND          nothing is stored under the key now
 │   ├── AssetNotFound            404 ERR_ASSET_NOT_FOUND          decides nothing: the key stays unused
 │   ├── AssetHalted              409 ERR_ASSET_HALTED             decides nothing: the key stays unused
 │   ├── OrderRuleBroken          422 ERR_ORDER_RULE               decides nothing: the key stays unused
@@ -28,6 +31,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import BrokenRule, HaltedAsset, Undecided, UnknownAsset
 
 
@@ -46,12 +50,12 @@ class EngineError(Exception):
     code: ClassVar[str]
     retry_after_s: ClassVar[int | None] = None
     """Seconds to wait before the same request; `None` where it would get the same answer."""
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
     """Further headers of the response."""
     details: Sequence[FieldError] = ()
 
-    def body(self, at: str) -> str:
-        """Returns the contract's error body as JSON text. `at`: RFC 3339."""
+    def body(self, at: str, **more: object) -> str:
+        """Returns the contract's error body as JSON text. `at`: RFC 3339; `more`: fields that this occasion adds."""
         body: dict[str, object] = {
             "timestamp": at,
             "status": self.status,
@@ -60,28 +64,32 @@ class EngineError(Exception):
         }
         if self.details:
             body["details"] = [{"field": detail.field, "message": detail.message} for detail in self.details]
-        return json.dumps(body)
+        return json.dumps(body | more)
 
 
 class Unauthenticated(EngineError):
-    """No token, or an invalid one. Only the log contains the reason."""
+    """No token, or an invalid one."""
 
     status = 401
     code = "ERR_UNAUTHENTICATED"
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
-    def __init__(self) -> None:
-        super().__init__("A valid token is required, in the header: Authorization: Bearer <token>")
+    def __init__(self, reason: str | None = None) -> None:
+        """`reason`: a sentence about the token, without quotes and without any part of it; `None` where there is no token."""
+        required = "A valid token is required, in the header: Authorization: Bearer <token>"
+        super().__init__(required if reason is None else f"{reason}. {required}")
+        # RFC 6750, section 3.1: a request without a token gets no error code.
+        challenge = "Bearer" if reason is None else f'Bearer error="invalid_token", error_description="{reason}"'
+        self.headers = {"WWW-Authenticate": challenge}
 
 
 class Forbidden(EngineError):
-    """A request for another user's account, whether that account exists or not."""
+    """A request for another user's account, whether that account exists or not, or one that only an operator may send."""
 
     status = 403
     code = "ERR_FORBIDDEN"
 
-    def __init__(self) -> None:
-        super().__init__("The token is for another account")
+    def __init__(self, message: str = "The token is for another account") -> None:
+        super().__init__(message)
 
 
 class ValidationFailed(EngineError):
@@ -159,6 +167,37 @@ class PriceLimitExceeded(EngineError):
 
     def __init__(self, price: str, limit: str, symbol: str, other: str) -> None:
         super().__init__(f"One {symbol} is at {price} {other}, beyond the limit of {limit} {other}")
+
+
+class OrderVoided(EngineError):
+    """The order's key was voided. Stored."""
+
+    status = 410
+    code = "ERR_ORDER_VOIDED"
+
+    def __init__(self, voided_at: str) -> None:
+        super().__init__(f"This key was voided at {voided_at}: it never executes")
+
+
+class OrderDecided(EngineError):
+    """A void came too late: the key has an outcome. `record`: the stored one."""
+
+    status = 409
+    code = "ERR_ORDER_DECIDED"
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(f"This key has an outcome, {record.decision.outcome}: it cannot be voided any more")
+        self.record = record
+
+
+class OrderNotFound(EngineError):
+    """Nothing is stored under the key now. A request under way may store something yet; a void makes sure that none does."""
+
+    status = 404
+    code = "ERR_ORDER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is stored under this key now. To make sure that it stays so, void it")
 
 
 class AssetNotFound(EngineError):

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from chalicelib.contract.errors import EngineError, InsufficientFunds, OrderExpired, PriceLimitExceeded
+from chalicelib.contract.errors import EngineError, InsufficientFunds, OrderExpired, OrderVoided, PriceLimitExceeded
 from chalicelib.domain.asset import Asset, fee_bps_text
-from chalicelib.domain.facts import Fill, OrderOutcome, Refusal, Transferred
+from chalicelib.domain.facts import Fill, OrderOutcome, Refusal, Transferred, Voided
+from chalicelib.domain.history import Page
 from chalicelib.domain.money import UNITS_PER_ONE, divide_half_up, price_text, quotient_text, text_from
 from chalicelib.domain.order import Side
 from chalicelib.domain.portfolio import Portfolio, Position
@@ -16,6 +17,7 @@ from chalicelib.domain.timestamps import rfc3339
 
 UNITS_PER_CENT = UNITS_PER_ONE // 100
 SHARE_DECIMALS = 4
+NOT_IN_A_PREVIEW = frozenset({"timestamp", "executed_at", "executed_by_thread", "sequence"})
 
 
 def reply_of(record: Record) -> tuple[int, str]:
@@ -25,6 +27,8 @@ def reply_of(record: Record) -> tuple[int, str]:
             return HTTPStatus.OK.value, _fill_body(fill, record.sequence)
         case Transferred() as made:
             return HTTPStatus.OK.value, _transfer_body(made, record.sequence)
+        case Voided() as voided:
+            return HTTPStatus.OK.value, _void_body(voided, record.sequence)
         case Refusal() as refusal:
             error = _error(refusal)
             return error.status, error.body(refusal.at)
@@ -63,6 +67,61 @@ def _transfer_body(made: Transferred, sequence: int) -> str:
             "sequence": sequence,
         }
     )
+
+
+def _void_body(voided: Voided, sequence: int) -> str:
+    return json.dumps(
+        {
+            "status": voided.outcome.value,
+            "idempotency_key": voided.void.idempotency_key,
+            "voided_at": voided.at,
+            "sequence": sequence,
+        }
+    )
+
+
+def order_reply_of(record: Record) -> tuple[int, str]:
+    """Returns the reply to an order: that of its stored decision, or of the void that came before it."""
+    if isinstance(record.decision, Voided):
+        error = OrderVoided(record.decision.at)
+        return error.status, error.body(record.decision.at)
+    return reply_of(record)
+
+
+def record_body(record: Record) -> dict[str, object]:
+    """Returns a record as the history shows it: the facts, the reply made of them, the exact text and the chain's value."""
+    status, reply = reply_of(record)
+    facts = json.loads(record.text)
+    shown: dict[str, object] = {"sequence": record.sequence, "idempotency_key": facts["key"], "kind": facts["kind"]}
+    match record.decision:
+        case Transferred():
+            shown["transfer"] = {"symbol": facts["symbol"], "amount": facts["amount"]}
+        case Fill() | Refusal():
+            shown["order"] = facts["terms"]
+        case Voided():
+            pass
+    return shown | {
+        "outcome": facts["outcome"],
+        "status": status,
+        "decided_at": facts["at"],
+        "reply": json.loads(reply),
+        "record": record.text,
+        "head": record.head.hex(),
+    }
+
+
+def history_body(page: Page) -> str:
+    """Returns a page of an account's history as JSON text."""
+    missing = {"missing": page.missing} if page.missing else {}
+    return json.dumps(
+        {"records": [record_body(record) for record in page.records], "next": page.next, "sequence": page.sequence, **missing}
+    )
+
+
+def preview_body(would: str, status: int, reply: str) -> str:
+    """Returns what an order would be answered now, without what only an execution has."""
+    shown = {name: value for name, value in json.loads(reply).items() if name not in NOT_IN_A_PREVIEW}
+    return json.dumps({"would": would, "status": status, "reply": shown})
 
 
 def _error(refusal: Refusal) -> EngineError:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import FieldError, IdempotencyKeyRequired, TooLarge, ValidationFailed
 from chalicelib.contract.fields import (
+    IDEMPOTENCY_KEY,
     ORDER_FIELDS,
     DuplicateName,
     Field,
@@ -16,12 +17,15 @@ from chalicelib.contract.fields import (
     idempotency_key,
     user_id_from_text,
 )
+from chalicelib.domain.history import MAX_LIMIT, Paging
 from chalicelib.domain.order import Order, Side
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_SHOWN = 40
 MAX_UNKNOWN_FIELDS_NAMED = 8
 """The number of unknown fields that an error names. The others are only counted, since a body may contain thousands."""
+
+MAX_SEQUENCE = 2**63 - 1
 
 KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
 _KEY_HEADERS = frozenset(name.lower() for name in KEY_HEADERS)
@@ -39,6 +43,16 @@ def read_headers(event: Mapping[str, Any]) -> Headers:
         if lower in _KEY_HEADERS:
             headers.setdefault(lower, []).extend(values)
     return headers
+
+
+def read_terms(body: bytes, caller: Caller) -> Order:
+    """Reads an order that is only previewed: it has no key.
+
+    Raises:
+        TooLarge, Forbidden, ValidationFailed: as `read_order`.
+    """
+    fields = read_order_fields(parse_object(body, MAX_BODY_BYTES), ORDER_FIELDS, "an order", caller)
+    return order_of(fields, fields["user_id"], idempotency_key="")
 
 
 def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
@@ -68,6 +82,81 @@ def order_of(fields: Mapping[str, Any], user_id: int, idempotency_key: str) -> O
         limit_price=fields.get("limit_price"),
         expires_at=fields.get("expires_at"),
     )
+
+
+def read_void(body: bytes) -> str:
+    """Reads the key that a void names.
+
+    Raises:
+        TooLarge, ValidationFailed: the body is not `{"idempotency_key": …}`.
+        IdempotencyKeyRequired: the key is missing, or blank.
+    """
+    given = parse_object(body, MAX_BODY_BYTES)
+    unknown = [FieldError(_shown(name), "is not a field of a void") for name in given if name != IDEMPOTENCY_KEY.name]
+    if unknown:
+        raise ValidationFailed(*unknown[:MAX_UNKNOWN_FIELDS_NAMED])
+    try:
+        key = IDEMPOTENCY_KEY.read(given.get(IDEMPOTENCY_KEY.name))
+    except InvalidValue as invalid:
+        raise ValidationFailed(FieldError(IDEMPOTENCY_KEY.name, str(invalid))) from None
+    if not key:
+        raise IdempotencyKeyRequired(f"the field {IDEMPOTENCY_KEY.name}")
+    return str(key)
+
+
+Query = Mapping[str, Sequence[str]]
+"""Query parameters by name, each with all of its values."""
+
+
+def read_query(query: Query, known: Sequence[str]) -> dict[str, str]:
+    """Reads query parameters by name.
+
+    Raises:
+        ValidationFailed: one is unknown, or appears twice.
+    """
+    wrong = [FieldError(_shown(name), "is not a parameter of this route") for name in query if name not in known]
+    wrong += [FieldError(name, "appears twice") for name, values in query.items() if name in known and len(values) > 1]
+    if wrong:
+        raise ValidationFailed(*wrong[:MAX_UNKNOWN_FIELDS_NAMED])
+    return {name: values[0] for name, values in query.items()}
+
+
+def read_paging(query: Mapping[str, str]) -> Paging:
+    """Reads which page of a history is wanted.
+
+    Raises:
+        ValidationFailed: a parameter is not what it should be, or both ends are named.
+    """
+    numbers: dict[str, int] = {}
+    wrong: list[FieldError] = []
+    for name, least, most in (("limit", 1, MAX_LIMIT), ("before", 1, MAX_SEQUENCE), ("after", 0, MAX_SEQUENCE)):
+        text = query.get(name)
+        if text is None:
+            continue
+        if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
+            numbers[name] = int(text)
+        else:
+            wrong.append(FieldError(name, f"must be a whole number from {least} to {most}"))
+    if "before" in query and "after" in query:
+        wrong.append(FieldError("after", "cannot be combined with before"))
+    if wrong:
+        raise ValidationFailed(*wrong)
+    return Paging(**numbers)
+
+
+def read_key_parameter(query: Mapping[str, str]) -> str:
+    """Reads the key that a look-up names.
+
+    Raises:
+        IdempotencyKeyRequired, ValidationFailed: there is none, or it cannot be one.
+    """
+    try:
+        key = idempotency_key(query.get(IDEMPOTENCY_KEY.name, ""))
+    except InvalidValue as invalid:
+        raise ValidationFailed(FieldError(IDEMPOTENCY_KEY.name, str(invalid))) from None
+    if not key:
+        raise IdempotencyKeyRequired(f"the parameter {IDEMPOTENCY_KEY.name}")
+    return key
 
 
 def read_user_id(text: str) -> int:

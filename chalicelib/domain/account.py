@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.domain.asset import UNIT_OF_ACCOUNT, value_usd_units
-from chalicelib.domain.facts import Decision, Fill, Refusal, Transferred
+from chalicelib.domain.facts import Decision, Fill, Refusal, Transferred, Voided
 from chalicelib.domain.money import MAX_BALANCE_UNITS
 from chalicelib.domain.order import Side
 from chalicelib.domain.position import Books, deposited, trade_value_units, traded, withdrawn
@@ -41,7 +41,7 @@ def append(account: Account, decision: Decision) -> tuple[Account, Record]:
 
 def _books_after(books: Books, decision: Decision) -> Books:
     match decision:
-        case Refusal():
+        case Refusal() | Voided():
             return books
         case Fill(order, circumstances, quantity_units, other_units):
             other_price = circumstances.prices[order.other].value

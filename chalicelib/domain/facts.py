@@ -141,4 +141,41 @@ class Transferred:
         return self.transfer.outcome
 
 
-Decision = Fill | Refusal | Transferred
+class VoidOutcome(StrEnum):
+    """The outcome of a void, in the contract's words."""
+
+    VOIDED = "ORDER_VOIDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """A client's instruction that an order's key never executes."""
+
+    user_id: int
+    idempotency_key: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The instruction as text to be read."""
+        return "VOID"
+
+    @property
+    def record_key(self) -> str:
+        """The key under which it is stored: that of the order."""
+        return f"order#{self.idempotency_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """An order's key that never executes."""
+
+    void: Void
+    at: str
+
+    @property
+    def outcome(self) -> VoidOutcome:
+        """The outcome's name."""
+        return VoidOutcome.VOIDED
+
+
+Decision = Fill | Refusal | Transferred | Voided

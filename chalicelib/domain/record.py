@@ -24,6 +24,8 @@ from chalicelib.domain.facts import (
     Transfer,
     TransferOutcome,
     Transferred,
+    Void,
+    Voided,
 )
 from chalicelib.domain.money import price_from, price_text, text_from, units_from
 from chalicelib.domain.order import ALL, Amount, Order, Side
@@ -57,15 +59,26 @@ def next_head(head: bytes, text: str) -> bytes:
     return sha256(head + text.encode("ascii")).digest()
 
 
-def instruction_of(decision: Decision) -> Order | Transfer:
+def instruction_of(decision: Decision) -> Order | Transfer | Void:
     """Returns what a decision decided."""
-    return decision.transfer if isinstance(decision, Transferred) else decision.order
+    match decision:
+        case Transferred():
+            return decision.transfer
+        case Voided():
+            return decision.void
+        case Fill() | Refusal():
+            return decision.order
 
 
 def text_of(decision: Decision, sequence: int) -> str:
     """Writes a decision down. `sequence`: its place in the account's history, from 1."""
-    facts = _transfer_facts(decision, sequence) if isinstance(decision, Transferred) else _order_facts(decision, sequence)
-    return _compact(facts)
+    match decision:
+        case Transferred():
+            return _compact(_transfer_facts(decision, sequence))
+        case Voided():
+            return _compact(_void_facts(decision, sequence))
+        case Fill() | Refusal():
+            return _compact(_order_facts(decision, sequence))
 
 
 def _order_facts(decision: Fill | Refusal, sequence: int) -> dict[str, object]:
@@ -130,6 +143,18 @@ def _transfer_facts(made: Transferred, sequence: int) -> dict[str, object]:
     return facts
 
 
+def _void_facts(voided: Voided, sequence: int) -> dict[str, object]:
+    return {
+        "v": FORM,
+        "user_id": voided.void.user_id,
+        "sequence": sequence,
+        "key": voided.void.idempotency_key,
+        "kind": "void",
+        "outcome": voided.outcome.value,
+        "at": voided.at,
+    }
+
+
 def _price_facts(prices: Mapping[str, Price]) -> dict[str, list[str]]:
     return {symbol: [price_text(price.value), price.at] for symbol, price in prices.items()}
 
@@ -148,6 +173,8 @@ def decision_from(text: str) -> Decision:
             return _order_decision(facts)
         case "transfer":
             return _transferred(facts)
+        case "void":
+            return Voided(Void(facts["user_id"], facts["key"]), facts["at"])
         case kind:
             raise UnsupportedForm(f"A record is of the kind {kind!r}, which this release does not read")
 

@@ -19,6 +19,10 @@ from chalicelib.store.connection import Item
 MOVE_ON = "Version 2 does not carry data of 1.x over: give it tables of its own, with another HFT_TABLE_PREFIX"
 
 
+INDEX = "by-sequence"
+"""The index of records by user and sequence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """The names of a stage's tables."""

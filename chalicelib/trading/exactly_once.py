@@ -39,8 +39,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError, IdempotencyKeyReused
+from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError, IdempotencyKeyReused, OrderDecided
 from chalicelib.domain.account import Account
+from chalicelib.domain.facts import Void, Voided
 from chalicelib.domain.record import Record, instruction_of
 from chalicelib.domain.refusals import Undecided
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
@@ -258,8 +259,8 @@ class _Request:
                 continue
             try:
                 require_same(item.instruction, stored)
-            except IdempotencyKeyReused as reused:
-                item.result = reused
+            except (IdempotencyKeyReused, OrderDecided) as error:
+                item.result = error
             else:
                 # What an attempt of ours stored without an answer reaching us is this request's own decision, not a replay.
                 item.result = self._outcome(stored, replayed=stored not in item.unanswered)
@@ -431,7 +432,12 @@ def require_same(instruction: Instruction, stored: Record) -> None:
 
     Raises:
         IdempotencyKeyReused: the key stands for something else.
+        OrderDecided: a void came too late.
     """
-    decided = instruction_of(stored.decision).fingerprint
-    if decided != instruction.fingerprint:
-        raise IdempotencyKeyReused(decided, instruction.fingerprint)
+    if isinstance(instruction, Void):
+        if not isinstance(stored.decision, Voided):
+            raise OrderDecided(stored)
+    elif not isinstance(stored.decision, Voided):  # a void is the outcome of its key, whatever the order
+        decided = instruction_of(stored.decision).fingerprint
+        if decided != instruction.fingerprint:
+            raise IdempotencyKeyReused(decided, instruction.fingerprint)

@@ -12,6 +12,7 @@ from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
 from chalicelib.store.prices import PriceBook
 from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, Refused
+from chalicelib.trading.queries import until_answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,21 @@ class Executor:
             Contention, DatastoreUnavailable: a retry with the same key is safe.
         """
         return self.exactly_once.execute(order, self.decider, deadline)
+
+    def preview(self, order: Order, deadline: Deadline) -> Record:
+        """Returns the record that an order would make now. Stores nothing.
+
+        Raises:
+            Undecided: it would make none.
+            DatastoreUnavailable: no answer in time.
+        """
+
+        def ask() -> Record:
+            account = self.exactly_once.ledger.read_account(order.user_id, deadline)
+            market = self.decider.prepare([order], deadline)
+            return self.decider.decide(order, account, market, by="")[1]
+
+        return until_answered(ask, deadline)
 
     def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
         """Executes up to 99 orders of one account, with a key each, in their order: for each what `execute` returns or raises."""

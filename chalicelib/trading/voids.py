@@ -1,0 +1,43 @@
+"""Voiding: makes sure that a key never executes. Executed exactly once, like an order, and one of the two wins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.domain.account import Account, append
+from chalicelib.domain.facts import Void, Voided
+from chalicelib.domain.record import Record
+from chalicelib.domain.timestamps import rfc3339
+from chalicelib.runtime.deadline import Deadline
+from chalicelib.runtime.world import World
+from chalicelib.trading.exactly_once import ExactlyOnce, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class VoidDecider:
+    """Decides voids, which no rule refuses."""
+
+    world: World
+
+    def prepare(self, voids: Sequence[Void], deadline: Deadline) -> None:
+        """See `Decider.prepare`. Reads nothing."""
+
+    def decide(self, void: Void, account: Account, _: None, by: str) -> tuple[Account, Record]:  # noqa: ARG002
+        """See `Decider.decide`."""
+        return append(account, Voided(void, rfc3339(self.world.now())))
+
+
+@dataclass(frozen=True, slots=True)
+class Voids:
+    """Voids keys. One for a process."""
+
+    exactly_once: ExactlyOnce
+    decider: VoidDecider
+
+    def make(self, void: Void, deadline: Deadline) -> Outcome:
+        """Voids a key, or finds out that it was voided.
+
+        Raises:
+            OrderDecided: the key has another outcome, and keeps it.
+            Contention, DatastoreUnavailable: asking again is safe.
+        """
+        return self.exactly_once.execute(void, self.decider, deadline)
