@@ -1,5 +1,5 @@
-"""Deploying a stage: packaged by Chalice, put in place by CloudFormation, on AWS or on an emulator on this machine."""
+"""Deployment of a stage: Chalice packages it, CloudFormation deploys it, on AWS or on an emulator on this machine."""
 
 
 class DeployError(Exception):
-    """A command that cannot go on. The message is one line: what is in the way, and what to do about it."""
+    """A failure of a command. The message names the problem and the remedy, in one line."""

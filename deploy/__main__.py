@@ -1,4 +1,4 @@
-"""``python -m deploy``: what `make deploy`, `adopt`, `outputs` and `destroy` call."""
+"""The command line ``python -m deploy``, which `make deploy`, `adopt`, `outputs` and `destroy` call."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 def cli() -> None:
     """Deploys the stages of .chalice/config.json.
 
-    Credentials come from where the AWS tools look for them. AWS_ENDPOINT_URL names an emulator on this machine instead of AWS.
+    Credentials are found as by other AWS tools. AWS_ENDPOINT_URL names an emulator on this machine to use instead of AWS.
     """
 
 
@@ -25,36 +25,36 @@ def cli() -> None:
 @click.argument("stage")
 def apply(stage: str) -> None:
     """Deploys this working tree to a stage."""
-    _carry_out(commands.apply, stage)
+    _run(commands.apply, stage)
 
 
 @cli.command()
 @click.argument("stage")
 def adopt(stage: str) -> None:
-    """Takes tables that a stage left behind into a new stack."""
-    _carry_out(commands.adopt, stage)
+    """Makes a new stack around the tables that a destroyed stage left."""
+    _run(commands.adopt, stage)
 
 
 @cli.command()
 @click.argument("stage")
 def outputs(stage: str) -> None:
-    """Shows where a stage is."""
-    _carry_out(commands.outputs, stage)
+    """Shows a stage's URL and its stack's outputs."""
+    _run(commands.outputs, stage)
 
 
 @cli.command()
 @click.argument("stage")
-@click.option("--force", is_flag=True, help="Also a stage that is made to stay.")
+@click.option("--force", is_flag=True, help="Destroy a protected stage too.")
 def destroy(stage: str, *, force: bool) -> None:
-    """Takes a stage down, and shows what is left of it."""
-    _carry_out(lambda settings, say: commands.destroy(settings, say, force=force), stage)
+    """Deletes a stage's stack, and shows what remains."""
+    _run(lambda settings, say: commands.destroy(settings, say, force=force), stage)
 
 
-def _carry_out(command: Callable[[Stage, commands.Say], None], stage: str) -> None:
+def _run(command: Callable[[Stage, commands.Say], None], stage: str) -> None:
     try:
         command(Stage.load(PROJECT, stage), click.echo)
-    except DeployError as refused:
-        sys.exit(str(refused))
+    except DeployError as error:
+        sys.exit(str(error))
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"AWS: {error}")
 

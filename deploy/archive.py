@@ -1,8 +1,8 @@
-"""The functions' code, as Lambda gets it: without what no request needs, and compiled.
+"""The functions' code as Lambda gets it: compiled, and without files that no request needs.
 
-Chalice packages all of chalicelib and every file of every distribution in requirements.txt: of botocore the description of each
-AWS service (see `deploy.service_data` for what is kept of it), of Swagger UI its source maps and variants. Where Lambda
-unpacks it nothing can be written, so byte code has to be there from the start, or each cold start would compile every module.
+Chalice packages all of chalicelib and every file of each distribution in requirements.txt. That includes botocore's description
+of each AWS service (`deploy.service_data` trims it) and Swagger UI's source maps and variants. Lambda cannot write to the code's
+directory, so the archive contains the byte code; otherwise each cold start would compile every module.
 """
 
 import compileall
@@ -17,20 +17,20 @@ from deploy import service_data
 WHERE_LAMBDA_UNPACKS = "/var/task"
 
 ONLY_LOCAL = "chalicelib/local/*"
-"""The room for a machine without AWS. No package carries it, so an import of it fails in the rehearsal and not on a stage."""
+"""The package for machines without AWS. No archive contains it, so a wrong import fails in the rehearsal and not on a stage."""
 
 KEPT_OF = {
     "botocore/data/*/*": service_data.SERVICES,
     "swagger_ui_bundle/vendor/*/*": ("swagger-ui-bundle.js", "swagger-ui.css"),
 }
-"""Names by pattern: a file that matches the pattern is kept only if its path contains one of the names."""
+"""The names to keep, by pattern: a file that matches the pattern is kept only if its path contains one of the names."""
 
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
-"""The earliest time of a zip file. Every file gets it: the same content makes the same archive."""
+"""The earliest time in a zip file. Every file gets it, so that the same content makes the same archive."""
 
 
 def trim(source: Path, destination: Path) -> Path:
-    """Rewrites the archive that Chalice made, and returns where it is now."""
+    """Rewrites the archive that Chalice made, and returns the new archive's path."""
     with tempfile.TemporaryDirectory() as unpacked:
         root = Path(unpacked)
         with zipfile.ZipFile(source) as archive:
@@ -38,7 +38,7 @@ def trim(source: Path, destination: Path) -> Path:
         botocore_data = root / "botocore" / "data"
         if botocore_data.exists():
             service_data.trim(botocore_data)
-        # The interpreter that runs this is the one that Chalice deploys for. Lambda never looks whether a source is newer.
+        # Chalice deploys for the Python that runs it. The byte code is unchecked: on Lambda no source ever changes.
         compileall.compile_dir(
             root,
             quiet=1,

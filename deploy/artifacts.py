@@ -1,4 +1,4 @@
-"""The bucket that packages go through: one for an account and region, made when it is missing."""
+"""The bucket for packages: one for each account and region, created when it is missing."""
 
 import json
 from pathlib import Path
@@ -11,32 +11,32 @@ from deploy.target import Target
 from deploy.template import Template
 
 FIRST_REGION = "us-east-1"
-"""The only region that a request for a bucket in it must not name."""
+"""The region that a request to create a bucket must not name."""
 
 
 class Artifacts:
-    """A stage's place in the bucket. Nothing in it is ever removed: rolling back takes the package before."""
+    """A stage's directory in the bucket. Nothing in it is ever removed, since a rollback needs the earlier package."""
 
     def __init__(self, target: Target, stage: Stage) -> None:
         self._s3 = target.client("s3")
         self._region = stage.region
         self._prefix = f"{stage.app_name}/{stage.name}"
-        # Bucket names are global, and this one can be guessed: whoever took it first must not get our code.
+        # Bucket names are global and this one can be guessed: another account that took it must not get our code.
         self._owner = {"ExpectedBucketOwner": target.account}
         self.bucket = f"{stage.app_name}-{target.account}-{stage.region}"
 
     def prepare(self) -> None:
-        """Makes the bucket where it is missing: encrypted, and closed to the public.
+        """Creates the bucket where it is missing, encrypted and closed to the public.
 
         Raises:
-            DeployError: it is somebody else's.
+            DeployError: the bucket belongs to another account.
         """
         try:
             self._s3.head_bucket(Bucket=self.bucket, **self._owner)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004  (HTTP's)
                 raise DeployError(
-                    f"The bucket {self.bucket} cannot be used: it is another account's, or not open to you"
+                    f"The bucket {self.bucket} cannot be used: it belongs to another account, or you lack access to it"
                 ) from error
         else:
             return
@@ -55,7 +55,7 @@ class Artifacts:
         )
 
     def upload_archive(self, archive: Path) -> str:
-        """Uploads a package's archive, unless it is there, and returns its key."""
+        """Uploads a package's archive, unless the bucket has it, and returns its key."""
         key = f"{self._prefix}/{archive.name}"
         try:
             self._s3.head_object(Bucket=self.bucket, Key=key, **self._owner)
@@ -64,7 +64,7 @@ class Artifacts:
         return key
 
     def upload_template(self, template: Template) -> str:
-        """Uploads a template, and returns its URL: it is too large to be sent along."""
+        """Uploads a template, which is too large for a request, and returns its URL."""
         key = f"{self._prefix}/template.json"
         self._put(key, json.dumps(template).encode())
         return f"{self._s3.meta.endpoint_url}/{self.bucket}/{key}"

@@ -1,4 +1,4 @@
-"""Checks before a deployment. Each raises `DeployError` where something is in the way."""
+"""Checks before a deployment. Each raises `DeployError` where the deployment would fail."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from deploy.target import Target
 from deploy.template import Template
 
 OLDEST_PYTHON = (3, 12)
-"""The oldest Python to deploy: by AWS's published table, 3.11 left Lambda's support on 30 June 2026.
+"""The oldest Python to deploy: by AWS's published table, Lambda's support of 3.11 ended on 30 June 2026.
 
 Chalice deploys for the Python that runs it.
 """
@@ -19,29 +19,29 @@ LOG_ROLE_POLICY = "AmazonAPIGatewayPushToCloudWatchLogs"
 
 
 def require_python(target: Target, version: tuple[int, int] = sys.version_info[:2]) -> None:
-    """Checks that Lambda takes the Python that runs this. An emulator takes any."""
+    """Checks that Lambda supports the Python that runs this. An emulator takes any."""
     if target.emulator:
         return
     python, oldest = (".".join(map(str, each)) for each in (version, OLDEST_PYTHON))
     hint = f"make deploy PYTHON=/path/to/python{oldest}"
     if version < OLDEST_PYTHON:
-        raise DeployError(f"Lambda no longer takes Python {python}; {oldest} is the oldest: {hint}")
+        raise DeployError(f"Lambda no longer supports Python {python}; {oldest} is the oldest: {hint}")
     if f"python{python}" not in target.client("lambda").meta.service_model.shape_for("Runtime").enum:
-        raise DeployError(f"Lambda does not know Python {python} yet, as far as this boto3 knows: {hint}")
+        raise DeployError(f"Lambda does not support Python {python} yet, by this version of boto3: {hint}")
 
 
 def require_log_role(target: Target) -> None:
-    """Checks that API Gateway may write logs: a setting of the whole account in a region, which no stack can make."""
+    """Checks that API Gateway may write logs, a setting of the whole account in a region."""
     if not target.client("apigateway").get_account().get("cloudwatchRoleArn"):
         raise DeployError(
-            f"API Gateway may write no logs in account {target.account}, {target.session.region_name}. "
-            f"Once, for all stacks there: make a role for apigateway.amazonaws.com with the policy {LOG_ROLE_POLICY}, then "
+            f"API Gateway may not write logs in account {target.account}, {target.session.region_name}. "
+            f"Do this once for all stacks: make a role for apigateway.amazonaws.com with the policy {LOG_ROLE_POLICY}, then run "
             "aws apigateway update-account --patch-operations op=replace,path=/cloudwatchRoleArn,value=ROLE_ARN"
         )
 
 
 def require_valid(template: Template, region: str) -> None:
-    """Checks that cfn-lint finds nothing: CloudFormation would find it only halfway."""
+    """Checks the template with cfn-lint, since CloudFormation would find an error only halfway."""
     findings = [
         f"{finding.rule.id} {finding.message} ({'/'.join(map(str, finding.path or []))})"
         for finding in cfnlint.api.lint(json.dumps(template, indent=1), regions=[region])

@@ -17,10 +17,10 @@ Say = Callable[[str], None]
 
 
 def apply(stage: Stage, say: Say) -> None:
-    """Deploys a stage as it is in this working tree.
+    """Deploys this working tree to a stage.
 
     Raises:
-        DeployError: something is in the way, or it failed.
+        DeployError: a check or the deployment failed.
     """
     target = Target.of(stage)
     require_python(target)
@@ -39,15 +39,15 @@ def apply(stage: Stage, say: Say) -> None:
     changed = stack.apply(artifacts.upload_template(template), stage.parameters())
     say("Deployed" if changed else "Nothing to change")
     outputs(stage, say, target)
-    # An older release touches no item of a newer form: it would answer 503 for every account that this one has written to.
+    # An older release does not read items of a newer form: it would answer 503 for every account that this one has written to.
     say(f"  Roll back        only to a release that reads form {FORM} of accounts and records, which this one writes")
 
 
 def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
-    """Shows where a stage is.
+    """Shows a stage's URL and its stack's outputs.
 
     Raises:
-        DeployError: it is nowhere.
+        DeployError: the stage has no stack.
     """
     target = target or Target.of(stage)
     found = Stack(target, stage.stack_name, say).outputs()
@@ -64,19 +64,19 @@ def url_of(found: dict[str, str], target: Target) -> str:
 
 
 def adopt(stage: Stage, say: Say) -> None:
-    """Makes a stack around tables that are there, so that the stage can be deployed onto them.
+    """Makes a stack around existing tables, so that the stage can be deployed onto them.
 
     Raises:
-        DeployError: there is nothing to adopt, or it failed.
+        DeployError: there are no tables, or the adoption failed.
     """
     target = Target.of(stage)
     template = compose(stage)
     left = _existing_tables(stage, target)
     if not left:
-        raise DeployError(f"There are no tables {stage.table_prefix}-* in {_place(stage, target)} to adopt")
+        raise DeployError(f"There are no tables {stage.table_prefix}-* to adopt in {_place(stage, target)}")
     only_tables = {
         "Parameters": {"TablePrefix": template["Parameters"]["TablePrefix"]},
-        # What a failed adoption, or a stack deleted in haste, must not take along.
+        # A failed adoption, or a stack deleted by mistake, must not delete the tables.
         "Resources": {name: {**table, "DeletionPolicy": "Retain"} for name, table in tables(template).items() if name in left},
     }
     artifacts = Artifacts(target, stage)
@@ -89,44 +89,44 @@ def adopt(stage: Stage, say: Say) -> None:
             for name, table in left.items()
         ],
     )
-    say(f"Adopted {', '.join(left.values())}. The rest: make deploy STAGE={stage.name}")
+    say(f"Adopted {', '.join(left.values())}. To deploy the rest: make deploy STAGE={stage.name}")
 
 
 def destroy(stage: Stage, say: Say, *, force: bool) -> None:
-    """Takes a stage down, and shows what is left of it.
+    """Deletes a stage's stack, and shows what remains.
 
     Raises:
-        DeployError: the stage is one to keep, and nobody insists; or it failed.
+        DeployError: the stage is protected and `force` is not set, or the deletion failed.
     """
     keeps = keeps_its_tables(compose(stage))
     if keeps and not force:
-        raise DeployError(f"{stage.name} is a stage to keep. If you mean it: make destroy STAGE={stage.name} FORCE=1")
+        raise DeployError(f"The stage {stage.name} is protected. To destroy it anyway: make destroy STAGE={stage.name} FORCE=1")
     target = Target.of(stage)
     deleted = Stack(target, stage.stack_name, say).delete()
     say(f"{'Destroyed' if deleted else 'There is no stack'} {stage.stack_name} in {_place(stage, target)}")
     left = _existing_tables(stage, target)
     if left:
-        say(f"Left, with all that is in them: the tables {', '.join(left.values())}")
+        say(f"The tables {', '.join(left.values())} remain, with their data")
         say(f"  to deploy the stage onto them again: make adopt STAGE={stage.name}, then make deploy STAGE={stage.name}")
         say("  to delete them for good: aws dynamodb update-table --no-deletion-protection-enabled, then delete-table, for each")
-    say(f"Left, for stages to come: the packages in s3://{Artifacts(target, stage).bucket}")
+    say(f"The packages in s3://{Artifacts(target, stage).bucket} remain")
 
 
 def _require_no_tables(stage: Stage, target: Target) -> None:
     left = _existing_tables(stage, target)
     if left:
         raise DeployError(
-            f"There is no stack {stage.stack_name}, but there are its tables {', '.join(left.values())}. "
-            f"To deploy onto them: make adopt STAGE={stage.name}, then this again"
+            f"There is no stack {stage.stack_name}, but its tables {', '.join(left.values())} exist. "
+            f"To deploy onto them: make adopt STAGE={stage.name}, then repeat this command"
         )
 
 
 def _existing_tables(stage: Stage, target: Target) -> dict[str, str]:
-    """The stage's tables that are there, with a stack or without, by logical id."""
+    """Returns the stage's tables that exist, with a stack or without, by logical id."""
     dynamodb = target.client("dynamodb")
     pages = dynamodb.get_paginator("list_tables").paginate()
-    there = {name for page in pages for name in page["TableNames"]}
-    return {name: table for name, table in table_names(compose(stage), stage).items() if table in there}
+    existing = {name for page in pages for name in page["TableNames"]}
+    return {name: table for name, table in table_names(compose(stage), stage).items() if table in existing}
 
 
 def _place(stage: Stage, target: Target) -> str:

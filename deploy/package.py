@@ -1,4 +1,4 @@
-"""Packaging a stage: its template, and the archive that its functions are made of."""
+"""A stage's package: its template, and the archive of its functions' code."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ FUNCTION = "AWS::Serverless::Function"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """The parts of a deployment. `archive` is named for its content, so that unchanged code is not deployed again."""
+    """The parts of a deployment. The archive's name is its content's hash, so unchanged code is not deployed again."""
 
     template: Template
     archive: Path
 
     def with_code_at(self, bucket: str, key: str) -> Template:
-        """Returns the template with its functions' code at a place in S3."""
+        """Returns the template with its functions' code at this place in S3."""
         code = {"CodeUri": {"Bucket": bucket, "Key": key}}
         resources = {
             name: {**resource, "Properties": {**resource["Properties"], **code}} if resource["Type"] == FUNCTION else resource
@@ -38,7 +38,7 @@ def package(stage: Stage) -> Package:
     """Packages a stage in its build directory.
 
     Raises:
-        DeployError: Chalice could not.
+        DeployError: Chalice failed.
     """
     directory = stage.build_directory
     shutil.rmtree(directory, ignore_errors=True)
@@ -55,10 +55,10 @@ def package(stage: Stage) -> Package:
 
 
 def _chalice_package(stage: Stage, resources: Path) -> None:
-    """Runs ``chalice package``: in a process of its own, since it imports the application."""
+    """Runs ``chalice package`` in a separate process, since it imports the application."""
     chalice = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
     options = ["--stage", stage.name, "--merge-template", str(resources), str(stage.build_directory)]
-    done = subprocess.run(  # noqa: S603  (a list of our own, and no shell)
+    done = subprocess.run(  # noqa: S603  (our own list of arguments, without a shell)
         [*chalice, "package", *options],
         cwd=stage.project,
         env=os.environ | {"AWS_DEFAULT_REGION": stage.region},

@@ -1,8 +1,8 @@
-"""botocore's description of AWS, cut down to what a function asks it for.
+"""botocore's description of AWS, reduced to the functions' needs.
 
-Every client that is made reads it: endpoints of some 300 services, documentation, and a rule set that then works out each call's
-endpoint anew. Where a service has no rule set, botocore takes its endpoint from ``endpoints.json``, once for a client; a test
-holds those against the rule sets, for each region that AWS has.
+Every new client reads it: the endpoints of about 300 services, documentation, and a rule set that computes each call's endpoint.
+For a service without a rule set, botocore takes the endpoint from ``endpoints.json``, once for each client. A test compares those
+endpoints with the rule sets for every AWS region.
 """
 
 import gzip
@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 SERVICES = ("dynamodb", "secretsmanager", "ssm")
-"""The services that the functions call: the engine its tables, the authorizer the secret that signs tokens."""
+"""The services that the functions call: DynamoDB by the engine, the others by the authorizer for the secret that signs tokens."""
 
 RULE_SETS = "endpoint-rule-set-1.json.gz"
 
 
 def trim(data: Path) -> None:
-    """Rewrites a directory ``botocore/data``."""
+    """Reduces a directory ``botocore/data`` in place."""
     endpoints = data / "endpoints.json"
     endpoints.write_bytes(_json(_of_our_services(json.loads(endpoints.read_bytes()))))
     for rules in data.glob(f"*/*/{RULE_SETS}"):
         rules.unlink()
     for model in data.glob("*/*/service-2.json.gz"):
         described = json.loads(gzip.decompress(model.read_bytes()))
-        # Always the same bytes for the same content, whenever it is packaged.
+        # Without a time, the same content always has the same bytes.
         model.write_bytes(gzip.compress(_json(_without_documentation(described)), mtime=0))
 
 
@@ -40,7 +40,7 @@ def _without_documentation(part: Any) -> Any:
     if isinstance(part, list):
         return [_without_documentation(each) for each in part]
     if isinstance(part, dict):
-        # A text: a member of that name would be a description of its own.
+        # Only texts are documentation: a service's own member of that name is an object.
         kept = {name: each for name, each in part.items() if name != "documentation" or not isinstance(each, str)}
         return {name: _without_documentation(each) for name, each in kept.items()}
     return part

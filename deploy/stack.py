@@ -1,4 +1,4 @@
-"""A stage's CloudFormation stack: changed by change sets only, which are looked at before they are carried out."""
+"""A stage's CloudFormation stack. It is changed by change sets only, and each is checked before it is executed."""
 
 import time
 import uuid
@@ -14,7 +14,7 @@ from deploy.template import TABLE
 POLL_S = 2
 DONE = frozenset({"CREATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE"})
 NEVER_MADE = frozenset({None, "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"})
-"""No stack, or one without resources: its first change set was not carried out, or failed."""
+"""The states of a stack that is missing or has no resources: its first change set was not executed, or failed."""
 
 CAN_CHANGE = DONE | {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
 
@@ -42,37 +42,37 @@ class Stack:
         """
         found = self._describe(self.name)
         if found is None or found["StackStatus"] in NEVER_MADE:
-            raise DeployError(f"There is no stack {self.name} here: deploy the stage first")
+            raise DeployError(f"There is no stack {self.name}: deploy the stage first")
         return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
     def apply(self, template_url: str, parameters: dict[str, str]) -> bool:
-        """Applies a template. Returns whether that took a change.
+        """Applies a template. Returns whether anything changed.
 
         Raises:
-            DeployError: it would cost a table; or it failed.
+            DeployError: the change would lose a table, or it failed.
         """
         self._require_changeable()
         if self.exists():
             return self._change("UPDATE", TemplateURL=template_url, Parameters=_as_list(parameters))
-        self.delete()  # what a failed first attempt left
+        self.delete()  # the remains of a failed first attempt
         return self._change("CREATE", TemplateURL=template_url, Parameters=_as_list(parameters))
 
     def adopt(self, template_url: str, parameters: dict[str, str], resources: list[dict[str, Any]]) -> None:
-        """Makes a stack out of resources that are there already, and changes none of them.
+        """Makes a stack out of existing resources, without changing them.
 
         Raises:
-            DeployError: there is a stack; or it failed.
+            DeployError: the stack exists, or the adoption failed.
         """
         if self.exists():
             raise DeployError(f"The stack {self.name} exists: there is nothing to adopt")
-        self.delete()  # what a failed first attempt left
+        self.delete()  # the remains of a failed first attempt
         self._change("IMPORT", TemplateURL=template_url, Parameters=_as_list(parameters), ResourcesToImport=resources)
 
     def delete(self) -> bool:
         """Deletes the stack, and waits for it. Returns whether there was one.
 
         Raises:
-            DeployError: it failed.
+            DeployError: the deletion failed.
         """
         found = self._describe(self.name)
         if found is None:
@@ -85,7 +85,7 @@ class Stack:
     def _require_changeable(self) -> None:
         status = self._status()
         if status not in CAN_CHANGE | NEVER_MADE:
-            raise DeployError(f"The stack {self.name} is in {status}: it can be changed when that is over, or mended")
+            raise DeployError(f"The stack {self.name} is in {status}: wait until that ends, or repair the stack")
 
     def _change(self, kind: str, **request: Any) -> bool:
         token = uuid.uuid4().hex
@@ -103,18 +103,16 @@ class Stack:
         lost = lost_tables(self._changes(change_set))
         if lost:
             self._cloudformation.delete_change_set(ChangeSetName=change_set)
-            raise DeployError(
-                f"This would replace or remove {', '.join(lost)}, and what is in there would not come along. Nothing was changed"
-            )
+            raise DeployError(f"This would replace or remove {', '.join(lost)} and lose their data. Nothing was changed")
         self._cloudformation.execute_change_set(ChangeSetName=change_set, ClientRequestToken=token)
         self._follow(created["StackId"], token)
         return True
 
     def _has_changes(self, change_set: str) -> bool:
-        """Waits until the change set is worked out.
+        """Waits for the change set. Returns whether it contains changes.
 
         Raises:
-            DeployError: it cannot be.
+            DeployError: CloudFormation rejects the template.
         """
         try:
             waiter = self._cloudformation.get_waiter("change_set_create_complete")
@@ -123,7 +121,7 @@ class Stack:
             reason = error.last_response.get("StatusReason", "")
             if "didn't contain changes" in reason or "No updates are to be performed" in reason:
                 return False
-            raise DeployError(f"CloudFormation does not take the template: {reason or error}") from error
+            raise DeployError(f"CloudFormation rejects the template: {reason or error}") from error
         return True
 
     def _changes(self, change_set: str) -> list[dict[str, Any]]:
@@ -131,10 +129,10 @@ class Stack:
         return [change for page in pages for change in page["Changes"]]
 
     def _follow(self, stack_id: str, token: str) -> None:
-        """Waits until an operation is over, and shows its progress.
+        """Waits for the end of an operation, and shows its progress.
 
         Raises:
-            DeployError: it failed.
+            DeployError: the operation failed.
         """
         seen: set[str] = set()
         reasons: list[str] = []
@@ -180,7 +178,7 @@ class Stack:
 
 
 def lost_tables(changes: Iterable[dict[str, Any]]) -> list[str]:
-    """Returns the tables that a change set would, or might, replace or remove: a new table is an empty one."""
+    """Returns the tables that a change set would, or might, replace or remove. A replaced table is empty."""
     resources = (change["ResourceChange"] for change in changes)
     return [
         resource["LogicalResourceId"]

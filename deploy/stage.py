@@ -1,4 +1,4 @@
-"""A stage's settings: ``.chalice/config.json``, and what follows from it."""
+"""A stage's settings, from ``.chalice/config.json``."""
 
 import json
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class Stage:
         content = json.loads((project / ".chalice" / "config.json").read_text())
         stages = content["stages"]
         if name not in stages:
-            raise DeployError(f"There is no stage {name!r} in .chalice/config.json, only {', '.join(sorted(stages))}: STAGE=…")
-        # Chalice itself decides which value counts: a function's, a stage's or everybody's.
+            raise DeployError(f"There is no stage {name!r} in .chalice/config.json; the stages are {', '.join(sorted(stages))}")
+        # Chalice itself decides which value applies: the function's, the stage's or the common one.
         engine, authorizer = (Config(name, function, config_from_disk=content) for function in ("api_handler", "authorizer"))
         needed = {
             "region": stages[name].get("region"),
@@ -62,16 +62,16 @@ class Stage:
 
     @property
     def overlay(self) -> Path:
-        """The file with this stage's differences from ``.chalice/resources.json``; there need not be one."""
+        """The file with this stage's differences from ``.chalice/resources.json``; it may be missing."""
         return self.project / ".chalice" / "stages" / f"{self.name}.json"
 
     @property
     def build_directory(self) -> Path:
-        """The directory in which it is packaged."""
+        """The directory in which the stage is packaged."""
         return self.project / "build" / self.name
 
     def parameters(self) -> dict[str, str]:
-        """Returns the template's parameters that follow from Chalice's settings. The others have their values in the overlay."""
+        """Returns the template's parameters that follow from Chalice's settings. The overlay holds the others' values."""
         return {
             "ApiName": self.app_name,
             "TablePrefix": self.table_prefix,

@@ -17,19 +17,19 @@ SIGN_IN = "name a profile with AWS_PROFILE, or sign in (aws sso login, aws confi
 
 @dataclass(frozen=True)
 class Target:
-    """An account that the caller's credentials open."""
+    """The account of the caller's credentials."""
 
     session: boto3.Session
     account: str
     emulator: str | None
-    """The URL of the emulator that plays AWS, `None` for AWS itself."""
+    """The URL of the emulator of AWS; `None` for AWS itself."""
 
     @classmethod
     def of(cls, stage: Stage) -> "Target":
-        """Returns the account that credentials and ``AWS_ENDPOINT_URL`` lead to.
+        """Returns the account of the credentials, at AWS or at ``AWS_ENDPOINT_URL``.
 
         Raises:
-            DeployError: there are no credentials, or none that count.
+            DeployError: the credentials are missing or invalid.
         """
         endpoint = os.environ.get("AWS_ENDPOINT_URL")
         emulator = endpoint.rstrip("/") if endpoint and is_loopback(endpoint) else None
@@ -41,13 +41,13 @@ class Target:
                 raise DeployError(f"There are no AWS credentials: {SIGN_IN}")
             account = session.client("sts").get_caller_identity()["Account"]
         except ClientError as error:
-            raise DeployError(f"AWS does not take these credentials ({error.response['Error']['Code']}): {SIGN_IN}") from error
+            raise DeployError(f"AWS rejects these credentials ({error.response['Error']['Code']}): {SIGN_IN}") from error
         except BotoCoreError as error:
             raise DeployError(f"These AWS credentials cannot be used: {error}") from error
         return cls(session, account, emulator)
 
     def client(self, service: str) -> Any:
         """Returns a client of an AWS service."""
-        # A bucket's name in front of an emulator's host is a name that no resolver knows.
+        # An emulator's host cannot have a bucket's name in front: no resolver would find it.
         s3 = {"addressing_style": "path" if self.emulator else "auto"}
         return self.session.client(service, config=Config(s3=s3, retries={"mode": "standard", "total_max_attempts": 5}))

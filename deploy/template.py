@@ -1,4 +1,4 @@
-"""The part of a stage's template that is ours: ``.chalice/resources.json``, with the stage's overlay on top.
+"""Our part of a stage's template: ``.chalice/resources.json`` with the stage's overlay.
 
 Chalice merges it into the part that it generates itself (functions, roles, routes).
 """
@@ -16,7 +16,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 
 def compose(stage: Stage) -> Template:
-    """Returns the part that Chalice merges into its own template."""
+    """Returns our part of the stage's template."""
     resources = json.loads((stage.project / ".chalice" / "resources.json").read_text())
     overlay = json.loads(stage.overlay.read_text()) if stage.overlay.exists() else {}
     merged: Template = _as_text(TemplateDeepMerger().merge(overlay, resources))
@@ -24,9 +24,9 @@ def compose(stage: Stage) -> Template:
 
 
 def _as_text(part: Any) -> Any:
-    """Turns the parts marked as ``Fn::ToJsonString`` into text: dashboards, log formats and mapping templates hold JSON.
+    """Turns the parts marked ``Fn::ToJsonString`` into JSON text, for dashboards, log formats and mapping templates.
 
-    CloudFormation could do it too, but only with a second macro in front of SAM's. `${...}` in it means what it means in Fn::Sub.
+    CloudFormation could do this only with a second macro in front of SAM's. `${...}` in the text works as in Fn::Sub.
     """
     if isinstance(part, list):
         return [_as_text(each) for each in part]

@@ -29,7 +29,7 @@ def dev(rehearsal: Rehearsal) -> Rehearsal:
     change_stage(rehearsal.project, "dev", environment_variables={"HFT_PRICE_AGE_MS": str(PRICE_AGE_MS)})
     refused = rehearsal.deploy("apply", "dev")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("API Gateway may write no logs")
+    assert refused.stderr.startswith("API Gateway may not write logs")
     rehearsal.let_the_gateway_log()
 
     deployed = rehearsal.deploy("apply", "dev")

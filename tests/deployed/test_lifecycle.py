@@ -101,9 +101,9 @@ def test_dev_is_destroyed_with_all_that_is_in_it(dev: Rehearsal) -> None:
     assert destroyed.returncode == 0, destroyed.stderr
     assert tables(dev, "hft-dev") == set()
     assert "tables" not in destroyed.stdout
-    assert "Left, for stages to come: the packages in s3://hft-trading-engine-000000000000-us-east-1" in destroyed.stdout
+    assert "The packages in s3://hft-trading-engine-000000000000-us-east-1 remain" in destroyed.stdout
     gone = dev.deploy("outputs", "dev")
-    assert (gone.returncode, gone.stderr.strip()) == (1, "There is no stack hft-trading-engine-dev here: deploy the stage first")
+    assert (gone.returncode, gone.stderr.strip()) == (1, "There is no stack hft-trading-engine-dev: deploy the stage first")
 
 
 def test_the_packages_lie_in_a_closed_bucket(dev: Rehearsal) -> None:
@@ -161,14 +161,14 @@ def test_production_is_destroyed_only_on_insistence_and_its_tables_stay(prod: Re
 
     assert destroyed.returncode == 0, destroyed.stderr
     assert tables(prod, "hft-prod") == {"hft-prod-assets", "hft-prod-accounts", "hft-prod-idempotency"}
-    assert "the tables hft-prod-assets, hft-prod-accounts, hft-prod-idempotency" in destroyed.stdout
+    assert "The tables hft-prod-assets, hft-prod-accounts, hft-prod-idempotency remain" in destroyed.stdout
     assert "make adopt STAGE=prod, then make deploy STAGE=prod" in destroyed.stdout
 
 
 def test_what_was_left_is_adopted_and_deployed_onto_with_all_that_is_in_it(prod: Rehearsal) -> None:
     refused = prod.deploy("apply", "prod")
     assert refused.returncode == 1
-    assert refused.stderr.strip().endswith("To deploy onto them: make adopt STAGE=prod, then this again")
+    assert refused.stderr.strip().endswith("To deploy onto them: make adopt STAGE=prod, then repeat this command")
 
     for command in ("adopt", "apply"):
         done = prod.deploy(command, "prod")

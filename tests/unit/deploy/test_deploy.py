@@ -60,7 +60,7 @@ def test_a_stage_that_nobody_described() -> None:
     code, said = run("apply", "staging")
 
     assert code == 1
-    assert said == "There is no stage 'staging' in .chalice/config.json, only dev, prod: STAGE=…"
+    assert said == "There is no stage 'staging' in .chalice/config.json; the stages are dev, prod"
 
 
 @pytest.mark.parametrize("setting", ["region", "log_retention_in_days", "HFT_TABLE_PREFIX"])
@@ -91,7 +91,7 @@ def test_credentials_that_do_not_count(problem: str, answers: Callable[..., Stub
     code, said = run("apply", "dev")
 
     assert code == 1
-    assert said.startswith(f"AWS does not take these credentials ({problem}): name a profile")
+    assert said.startswith(f"AWS rejects these credentials ({problem}): name a profile")
     assert "\n" not in said
 
 
@@ -104,7 +104,7 @@ def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "refusal"), [((3, 11), "no longer takes Python 3.11"), ((3, 99), "does not know Python 3.99")]
+    ("version", "refusal"), [((3, 11), "no longer supports Python 3.11"), ((3, 99), "does not support Python 3.99")]
 )
 def test_a_python_that_lambda_does_not_take(version: tuple[int, int], refusal: str) -> None:
     with pytest.raises(DeployError, match=refusal):
@@ -121,7 +121,7 @@ def test_an_account_whose_gateway_may_not_log(answers: Callable[..., Stubber]) -
     answers("apigateway", "get_account", {})
 
     with pytest.raises(
-        DeployError, match=r"^API Gateway may write no logs in account 123456789012, us-east-1\. .*cloudwatchRoleArn"
+        DeployError, match=r"^API Gateway may not write logs in account 123456789012, us-east-1\. .*cloudwatchRoleArn"
     ):
         require_log_role(AWS)
 
@@ -199,7 +199,7 @@ def test_a_first_attempt_that_failed_made_no_stack(status: str, *, exists: bool,
 def test_a_stage_to_keep_is_not_destroyed_by_a_slip() -> None:
     code, said = run("destroy", "prod")
 
-    assert (code, said) == (1, "prod is a stage to keep. If you mean it: make destroy STAGE=prod FORCE=1")
+    assert (code, said) == (1, "The stage prod is protected. To destroy it anyway: make destroy STAGE=prod FORCE=1")
 
 
 # The bucket.
