@@ -19,7 +19,8 @@ help:
 	@echo 'make mutants   small changes to the code that moves money, each of which some test must notice; what none does is listed'
 	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
 	@echo 'make clean  removes everything that the others made'
-	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN'
+	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN;'
+	@echo '                    OPERATOR=1, with or without USER, adds the scope in HFT_TOKEN_OPERATOR_SCOPE'
 	@echo 'make deploy STAGE=dev    a stage of .chalice/config.json on AWS; outputs: where it is; destroy: takes it down; adopt: its tables, left behind'
 	@echo 'make test-deployed       the whole deployment rehearsed on an emulator of AWS, on this machine'
 	@echo 'make ops STAGE=dev ARGS="assets list"   the operator'"'"'s commands: prices, accounts; without ARGS it says which there are'
@@ -75,8 +76,9 @@ port:
 
 # Every shell has a USER, and it is no account of ours: only `make token USER=…` counts.
 token: export USER =
+token: OPERATOR =
 token: setup-local
-	@.venv/bin/python -m ops token "$$USER"
+	@.venv/bin/python -m ops token $(if $(OPERATOR),--operator) $(if $(USER),"$$USER")
 
 deploy: COMMAND = apply
 adopt: COMMAND = adopt

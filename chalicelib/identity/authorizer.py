@@ -4,8 +4,8 @@ The authorizer is a separate module so that its function starts without the engi
 
 API Gateway caches the answer by token and uses it for every route, so the answer allows all of them. It identifies the caller;
 the routes decide which accounts the caller may use. An invalid token is allowed no route: API Gateway returns ACCESS_DENIED, and
-the template turns that into the contract's 401. Where the token cannot be checked (unreachable keys, a broken configuration), the
-function fails with a 500, which API Gateway does not cache and an alarm reports.
+the template turns that into the contract's 401; a local run adds the reason. Where the token cannot be checked (unreachable keys,
+a broken configuration), the function fails with a 500, which API Gateway does not cache and an alarm reports.
 """
 
 import os
@@ -49,19 +49,20 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     """Allows every route to the holder of a valid token, and none to anybody else."""
     token_verifier = verifier()
     if token_verifier is None:
-        return _nobody("no issuer is configured")
+        return _nobody("No issuer of tokens is configured")
     from chalicelib.identity.tokens import InvalidToken
 
     try:
         caller = token_verifier.caller(request.token)
     except InvalidToken as invalid:
         return _nobody(str(invalid))
-    return AuthResponse(routes=["*"], principal_id=str(caller.user_id), context=caller.context())
+    principal = "operator" if caller.user_id is None else str(caller.user_id)
+    return AuthResponse(routes=["*"], principal_id=principal, context=caller.context())
 
 
 def _nobody(reason: str) -> AuthResponse:
     log.info("unauthenticated", reason=reason)
-    return AuthResponse(routes=[], principal_id="nobody")
+    return AuthResponse(routes=[], principal_id="nobody", context={"reason": reason})
 
 
 if os.environ.get("_HANDLER", "").startswith(f"{__name__}."):

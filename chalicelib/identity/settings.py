@@ -18,7 +18,7 @@ class TokenSettings:
     """The exact value of a token's `iss`."""
 
     audience: str
-    """The value that a token's `aud` must equal or contain."""
+    """The accepted audiences, separated by spaces. The claim that names a token's audience must equal or contain one of them."""
 
     jwks_url: str | None = None
     """The URL of an OpenID provider's public keys (Cognito, Auth0, Keycloak): tokens are signed with RS256 or ES256."""
@@ -30,7 +30,20 @@ class TokenSettings:
     """The shared key itself, for local runs only: a Lambda function's configuration shows its environment."""
 
     user_claim: str = "sub"
-    """The claim that holds the user id, as a string of digits."""
+    """The claim that holds the user id, as an integer or a string of digits."""
+
+    audience_claim: str = "aud"
+    """The claim that names the audience. Access tokens without `aud` name the client that they were issued to: in `client_id`
+    (Cognito) or in `azp` (Keycloak).
+    """
+
+    operator_scope: str | None = None
+    """The scope that makes a token an operator's; `None`: nobody is an operator."""
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The accepted audiences. Tokens that this project signs itself bear the first one."""
+        return tuple(self.audience.split())
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "TokenSettings | None":
@@ -57,7 +70,9 @@ class TokenSettings:
             jwks_url=_https(given, "HFT_TOKEN_JWKS_URL"),
             secret_arn=_secret_arn(given, "HFT_TOKEN_SECRET_ARN"),
             secret=given.get("HFT_TOKEN_SECRET"),
-            user_claim=_given(given, "HFT_TOKEN_USER_CLAIM", "sub"),
+            user_claim=_word(given, "HFT_TOKEN_USER_CLAIM") or "sub",
+            audience_claim=_audience_claim(given, "HFT_TOKEN_AUDIENCE_CLAIM"),
+            operator_scope=_word(given, "HFT_TOKEN_OPERATOR_SCOPE"),
         )
 
 
@@ -65,12 +80,20 @@ SELF = "hft-trading-engine"
 """The default issuer and audience of tokens signed with a shared secret."""
 
 _TOKEN_KEYS = ("HFT_TOKEN_JWKS_URL", "HFT_TOKEN_SECRET_ARN", "HFT_TOKEN_SECRET")
-_TOKEN_VARIABLES = (*_TOKEN_KEYS, "HFT_TOKEN_ISSUER", "HFT_TOKEN_AUDIENCE", "HFT_TOKEN_USER_CLAIM")
+_TOKEN_VARIABLES = (
+    *_TOKEN_KEYS,
+    "HFT_TOKEN_ISSUER",
+    "HFT_TOKEN_AUDIENCE",
+    "HFT_TOKEN_AUDIENCE_CLAIM",
+    "HFT_TOKEN_USER_CLAIM",
+    "HFT_TOKEN_OPERATOR_SCOPE",
+)
+_AUDIENCE_CLAIMS = ("aud", "client_id", "azp")
 
 
 def _given(given: Mapping[str, str], name: str, default: str | None) -> str:
     value = given.get(name, default)
-    if value is None:
+    if value is None or not value.strip():
         raise ValueError(f"{name} must be set, or tokens of any issuer would be valid")
     return value
 
@@ -90,3 +113,17 @@ def _secret_arn(given: Mapping[str, str], name: str) -> str | None:
     if arn is not None and not re.fullmatch(r"arn:[^:]+:(secretsmanager:[^:]+:[^:]+:secret|ssm:[^:]+:[^:]+:parameter/).+", arn):
         raise ValueError(f"{name} must be the ARN of a secret in Secrets Manager or of a parameter in SSM, not {arn!r}")
     return arn
+
+
+def _audience_claim(given: Mapping[str, str], name: str) -> str:
+    claim = given.get(name, "aud")
+    if claim not in _AUDIENCE_CLAIMS:
+        raise ValueError(f"{name} must be one of {', '.join(_AUDIENCE_CLAIMS)}, not {claim!r}")
+    return claim
+
+
+def _word(given: Mapping[str, str], name: str) -> str | None:
+    word = given.get(name)
+    if word is not None and not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", word):  # a scope, by RFC 6749, section 3.3
+        raise ValueError(f"{name} must be of printable ASCII characters, without spaces, quotes and backslashes, not {word!r}")
+    return word

@@ -5,7 +5,9 @@ it. Two valid tokens can differ in their user and their times.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 import jwt
@@ -13,6 +15,7 @@ import jwt
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.fields import InvalidValue, user_id_from_text
 from chalicelib.identity.settings import TokenSettings
+from chalicelib.runtime.world import Moment, World
 
 LEEWAY_S = 30
 """The accepted difference between the issuer's clock and ours."""
@@ -23,8 +26,11 @@ MIN_SECRET_BYTES = 32
 KEYS_AGE_S = 900
 """The time for which fetched keys are kept: a withdrawn key stays valid this long, and the issuer may be down this long."""
 
-REFETCH_AFTER_S = 30
-"""The age from which an unknown key id causes the keys to be fetched again: anybody can invent key ids."""
+REFETCHES = 5
+"""How often unknown key ids may cause the keys to be fetched again, within `REFETCH_WINDOW_S`."""
+
+REFETCH_WINDOW_S = 30
+"""The period of that limit. Anybody can invent key ids, and they must not turn every request into one to the issuer."""
 
 FETCH_TIMEOUT_S = 3
 """The longest wait for the issuer's next byte. API Gateway would wait longer, but a trading client would not."""
@@ -33,7 +39,7 @@ _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]+)", re.ASCI
 
 
 class InvalidToken(Exception):
-    """An invalid token. The message gives the reason for the log, and contains nothing from the token."""
+    """An invalid token. The message gives the reason, for the log and the client, and contains nothing from the token."""
 
 
 class KeysUnavailable(Exception):
@@ -75,32 +81,87 @@ class SharedSecret:
         return self._key
 
 
+@dataclass(frozen=True, slots=True)
+class _KeySet:
+    """The keys of one answer of the issuer's."""
+
+    by_id: Mapping[str, jwt.PyJWK]
+    fetched_at: Moment
+
+
 class PublishedKeys:
-    """The public keys that an issuer publishes, by key id, fetched when first needed."""
+    """The public keys that an issuer publishes, by key id, fetched when first needed.
+
+    API Gateway caches a rejection, and an issuer may start to use a key at any moment. A token that names an unknown key is
+    therefore rejected only after the keys were fetched for it. The number of such fetches is limited, since anybody can invent
+    key ids. Beyond the limit the token is neither accepted nor rejected: that answer is a 500, which API Gateway does not cache.
+    """
 
     algorithms = ("RS256", "ES256")
 
-    def __init__(self, url: str, refetch_after_s: float = REFETCH_AFTER_S) -> None:
-        self._client = jwt.PyJWKClient(
-            url,
-            lifespan=KEYS_AGE_S,
-            cooldown_duration=refetch_after_s,
-            timeout=FETCH_TIMEOUT_S,
-            headers={"Accept": "application/json"},
-        )
+    def __init__(self, url: str, world: World | None = None) -> None:
+        self._world = world or World()
+        self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_TIMEOUT_S, headers={"Accept": "application/json"})
+        self._lock = Lock()
+        self._keys: _KeySet | None = None
+        self._window_from: Moment | None = None
+        self._refetches = 0
 
     def key(self, token: str) -> jwt.PyJWK:
         """Returns the published key that the token names (see `Keys.key`)."""
         try:
             key_id = jwt.get_unverified_header(token)["kid"]
         except (jwt.PyJWTError, KeyError) as error:
-            raise InvalidToken("it names no key") from error
+            raise InvalidToken("The token names no key") from error
+        keys = self._current()
+        if keys is None or key_id not in keys.by_id:
+            with self._lock:
+                keys = self._current()  # another thread may have fetched them meanwhile
+                if keys is None:
+                    keys = self._keys = self._fetch()
+                elif key_id not in keys.by_id:
+                    self._count_refetch()
+                    keys = self._keys = self._fetch()
+        if key_id not in keys.by_id:
+            raise InvalidToken("The token names a key that the issuer does not publish")
+        return keys.by_id[key_id]
+
+    def _current(self) -> _KeySet | None:
+        """Returns the keys unless the clock that shows more makes them too old: a frozen Lambda's may stand still."""
+        keys = self._keys
+        return keys if keys is not None and self._world.age_s(keys.fetched_at) < KEYS_AGE_S else None
+
+    def _count_refetch(self) -> None:
+        if self._window_from is None or self._world.age_s(self._window_from) >= REFETCH_WINDOW_S:
+            self._window_from, self._refetches = self._world.moment(), 0
+        if self._refetches == REFETCHES:
+            raise KeysUnavailable(
+                f"{self._client.uri}: tokens named unknown keys too often: {REFETCHES} fetches in {REFETCH_WINDOW_S} s"
+            )
+        self._refetches += 1
+
+    def _fetch(self) -> _KeySet:
+        """Fetches the keys. An answer that is not a key set is a failure of the issuer's, and replaces no keys."""
+        fetched_at = self._world.moment()
         try:
-            return self._client.get_signing_key(key_id)
-        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, OSError, ValueError) as error:
+            published = self._client.fetch_data().get("keys")
+        except (jwt.PyJWTError, OSError, ValueError, RecursionError) as error:
             raise KeysUnavailable(f"{self._client.uri}: {error}") from error
-        except jwt.PyJWKClientError as error:
-            raise InvalidToken("it names a key that the issuer does not publish") from error
+        keys = [_signing_key(each) for each in published] if isinstance(published, list) else []
+        by_id = {key.key_id: key for key in reversed(keys) if key is not None and isinstance(key.key_id, str)}
+        if not by_id:
+            raise KeysUnavailable(f"{self._client.uri}: the answer holds no key that signs")
+        return _KeySet(by_id, fetched_at)
+
+
+def _signing_key(published: object) -> jwt.PyJWK | None:
+    """Returns a published key; `None` for a key that signs nothing or is of a kind that PyJWT cannot read."""
+    if not isinstance(published, dict) or published.get("use", "sig") != "sig":
+        return None
+    try:
+        return jwt.PyJWK(published)
+    except Exception:  # noqa: BLE001  (PyJWT raises its own errors and others; the issuer's other keys stay usable)
+        return None
 
 
 class Verifier:
@@ -119,29 +180,75 @@ class Verifier:
         """
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
-            raise InvalidToken("it is not a bearer token")
+            raise InvalidToken("The Authorization header does not hold a bearer token")
         claims = self._claims(bearer[1])
-        user_id = claims[self._settings.user_claim]
-        try:
-            if not isinstance(user_id, str):
-                raise InvalidToken(f"its {self._settings.user_claim} is not a string")
-            return Caller(user_id_from_text(user_id), int(claims["exp"]) + LEEWAY_S)
-        except InvalidValue as error:
-            raise InvalidToken(f"its {self._settings.user_claim} is not a user id") from error
+        operator = self._is_operator(claims)
+        return Caller(self._user_id(claims, operator=operator), int(claims["exp"]) + LEEWAY_S, operator=operator)
 
     def _claims(self, token: str) -> dict[str, Any]:
+        """Returns the claims of a token that its issuer signed, for this audience and this moment."""
+        settings = self._settings
+        by_aud = settings.audience_claim == "aud"
         try:
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 self._keys.key(token),
                 algorithms=self._keys.algorithms,
-                issuer=self._settings.issuer,
-                audience=self._settings.audience,
+                issuer=settings.issuer,
+                audience=settings.audiences if by_aud else None,
                 leeway=LEEWAY_S,
-                options={"require": ["exp", self._settings.user_claim], "enforce_minimum_key_length": True},
+                options={
+                    "require": ["exp", settings.audience_claim],
+                    "verify_aud": by_aud,
+                    "verify_sub": False,  # an integer is accepted
+                    "enforce_minimum_key_length": True,
+                },
             )
+        except jwt.MissingRequiredClaimError as error:
+            raise InvalidToken(f"The token has no {error.claim}") from error
         except jwt.PyJWTError as error:
-            raise InvalidToken(type(error).__name__) from error
+            raise InvalidToken(_REASONS.get(type(error), "The token is malformed")) from error
+        if not by_aud and claims[settings.audience_claim] not in settings.audiences:
+            raise InvalidToken(_REASONS[jwt.InvalidAudienceError])
+        return claims
+
+    def _is_operator(self, claims: Mapping[str, Any]) -> bool:
+        """Returns whether a claim of scopes holds the operator's, as one of a string's words or of a list's strings."""
+        for name in _SCOPE_CLAIMS if self._settings.operator_scope is not None else ():
+            scopes = claims.get(name)
+            if self._settings.operator_scope in (scopes.split() if isinstance(scopes, str) else _listed(scopes)):
+                return True
+        return False
+
+    def _user_id(self, claims: Mapping[str, Any], *, operator: bool) -> int | None:
+        """Returns the account that a token names; `None` for an operator's that names none, such as a machine's."""
+        name = self._settings.user_claim
+        value = claims.get(name)
+        try:
+            if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+                return user_id_from_text(str(value))
+        except InvalidValue:
+            pass
+        if operator:
+            return None
+        raise InvalidToken(f"The token has no {name}" if value is None else f"The token's {name} is not a user id")
+
+
+_SCOPE_CLAIMS = ("scope", "scp", "permissions")
+"""The claims in which providers list what a token is for."""
+
+_REASONS: Mapping[type[jwt.PyJWTError], str] = {
+    jwt.ExpiredSignatureError: "The token has expired",
+    jwt.ImmatureSignatureError: "The token is not valid yet",
+    jwt.InvalidIssuerError: "The token is from another issuer",
+    jwt.InvalidAudienceError: "The token is for another audience",
+    jwt.InvalidAlgorithmError: "The token is signed with an algorithm that is not accepted",
+    jwt.InvalidSignatureError: "The token's signature is wrong",
+}
+
+
+def _listed(scopes: object) -> Sequence[object]:
+    return scopes if isinstance(scopes, list) else ()
 
 
 def verifier(settings: TokenSettings) -> Verifier:

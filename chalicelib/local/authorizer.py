@@ -3,7 +3,8 @@
               when                                  a request without a token        a request with one
     ──────    ──────────────────────────────────    ─────────────────────────────    ────────────────────────────────────
     open      the datastore is on this machine,     is accepted, for whichever       is refused, since no key is set to
-              and no HFT_TOKEN_* is set             account it names                 check it with
+              and no HFT_TOKEN_* is set             account it names, as an          check it with
+                                                    operator
     closed    otherwise                             is refused, as when deployed     is checked, as when deployed
 
 Only this module knows an open run: the application is the deployed one, and receives callers from an authorizer.
@@ -13,7 +14,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from chalice.local import ForbiddenError, LocalGatewayAuthorizer, NotAuthorizedError
+from chalice.local import LocalGatewayAuthorizer, NotAuthorizedError
 
 from chalicelib.config import Settings
 from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
@@ -64,16 +65,29 @@ class LocalAuthorizer(LocalGatewayAuthorizer):
             InternalError: the authorizer failed.
         """
         if is_open() and "authorization" not in lambda_event["headers"]:
-            caller = Caller(_account_asked_for(lambda_event), int((utc_now() + OPEN_CALLER_LIFETIME).timestamp()))
+            until_s = int((utc_now() + OPEN_CALLER_LIFETIME).timestamp())
+            caller = Caller(_account_asked_for(lambda_event), until_s, operator=True)
             lambda_event["requestContext"]["authorizer"] = caller.context()
             return lambda_event, lambda_context
         try:
             return super().authorize(raw_path, lambda_event, lambda_context)
-        except (NotAuthorizedError, ForbiddenError):
+        except NotAuthorizedError:
             raise Unauthenticated from None
+        except Unauthenticated:
+            raise
         except Exception as error:  # noqa: BLE001  (a gateway survives a failure of its authorizer)
             log.bug(error, request_id=lambda_context.aws_request_id)
             raise InternalError from None
+
+    def _check_can_invoke_view_function(self, arn: str, auth_result: dict[str, Any]) -> bool:
+        """Raises the authorizer's refusal with its reason, which Chalice's own error leaves out.
+
+        Raises:
+            Unauthenticated: the authorizer allows no route.
+        """
+        if not super()._check_can_invoke_view_function(arn, auth_result):
+            raise Unauthenticated(auth_result["context"]["reason"])
+        return True
 
 
 def _account_asked_for(event: dict[str, Any]) -> int:

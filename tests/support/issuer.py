@@ -14,15 +14,18 @@ from threading import Thread
 from typing import Any
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from chalicelib.identity.settings import TokenSettings
+from chalicelib.identity.tokens import InvalidToken, Verifier
 
 ISSUER = "https://issuer.example/"
 AUDIENCE = "hft"
 SECRET = "a secret of more than 32 bytes, for tests"
+UNKNOWN_KEY = "The token names a key that the issuer does not publish"
 
 
 @cache
@@ -74,6 +77,13 @@ def _base64url(content: bytes) -> str:
 
 def by_secret(user_id: Any = "1", secret: str = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
     return jwt.encode(claims(user_id, **changed), secret, algorithm)
+
+
+def reason(verifier: Verifier, authorization: str) -> str:
+    """Returns the reason for which a token is rejected."""
+    with pytest.raises(InvalidToken) as rejected:
+        verifier.caller(authorization)
+    return str(rejected.value)
 
 
 @dataclass

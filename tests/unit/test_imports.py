@@ -22,7 +22,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         "store": "domain runtime config",
         # Second floor: the use cases, and who may ask for them.
         "trading": "domain contract store runtime",
-        "identity": "contract telemetry config",
+        "identity": "contract telemetry runtime config",
         # Third floor: the only wiring.
         "engine": "trading store runtime config",
         # Fourth floor: the two front doors. Only app.py imports both.

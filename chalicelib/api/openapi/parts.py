@@ -90,7 +90,7 @@ def refusal(*samples: EngineError) -> Json:
     """The response that stands for one or several errors, each of them an example."""
     headers: Json = {}
     for sample in samples:
-        headers |= {name: {"schema": {"type": "string", "const": text}} for name, text in sample.headers.items()}
+        headers |= {name: {"schema": {"type": "string"}, "example": text} for name, text in sample.headers.items()}
         headers |= RETRY_AFTER if sample.retry_after_s else {}
         headers |= REPLAYED if isinstance(sample, errors.InsufficientFunds) else {}
     return reply(

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ from chalicelib.contract.caller import Caller, read_caller
 from chalicelib.contract.errors import Forbidden, Unauthenticated
 from chalicelib.identity import authorizer, tokens
 from chalicelib.identity.settings import TokenSettings
-from chalicelib.identity.tokens import InvalidToken, KeysUnavailable, PublishedKeys, SharedSecret, Verifier
+from chalicelib.identity.tokens import KeysUnavailable, SharedSecret, Verifier
 from chalicelib.telemetry.log import JsonLines
 from harness import processes
 from ops.token import mint
@@ -35,11 +34,10 @@ from tests.support.issuer import (
     Issuer,
     by_secret,
     claims,
-    ec_key,
     hs256_by_hand,
-    issuer,
     public_pem,
     published,
+    reason,
     rsa_key,
     unsigned,
 )
@@ -48,33 +46,14 @@ NOW = datetime(2026, 2, 21, 14, 1, tzinfo=UTC)
 PRIVATE = {
     ("/api/v1/trading/execute", "POST"),
     ("/api/v1/trading/execute/batch", "POST"),
+    ("/api/v1/trading/preview", "POST"),
+    ("/api/v1/trading/orders/{user_id}/lookup", "GET"),
+    ("/api/v1/trading/orders/{user_id}/void", "POST"),
+    ("/api/v1/trading/history/{user_id}", "GET"),
     ("/api/v1/trading/portfolio/{user_id}", "GET"),
     ("/api/v1/trading/assets", "GET"),
 }
 PUBLIC = {("/health", "GET"), ("/docs", "GET"), ("/docs/{asset}", "GET"), ("/openapi.json", "GET")}
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with issuer() as running:
-        yield running
-
-
-@pytest.fixture
-def published_keys(provider: Issuer) -> Verifier:
-    return Verifier(provider.settings, PublishedKeys(provider.url))
-
-
-@pytest.fixture
-def shared_secret() -> Verifier:
-    return Verifier(TokenSettings(ISSUER, AUDIENCE, secret=SECRET), SharedSecret(SECRET))
-
-
-def reason(verifier: Verifier, authorization: str) -> str:
-    with pytest.raises(InvalidToken) as refused:
-        verifier.caller(authorization)
-    return str(refused.value)
 
 
 # Tokens that count.
@@ -102,7 +81,45 @@ def test_a_configured_claim_names_the_user() -> None:
     verifier = Verifier(settings, SharedSecret(SECRET))
 
     assert verifier.caller(f"Bearer {by_secret('some-uuid', **{'custom:user_id': '7'})}").user_id == 7
-    assert reason(verifier, f"Bearer {by_secret('7')}") == "MissingRequiredClaimError"
+    assert reason(verifier, f"Bearer {by_secret('7')}") == "The token has no custom:user_id"
+
+
+@pytest.mark.parametrize("user_id", ["7", 7])
+@pytest.mark.parametrize("claim", ["sub", "uid", "https://hft.example/user_id"])
+def test_the_user_id_may_be_an_integer_or_a_string_of_its_digits(claim: str, user_id: Any) -> None:
+    verifier = Verifier(TokenSettings(ISSUER, AUDIENCE, secret=SECRET, user_claim=claim), SharedSecret(SECRET))
+
+    assert verifier.caller(f"Bearer {by_secret(**{claim: user_id})}").user_id == 7
+
+
+def test_the_largest_user_id_survives_as_an_integer(shared_secret: Verifier) -> None:
+    assert shared_secret.caller(f"Bearer {by_secret(2**63 - 1)}").user_id == 2**63 - 1
+
+
+@pytest.mark.parametrize("audience", ["web", "mobile"])
+def test_several_audiences_may_be_accepted(audience: str) -> None:
+    verifier = Verifier(TokenSettings(ISSUER, "web mobile", secret=SECRET), SharedSecret(SECRET))
+
+    assert verifier.caller(f"Bearer {by_secret(aud=audience)}").user_id == 1
+    assert reason(verifier, f"Bearer {by_secret(aud='web mobile')}") == "The token is for another audience"
+
+
+@pytest.mark.parametrize("claim", ["client_id", "azp"])
+def test_where_a_setting_says_so_the_client_is_held_against_the_audience(claim: str) -> None:
+    """Cognito's access tokens have no `aud`."""
+    verifier = Verifier(TokenSettings(ISSUER, AUDIENCE, secret=SECRET, audience_claim=claim), SharedSecret(SECRET))
+
+    assert verifier.caller(f"Bearer {by_secret(aud=None, **{claim: AUDIENCE})}").user_id == 1
+    assert verifier.caller(f"Bearer {by_secret(aud='account', **{claim: AUDIENCE})}").user_id == 1
+    assert reason(verifier, f"Bearer {by_secret(aud=None)}") == f"The token has no {claim}"
+    assert reason(verifier, f"Bearer {by_secret()}") == f"The token has no {claim}", "aud does not replace it"
+    others: list[Any] = ["other", "", 1, [AUDIENCE], {}, True]
+    for other in others:
+        assert reason(verifier, f"Bearer {by_secret(**{claim: other})}") == "The token is for another audience"
+
+
+def test_without_that_setting_a_client_id_is_not_an_audience(shared_secret: Verifier) -> None:
+    assert reason(shared_secret, f"Bearer {by_secret(aud=None, client_id=AUDIENCE)}") == "The token has no aud"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER   "])
@@ -123,8 +140,8 @@ def test_clocks_may_differ_by_the_leeway_and_no_more(shared_secret: Verifier) ->
 
     assert shared_secret.caller(f"Bearer {by_secret(exp=now - inside)}")
     assert shared_secret.caller(f"Bearer {by_secret(nbf=now + inside)}")
-    assert reason(shared_secret, f"Bearer {by_secret(exp=now - outside)}") == "ExpiredSignatureError"
-    assert reason(shared_secret, f"Bearer {by_secret(nbf=now + outside)}") == "ImmatureSignatureError"
+    assert reason(shared_secret, f"Bearer {by_secret(exp=now - outside)}") == "The token has expired"
+    assert reason(shared_secret, f"Bearer {by_secret(nbf=now + outside)}") == "The token is not valid yet"
 
 
 # Tokens that do not.
@@ -133,19 +150,19 @@ def test_clocks_may_differ_by_the_leeway_and_no_more(shared_secret: Verifier) ->
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"exp": 1}, "ExpiredSignatureError"),
-        ({"exp": None}, "MissingRequiredClaimError"),
-        ({"exp": "soon"}, "DecodeError"),
-        ({"nbf": 4_000_000_000}, "ImmatureSignatureError"),
-        ({"iat": 4_000_000_000}, "ImmatureSignatureError"),
-        ({"iss": "https://other.example/"}, "InvalidIssuerError"),
-        ({"iss": ISSUER.rstrip("/")}, "InvalidIssuerError"),
-        ({"iss": None}, "MissingRequiredClaimError"),
-        ({"aud": "other"}, "InvalidAudienceError"),
-        ({"aud": ["other"]}, "InvalidAudienceError"),
-        ({"aud": []}, "MissingRequiredClaimError"),
-        ({"aud": None}, "MissingRequiredClaimError"),
-        ({"sub": None}, "MissingRequiredClaimError"),
+        ({"exp": 1}, "The token has expired"),
+        ({"exp": None}, "The token has no exp"),
+        ({"exp": "soon"}, "The token is malformed"),
+        ({"nbf": 4_000_000_000}, "The token is not valid yet"),
+        ({"iat": 4_000_000_000}, "The token is not valid yet"),
+        ({"iss": "https://other.example/"}, "The token is from another issuer"),
+        ({"iss": ISSUER.rstrip("/")}, "The token is from another issuer"),
+        ({"iss": None}, "The token has no iss"),
+        ({"aud": "other"}, "The token is for another audience"),
+        ({"aud": ["other"]}, "The token is for another audience"),
+        ({"aud": []}, "The token has no aud"),
+        ({"aud": None}, "The token has no aud"),
+        ({"sub": None}, "The token has no sub"),
     ],
 )
 def test_claims_must_be_the_configured_ones_and_their_time_must_be_now(
@@ -157,14 +174,15 @@ def test_claims_must_be_the_configured_ones_and_their_time_must_be_now(
 
 @pytest.mark.parametrize("user_id", ["", "0", "-1", "01", "1.0", " 1", "1\n", "１", "*", "admin", "1,2", str(2**63)])
 def test_the_claim_must_be_a_user_id_as_the_portfolio_takes_it(shared_secret: Verifier, user_id: str) -> None:
-    assert reason(shared_secret, f"Bearer {by_secret(user_id)}") == "its sub is not a user id"
+    assert reason(shared_secret, f"Bearer {by_secret(user_id)}") == "The token's sub is not a user id"
 
 
-@pytest.mark.parametrize("user_id", [1, True, 1.0, ["1"], {"id": "1"}])
-def test_the_claim_must_be_a_string(user_id: Any) -> None:
-    verifier = Verifier(TokenSettings(ISSUER, AUDIENCE, secret=SECRET, user_claim="uid"), SharedSecret(SECRET))
+@pytest.mark.parametrize("user_id", [True, False, 0, -1, 2**63, 1.0, 1.5, ["1"], {"id": "1"}, []])
+@pytest.mark.parametrize("claim", ["sub", "uid", "https://hft.example/user_id"])
+def test_a_value_of_another_kind_is_not_a_user_id(claim: str, user_id: Any) -> None:
+    verifier = Verifier(TokenSettings(ISSUER, AUDIENCE, secret=SECRET, user_claim=claim), SharedSecret(SECRET))
 
-    assert reason(verifier, f"Bearer {by_secret(uid=user_id)}") == "its uid is not a string"
+    assert reason(verifier, f"Bearer {by_secret(**{claim: user_id})}") == f"The token's {claim} is not a user id"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +204,9 @@ def test_the_claim_must_be_a_string(user_id: Any) -> None:
 )
 def test_only_one_bearer_token_is_taken_for_one(shared_secret: Verifier, published_keys: Verifier, authorization: str) -> None:
     for verifier in (shared_secret, published_keys):
-        assert reason(verifier, authorization.replace("{}", by_secret())) == "it is not a bearer token"
+        assert (
+            reason(verifier, authorization.replace("{}", by_secret())) == "The Authorization header does not hold a bearer token"
+        )
 
 
 DEEPLY_NESTED = base64.urlsafe_b64encode(b"[" * 6000).decode()
@@ -222,12 +242,15 @@ def test_a_public_key_is_never_taken_for_a_secret(published_keys: Verifier) -> N
 
 
 def test_a_secret_is_never_taken_for_a_public_key(shared_secret: Verifier, provider: Issuer) -> None:
-    assert reason(shared_secret, f"Bearer {provider.token()}") == "InvalidAlgorithmError"
+    assert reason(shared_secret, f"Bearer {provider.token()}") == "The token is signed with an algorithm that is not accepted"
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
 def test_the_right_key_does_not_count_with_another_algorithm(published_keys: Verifier, provider: Issuer, algorithm: str) -> None:
-    assert reason(published_keys, f"Bearer {provider.token(algorithm=algorithm)}") == "InvalidAlgorithmError"
+    assert (
+        reason(published_keys, f"Bearer {provider.token(algorithm=algorithm)}")
+        == "The token is signed with an algorithm that is not accepted"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
@@ -235,7 +258,10 @@ def test_the_right_secret_does_not_count_with_another_algorithm(algorithm: str) 
     secret = SECRET * 2
     verifier = Verifier(TokenSettings(ISSUER, AUDIENCE, secret=secret), SharedSecret(secret))
 
-    assert reason(verifier, f"Bearer {by_secret(secret=secret, algorithm=algorithm)}") == "InvalidAlgorithmError"
+    assert (
+        reason(verifier, f"Bearer {by_secret(secret=secret, algorithm=algorithm)}")
+        == "The token is signed with an algorithm that is not accepted"
+    )
 
 
 def test_a_secret_among_the_published_keys_signs_nothing(published_keys: Verifier, provider: Issuer) -> None:
@@ -243,13 +269,13 @@ def test_a_secret_among_the_published_keys_signs_nothing(published_keys: Verifie
     for algorithm in ("HS256", "RS256"):
         header = {"alg": algorithm, "kid": "oct-1"}
         token = hs256_by_hand(header, claims(), b"secret-of-more-than-32-bytes-for-tests")
-        assert reason(published_keys, f"Bearer {token}") == "InvalidAlgorithmError"
+        assert reason(published_keys, f"Bearer {token}") == "The token is signed with an algorithm that is not accepted"
 
 
 def test_a_key_of_anothers_does_not_count_under_the_id_of_the_issuers(published_keys: Verifier) -> None:
     forged = jwt.encode(claims(), rsa_key("somebody else's"), "RS256", headers={"kid": "rsa-1"})
 
-    assert reason(published_keys, f"Bearer {forged}") == "InvalidSignatureError"
+    assert reason(published_keys, f"Bearer {forged}") == "The token's signature is wrong"
 
 
 def test_a_key_that_the_token_brings_along_does_not_count(published_keys: Verifier) -> None:
@@ -264,80 +290,11 @@ def test_what_was_signed_cannot_be_changed(published_keys: Verifier, shared_secr
     for verifier, token in ((published_keys, provider.token("1")), (shared_secret, by_secret("1"))):
         header, _, signature = token.split(".")
         other = unsigned({}, claims("2")).split(".")[1]
-        assert reason(verifier, f"Bearer {header}.{other}.{signature}") == "InvalidSignatureError"
+        assert reason(verifier, f"Bearer {header}.{other}.{signature}") == "The token's signature is wrong"
 
 
 def test_a_token_must_name_its_key(published_keys: Verifier, provider: Issuer) -> None:
-    assert reason(published_keys, f"Bearer {provider.token(key_id=None)}") == "it names no key"
-
-
-# The issuer's keys.
-
-
-def test_the_keys_are_fetched_once_for_many_tokens(published_keys: Verifier, provider: Issuer) -> None:
-    for user_id in ("1", "2", "3"):
-        published_keys.caller(f"Bearer {provider.token(user_id)}")
-
-    assert provider.fetches == 1
-
-
-def test_made_up_key_ids_do_not_have_the_keys_fetched_again_and_again(published_keys: Verifier, provider: Issuer) -> None:
-    published_keys.caller(f"Bearer {provider.token()}")
-    for number in range(20):
-        why = reason(published_keys, f"Bearer {provider.token(key_id=f'made-up-{number}')}")
-        assert why == "it names a key that the issuer does not publish"
-
-    assert provider.fetches == 1
-
-
-def test_a_new_key_of_the_issuers_is_found(provider: Issuer) -> None:
-    verifier = Verifier(provider.settings, PublishedKeys(provider.url, refetch_after_s=0))
-    verifier.caller(f"Bearer {provider.token()}")
-    provider.keys = [published(ec_key(), "new")]
-
-    assert verifier.caller(f"Bearer {provider.token('1', 'new', 'ES256')}").user_id == 1
-    assert provider.fetches == 2
-    assert reason(verifier, f"Bearer {provider.token()}") == "it names a key that the issuer does not publish"
-
-
-def test_while_the_issuer_is_out_of_reach_known_keys_count(provider: Issuer) -> None:
-    verifier = Verifier(provider.settings, PublishedKeys(provider.url, refetch_after_s=0))
-    verifier.caller(f"Bearer {provider.token()}")
-    provider.status = 503
-
-    assert verifier.caller(f"Bearer {provider.token('2')}").user_id == 2
-    with pytest.raises(KeysUnavailable):
-        verifier.caller(f"Bearer {provider.token(key_id='new')}")
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[", b'{"issuer": "this is the other document"}', b'{"keys": []}', b'{"keys": [{}]}']
-)
-def test_without_keys_no_token_is_called_bad_and_none_counts(published_keys: Verifier, provider: Issuer, body: bytes) -> None:
-    provider.body = body
-    with pytest.raises(KeysUnavailable):
-        published_keys.caller(f"Bearer {provider.token()}")
-
-    provider.body = None
-    assert published_keys.caller(f"Bearer {provider.token()}").user_id == 1, "and nothing of it is kept"
-
-
-def test_an_issuer_that_does_not_answer_is_waited_for_no_longer_than_the_time_out(
-    provider: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokens, "FETCH_TIMEOUT_S", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and says nothing
-        keys = PublishedKeys(f"http://127.0.0.1:{silent.getsockname()[1]}/jwks.json")
-        started_s = time.monotonic()
-        with pytest.raises(KeysUnavailable):
-            keys.key(provider.token())
-    assert time.monotonic() - started_s < 5, "seconds, where PyJWT by itself would wait for 30"
-
-
-def test_a_redirect_is_not_followed(published_keys: Verifier, provider: Issuer) -> None:
-    provider.status = 302
-    with pytest.raises(KeysUnavailable):
-        published_keys.caller(f"Bearer {provider.token()}")
+    assert reason(published_keys, f"Bearer {provider.token(key_id=None)}") == "The token names no key"
 
 
 # The shared secret.
@@ -405,6 +362,11 @@ def test_a_shared_secret_needs_no_other_setting() -> None:
         (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": "http://issuer.example/jwks.json"}, "https"),
         (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": "http://127.0.0.1.example/jwks.json"}, "https"),
         (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": "file:///etc/passwd"}, "https"),
+        (GOOD_JWKS | {"HFT_TOKEN_AUDIENCE": " "}, "HFT_TOKEN_AUDIENCE"),
+        (GOOD_JWKS | {"HFT_TOKEN_AUDIENCE_CLAIM": "sub"}, "HFT_TOKEN_AUDIENCE_CLAIM"),
+        (GOOD_JWKS | {"HFT_TOKEN_OPERATOR_SCOPE": "hft/operator other"}, "HFT_TOKEN_OPERATOR_SCOPE"),
+        (GOOD_JWKS | {"HFT_TOKEN_USER_CLAIM": 'user"id'}, "HFT_TOKEN_USER_CLAIM"),
+        ({"HFT_TOKEN_OPERATOR_SCOPE": "hft/operator"}, "HFT_TOKEN_JWKS_URL"),
         ({"HFT_TOKEN_SECRET_ARN": "hft/token"}, "ARN"),
         ({"HFT_TOKEN_SECRET_ARN": "arn:aws:s3:::bucket/key"}, "ARN"),
         ({"HFT_TOKEN_SECRET": SECRET, "AWS_LAMBDA_FUNCTION_NAME": "authorizer"}, "HFT_TOKEN_SECRET_ARN"),
@@ -475,7 +437,7 @@ def test_a_token_that_does_not_count_opens_nothing_and_says_nothing_of_a_user(co
         decision = answer(authorization)
 
         assert allowed(decision) == []
-        assert decision["context"] == {}
+        assert set(decision["context"]) == {"reason"}
 
 
 def test_not_configured_is_closed(monkeypatch: pytest.MonkeyPatch, logged: io.StringIO) -> None:
@@ -484,7 +446,7 @@ def test_not_configured_is_closed(monkeypatch: pytest.MonkeyPatch, logged: io.St
     authorizer.verifier.cache_clear()
 
     assert allowed(answer(f"Bearer {by_secret()}")) == []
-    assert "no issuer is configured" in logged.getvalue()
+    assert "No issuer of tokens is configured" in logged.getvalue()
 
 
 def test_a_broken_configuration_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -619,7 +581,9 @@ def test_the_engine_does_not_pay_for_checking_tokens() -> None:
 
 
 def test_the_authorizer_does_not_pay_for_the_engine_and_is_ready_before_its_first_request() -> None:
-    packages = imported("import chalicelib.identity.authorizer", _HANDLER="chalicelib.identity.authorizer.authorizer", **GOOD_JWKS)
+    packages = imported(
+        "import chalicelib.identity.authorizer", _HANDLER="chalicelib.identity.authorizer.authorizer", **GOOD_JWKS
+    )
 
     assert {"jwt", "cryptography"} <= packages
     assert not packages & {"app", "pynamodb", "botocore", "moto"}
