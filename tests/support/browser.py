@@ -1,4 +1,4 @@
-"""A real Chromium that looks at a page and reports what should not be there."""
+"""A real Chromium that loads a page and reports its errors and foreign requests."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 MISSING = (
-    f"NOT TESTED: the Swagger UI. It takes a browser, one of {', '.join(NAMES)}; on Debian and Ubuntu: apt-get install chromium"
+    f"NOT TESTED: the Swagger UI. It needs a browser, one of {', '.join(NAMES)}; on Debian and Ubuntu: apt-get install chromium"
 )
 OPTIONS = [
-    "--no-sandbox",  # which needs more rights than a container has
+    "--no-sandbox",  # the sandbox needs more rights than a container has
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -26,14 +26,14 @@ TIMEOUT_MS = 30_000
 
 
 def skip_module_without_chromium() -> None:
-    """Skips the whole test module that calls this at its top. In CI there must be a browser."""
+    """Skips the calling test module where there is no browser. In CI a missing browser fails the tests."""
     if CHROMIUM is None and os.environ.get("CI") != "true":
         pytest.skip(MISSING, allow_module_level=True)
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Runs a headless Chromium. Where there is none, the test fails."""
+    """Runs a headless Chromium. The test fails where Chromium is missing."""
     if CHROMIUM is None:
         pytest.fail(MISSING)
     with sync_playwright() as playwright:
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def clean_page(browser: Browser, base_url: str) -> Iterator[Page]:
-    """Yields a page, and checks at the end that it logged no error and requested nothing but from `base_url`."""
+    """Yields a page, and checks at the end that it logged no error and sent requests to `base_url` only."""
     page = browser.new_page(viewport={"width": 1280, "height": 1400})
     page.set_default_timeout(TIMEOUT_MS)
     problems: list[str] = []

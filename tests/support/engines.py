@@ -1,7 +1,7 @@
-"""Engine processes to be killed: the real application on `chalice local`'s own server, quick to start again.
+"""Engine processes that tests kill: the real application on `chalice local`'s own server, quick to start again.
 
-They are forked from a process that has done the imports. Like that a start takes a fraction of a second, most of it the engine's
-own: connecting, tables, seed.
+They are forked from a process that has done the imports. A start takes a fraction of a second, most of it for the engine's own
+work: connecting, tables, seed.
 """
 
 import multiprocessing
@@ -28,14 +28,14 @@ def _serve(port: int, log: Path, env: Mapping[str, str]) -> None:
     import chalice.local
     from chalice.cli.factory import CLIFactory
 
-    import app  # reads the environment, and makes the server its own
+    import app  # reads the environment, and installs our server
 
     config = CLIFactory(str(ROOT)).create_config_obj()
     chalice.local.create_local_server(app.app, config, "127.0.0.1", port).serve_forever()
 
 
 class EngineProcess:
-    """One that is started, killed and started again, always on the same port."""
+    """An engine's process, which can be killed and started again, always on the same port."""
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -44,12 +44,12 @@ class EngineProcess:
         self.start()
 
     def start(self) -> None:
-        """Returns at once: it listens a little later."""
+        """Starts the process, and returns before it listens."""
         self._process = _FORKS.Process(target=_serve, args=(self.port, self.log, self._env), daemon=True)
         self._process.start()
 
     def kill(self) -> None:
-        """Ends it between two instructions, wherever it is."""
+        """Kills the process, between any two instructions."""
         self._process.kill()
         self._process.join()
         assert self._process.exitcode == -signal.SIGKILL, f"it had ended by itself:\n{self.log.read_text()}"

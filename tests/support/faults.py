@@ -1,4 +1,4 @@
-"""A datastore that counts its calls and fails as it is told, over a real one; and a world in which no time is lost waiting."""
+"""A datastore that counts its calls and fails on request, over a real one; and a world in which waiting takes no real time."""
 
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def none(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def before(action: Callable[[], Any]) -> Fault:
-    """Somebody else does something just before the call arrives."""
+    """Returns a fault that runs another client's action just before the call arrives."""
 
     def fault(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         action()
@@ -48,7 +48,7 @@ def before(action: Callable[[], Any]) -> Fault:
 
 @dataclass
 class FaultyDatastore:
-    """Counts calls by operation; the next calls of an operation meet its faults, then all goes well (or `for_ever` not)."""
+    """A datastore that records its calls. The next calls of an operation meet its `faults`, all later ones its fault `for_ever`."""
 
     inner: Datastore
     calls: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class FaultyDatastore:
 
 
 class VirtualTime:
-    """Time that passes only by waiting, and at once."""
+    """Time that passes only by waiting, without real time."""
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0

@@ -1,4 +1,4 @@
-"""The permissions that the application uses, recorded where it reaches DynamoDB while the suites run."""
+"""The permissions that the application uses, recorded at its calls to DynamoDB while the suites run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ Permission = tuple[str, str]
 
 USED: set[Permission] = set()
 
-# IAM has no permission for a transaction, but one for each of its actions.
+# IAM has a permission for each action of a transaction, not for the transaction itself.
 IN_A_TRANSACTION = {
     "ConditionCheck": "ConditionCheckItem",
     "Delete": "DeleteItem",
@@ -24,7 +24,7 @@ class RecordingDynamoDB(DynamoDB):
     """A connection that adds the permissions of each call to `USED`."""
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """See `Datastore.call`."""
+        """Makes one call (see `Datastore.call`), and records its permissions."""
         USED.update(permissions(operation, request))
         return super().call(operation, request)
 

@@ -1,4 +1,4 @@
-"""Tables of a test's own."""
+"""Separate tables for a test."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -19,6 +19,6 @@ def with_tables_of_its_own(market: Market) -> Market:
 
 
 def buy(market: Market, user: int, quantity: int, key: str | None = None, symbol: str = "BTC") -> None:
-    """Sends an order to the engine itself."""
+    """Executes a buy order, without HTTP."""
     order = Order(user, key or new_key(), symbol, "USD", Amount(quantity * UNITS_PER_ONE, str(quantity)))
     market.engine.executor.execute(order, market.engine.deadline())
