@@ -172,7 +172,9 @@ def test_a_stored_outcome_wins_over_an_asset_that_is_gone(market: Market) -> Non
         ({"quantity": "1e2"}, 422, "quantity"),
         ({"symbol": None}, 422, "symbol"),
         ({"symbol": "USD"}, 422, "pay_with"),
-        ({"side": "SELL"}, 422, "side"),
+        ({"side": "hold"}, 422, "side"),
+        ({"leverage": 10}, 422, "leverage"),
+        ({"receive": "USD"}, 422, "receive"),
         ({"user_id": 1}, 422, "user_id"),
         ({"idempotency_key": "x" * 129}, 422, "idempotency_key"),
         ({"idempotency_key": "\u00e9"}, 422, "idempotency_key"),
@@ -199,7 +201,7 @@ def test_an_order_that_is_none_is_refused_in_its_place(
 
 
 def test_every_field_that_is_wrong_with_an_order_is_named(market: Market) -> None:
-    bad = batched() | {"side": "SELL", "leverage": 10, "quantity": "0", "symbol": ""}
+    bad = batched() | {"side": "hold", "leverage": 10, "quantity": "0", "symbol": ""}
 
     (result,) = market.batch_results(new_user_id(), [bad])
 
@@ -261,7 +263,7 @@ GOOD = {"user_id": 1, "orders": [batched(key="a"), batched(key="b")]}
         ({}, ["user_id", "orders"]),
         ({"user_id": 1}, ["orders"]),
         ({"orders": GOOD["orders"]}, ["user_id"]),
-        (GOOD | {"user_id": "1"}, ["user_id"]),
+        (GOOD | {"user_id": "one"}, ["user_id"]),
         (GOOD | {"user_id": 0}, ["user_id"]),
         (GOOD | {"atomic": True}, ["atomic"]),
         (GOOD | {"idempotency_key": "a"}, ["idempotency_key"]),

@@ -34,6 +34,9 @@ def test_a_market_buy_is_filled_and_told_in_full(market: Market) -> None:
         "total_cost": "50000.00000000",
         "paid_with": "USD",
         "remaining_balance": "50000.00000000",
+        "side": "buy",
+        "fee": "0.00000000",
+        "balances": {"BTC": "1.00000000", "USD": "50000.00000000"},
         "sequence": 2,
     }
     assert market.portfolio(user)["holdings"] == {"BTC": "1.00000000", "USD": "50000.00000000"}
@@ -52,7 +55,7 @@ def test_selling_is_buying_the_other_way_round(market: Market) -> None:
 def test_a_cross_rate_is_exact_and_its_cost_rounds_up(market: Market) -> None:
     user = market.new_user(BTC="1")
 
-    fill = market.post(order(user, "SOL", "ETH", "0.00000001"), new_key())
+    fill = market.post(order(user, "SOL", "ETH", "0.1"), new_key())
     assert fill.status_code == 402  # the account holds no ETH at all
 
     fill = market.post(order(user, "ETH", "BTC", "0.12345678"), new_key())
@@ -62,12 +65,30 @@ def test_a_cross_rate_is_exact_and_its_cost_rounds_up(market: Market) -> None:
     assert market.holdings(user) == {"BTC": Decimal("0.99259259"), "ETH": Decimal("0.12345678")}
 
 
-def test_the_smallest_order_still_costs_something(market: Market) -> None:
+def test_an_order_that_rounding_would_make_one_percent_dearer_breaks_a_rule(market: Market) -> None:
+    user, key = market.new_user(BTC="1"), new_key()
+
+    response = market.post(order(user, "USD", "BTC", "0.00000001"), key)
+
+    assert response.status_code == 422
+    assert response.json()["error_code"] == "ERR_ORDER_RULE"
+    (detail,) = response.json()["details"]
+    assert detail["field"] == "quantity"
+    assert "rounding" in detail["message"]
+    assert "0.05000000 USD" in detail["message"]  # what is enough
+    enough = market.post(order(user, "USD", "BTC", "0.05"), key)  # the key is unused
+    assert (enough.status_code, enough.json()["total_cost"]) == (200, "0.00000100")
+
+
+@pytest.mark.parametrize(("quantity", "status"), [("0.00001617", 422), ("0.00001634", 200)])
+def test_exactly_one_percent_is_the_bound_of_rounding(market: Market, quantity: str, status: int) -> None:
     user = market.new_user(BTC="1")
 
-    fill = market.post(order(user, "USD", "BTC", "0.00000001"), new_key()).json()
+    response = market.post(order(user, "ETH", "BTC", quantity), new_key())
 
-    assert fill["total_cost"] == "0.00000001"
+    assert response.status_code == status
+    if status == 200:
+        assert response.json()["total_cost"] == "0.00000099"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +205,8 @@ def test_an_account_that_nobody_funded_holds_nothing(market: Market) -> None:
     response = market.post(order(new_user_id()), new_key())
 
     assert response.status_code == 402
-    assert response.json()["message"] == "Need 50000.00000000 USD but only have 0.00000000 USD"
+    message = response.json()["message"]
+    assert message == "Need 50000.00000000 USD but only have 0.00000000 USD. This account was never funded"
 
 
 @pytest.mark.parametrize(

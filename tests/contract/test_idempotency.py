@@ -132,7 +132,7 @@ def test_no_key_of_a_client_meets_that_of_a_funding(market: Market) -> None:
     market.fund(user, "USD", "100000")
     (funding,) = market.records(user)
 
-    for key in (funding.key, funding.key.removeprefix("funding#")):
+    for key in (funding.key, funding.key.removeprefix("transfer#")):
         response = market.post(order(user, quantity="0.1"), key)
         assert response.status_code == 200
         assert "Idempotent-Replayed" not in response.headers

@@ -14,13 +14,58 @@ def test_a_portfolio_lists_and_values_everything_ever_held(market: Market) -> No
     portfolio = market.portfolio(user)
 
     assert datetime.fromisoformat(portfolio.pop("valued_at")).utcoffset() is not None
+    positions = portfolio.pop("positions")
+    assert portfolio.pop("head") == market.account(user).head.hex()
     assert portfolio == {
         "user_id": user,
         "total_valuation_usd": "100000.00",
         "holdings": {"BTC": "0.00000000", "ETH": "0.00000001", "USD": "99999.99997000"},
         "usd_values": {"BTC": "0.00000000", "ETH": "0.00003000", "USD": "99999.99997000"},
         "sequence": 4,
+        "net_deposits_usd": "100000.00000000",
+        "realized_pl_usd": "0.00000000",
     }
+    assert datetime.fromisoformat(positions["ETH"].pop("price_at")).utcoffset() is not None
+    assert positions["ETH"] == {
+        "quantity": "0.00000001",
+        "price": "3000.00000000",
+        "value_usd": "0.00003000",
+        "cost_basis_usd": "0.00003000",
+        "average_price_usd": "3000.00000000",
+        "unrealized_pl_usd": "0.00000000",
+        "share": "0.0000",
+    }
+    assert (positions["BTC"]["quantity"], positions["BTC"]["average_price_usd"]) == ("0.00000000", None)
+    assert positions["USD"]["share"] == "1.0000"
+
+
+def test_gains_are_of_the_average_cost(market: Market) -> None:
+    market.list_asset("GAINS", "10")
+    user = market.new_user(USD="1000")
+    market.post(order(user, "GAINS", "USD", "2"), new_key())
+    market.list_asset("GAINS", "20")
+    market.post(order(user, "GAINS", "USD", "2"), new_key())
+    market.post(order(user, "USD", "GAINS", "20"), new_key())  # sells one of four that cost 15 on average
+
+    portfolio = market.portfolio(user)
+
+    position = portfolio["positions"]["GAINS"]
+    assert (position["quantity"], position["cost_basis_usd"], position["average_price_usd"]) == (
+        "3.00000000",
+        "45.00000000",
+        "15.00000000",
+    )
+    assert (position["unrealized_pl_usd"], portfolio["realized_pl_usd"]) == ("15.00000000", "5.00000000")
+    assert (portfolio["net_deposits_usd"], portfolio["total_valuation_usd"]) == ("1000.00000000", "1020.00")
+
+
+def test_a_deposit_brings_its_value_as_its_basis(market: Market) -> None:
+    user = market.new_user(ETH="2")
+
+    portfolio = market.portfolio(user)
+
+    assert portfolio["net_deposits_usd"] == "6000.00000000"
+    assert portfolio["positions"]["ETH"]["cost_basis_usd"] == "6000.00000000"
 
 
 def test_an_account_that_nobody_funded_is_an_empty_portfolio(market: Market) -> None:
@@ -53,6 +98,9 @@ def test_what_is_held_but_no_longer_listed_has_no_value(market: Market) -> None:
     assert portfolio["holdings"] == {"GONE": "1.00000000", "USD": "5.00000000"}
     assert portfolio["usd_values"] == {"GONE": None, "USD": "5.00000000"}
     assert portfolio["total_valuation_usd"] == "5.00"
+    gone = portfolio["positions"]["GONE"]
+    assert {gone[name] for name in ("price", "price_at", "value_usd", "unrealized_pl_usd", "share")} == {None}
+    assert (gone["quantity"], gone["cost_basis_usd"]) == ("1.00000000", "10.00000000")
 
 
 def test_the_assets_are_listed_by_symbol_with_their_prices(market: Market) -> None:
@@ -65,6 +113,17 @@ def test_the_assets_are_listed_by_symbol_with_their_prices(market: Market) -> No
         ("ETH", "3000.00000000"),
         ("SOL", "100.00000000"),
         ("USD", "1.00000000"),
+    }
+    dollar = next(asset for asset in assets if asset["symbol"] == "USD")
+    assert datetime.fromisoformat(dollar.pop("price_at")).utcoffset() is not None
+    assert dollar == {
+        "symbol": "USD",
+        "price": "1.00000000",
+        "halted": False,
+        "min_quantity": "0.00000001",
+        "quantity_step": "0.00000001",
+        "min_notional_usd": "0.00000000",
+        "fee_bps": "0",
     }
 
 

@@ -72,6 +72,12 @@ class Market(Store):
         finally:
             connection.close()
 
+    def send(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None = None) -> requests.Response:
+        """Sends a body as JSON."""
+        return requests.request(
+            method, self.urls[0] + path, json=body, headers={**self.headers, **(headers or {})}, timeout=TIMEOUT_S
+        )
+
     def get(self, path: str) -> requests.Response:
         return requests.get(self.urls[0] + path, headers=self.headers, timeout=TIMEOUT_S)
 
