@@ -48,7 +48,7 @@ def before(action: Callable[[], Any]) -> Fault:
 
 @dataclass
 class FaultyDatastore:
-    """A datastore that records its calls. The next calls of an operation meet its `faults`, all later ones its fault `for_ever`."""
+    """A datastore that records its calls. The next calls of an operation meet its `faults`, then its fault `for_ever`."""
 
     inner: Datastore
     calls: list[str] = field(default_factory=list)

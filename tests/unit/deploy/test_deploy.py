@@ -1,4 +1,4 @@
-"""`make deploy` refuses what cannot go well, in one line that says what to do. What it does do is rehearsed in tests/deployed."""
+"""Refusals of `make deploy`: one line each, with the problem and the remedy. Deployments that succeed are in tests/deployed."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ EMULATOR = Target(boto3.Session(region_name="us-east-1"), "000000000000", "http:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Any], Stubber]:
-    """Has a service of AWS's answer: `answers("sts", "get_caller_identity", {...})`."""
+    """Stubs an AWS service's answer: `answers("sts", "get_caller_identity", {...})`."""
 
     def stub(service: str, operation: str, answer: Any) -> Stubber:
         client = boto3.client(service, region_name="us-east-1")
@@ -48,15 +48,15 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Any], Stubbe
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    """The exit code, and all that was said."""
+    """Runs the command line. Returns its exit code and its output."""
     done = CliRunner().invoke(cli, arguments)
     return done.exit_code, done.output.strip()
 
 
-# Before anything happens.
+# Before a deployment.
 
 
-def test_a_stage_that_nobody_described() -> None:
+def test_an_unknown_stage() -> None:
     code, said = run("apply", "staging")
 
     assert code == 1
@@ -85,7 +85,7 @@ def test_no_credentials(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.mark.parametrize("problem", ["ExpiredToken", "InvalidClientTokenId"])
-def test_credentials_that_do_not_count(problem: str, answers: Callable[..., Stubber]) -> None:
+def test_invalid_credentials(problem: str, answers: Callable[..., Stubber]) -> None:
     answers("sts", "get_caller_identity", problem)
 
     code, said = run("apply", "dev")
@@ -117,7 +117,7 @@ def test_a_python_that_lambda_takes(version: tuple[int, int]) -> None:
     require_python(AWS, version)
 
 
-def test_an_account_whose_gateway_may_not_log(answers: Callable[..., Stubber]) -> None:
+def test_an_account_whose_gateway_may_not_write_logs(answers: Callable[..., Stubber]) -> None:
     answers("apigateway", "get_account", {})
 
     with pytest.raises(
@@ -139,7 +139,7 @@ def test_no_stage_at_all() -> None:
     assert done.stderr.splitlines()[0] == "Which stage? For example: make deploy STAGE=dev"
 
 
-def test_packaging_that_fails_is_told_in_chalices_words(tmp_path: Path) -> None:
+def test_packaging_that_fails_is_reported_in_chalices_words(tmp_path: Path) -> None:
     project = copy_project(tmp_path, requirements=False)
     (project / "app.py").write_text("raise RuntimeError('out of order')")
 
@@ -147,7 +147,7 @@ def test_packaging_that_fails_is_told_in_chalices_words(tmp_path: Path) -> None:
         package(Stage.load(project, "dev"))
 
 
-# A table must not be lost.
+# No table is lost.
 
 TABLE = "AWS::DynamoDB::Table"
 
@@ -170,7 +170,7 @@ def change(action: str, replacement: str | None = None, kind: str = TABLE) -> di
         (change("Remove"), ["AccountsTable"]),
     ],
 )
-def test_a_change_set_is_searched_for_tables_that_it_would_cost(harmless: dict[str, Any], lost: list[str]) -> None:
+def test_a_change_set_is_searched_for_tables_that_it_would_lose(harmless: dict[str, Any], lost: list[str]) -> None:
     assert lost_tables([harmless]) == lost
 
 
@@ -188,7 +188,7 @@ def test_a_stack_that_cannot_be_changed_now(status: str, answers: Callable[..., 
     ("status", "exists"), [("ROLLBACK_COMPLETE", False), ("REVIEW_IN_PROGRESS", False), ("UPDATE_COMPLETE", True)]
 )
 def test_a_first_attempt_that_failed_made_no_stack(status: str, *, exists: bool, answers: Callable[..., Stubber]) -> None:
-    """But it may have left tables behind: they are looked for then too."""
+    """Such an attempt may have left tables, so the command looks for them then too."""
     answers(
         "cloudformation", "describe_stacks", {"Stacks": [{"StackName": "hft", "StackStatus": status, "CreationTime": NEW_YEAR}]}
     )
@@ -196,7 +196,7 @@ def test_a_first_attempt_that_failed_made_no_stack(status: str, *, exists: bool,
     assert Stack(AWS, "hft").exists() is exists
 
 
-def test_a_stage_to_keep_is_not_destroyed_by_a_slip() -> None:
+def test_a_protected_stage_is_not_destroyed_without_force() -> None:
     code, said = run("destroy", "prod")
 
     assert (code, said) == (1, "The stage prod is protected. To destroy it anyway: make destroy STAGE=prod FORCE=1")
@@ -220,7 +220,7 @@ OURS = {**BUCKET, "ExpectedBucketOwner": "123456789012"}
 
 @pytest.fixture
 def artifacts(s3: Stubber) -> Artifacts:
-    del s3  # in place of S3 from here on
+    del s3  # the stub replaces S3 from now on
     return Artifacts(AWS, replace(Stage.load(ROOT, "prod"), region="eu-central-1"))
 
 
@@ -234,7 +234,7 @@ def test_a_missing_bucket_is_made_in_the_stages_region_closed_and_encrypted(s3: 
     artifacts.prepare()
 
 
-def test_a_bucket_of_that_name_that_is_another_accounts_gets_no_code_of_ours(s3: Stubber, artifacts: Artifacts) -> None:
+def test_another_accounts_bucket_of_that_name_gets_no_code(s3: Stubber, artifacts: Artifacts) -> None:
     s3.add_client_error("head_bucket", service_error_code="403", http_status_code=403, expected_params=OURS)
 
     with pytest.raises(DeployError, match=r"^The bucket hft-trading-engine-123456789012-eu-central-1 cannot be used"):
@@ -261,7 +261,7 @@ def test_a_template_is_where_cloudformation_finds_it(s3: Stubber, artifacts: Art
     assert url == f"https://s3.eu-central-1.amazonaws.com/{bucket}/hft-trading-engine/prod/template.json"
 
 
-# What is printed.
+# Output.
 
 
 def test_on_aws_the_url_is_the_stacks_own() -> None:
@@ -271,7 +271,7 @@ def test_on_aws_the_url_is_the_stacks_own() -> None:
     assert commands.url_of(found, EMULATOR) == "http://127.0.0.1:4566/_aws/execute-api/abc/dev"
 
 
-def test_a_deployment_ends_with_what_it_may_be_rolled_back_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_deployment_ends_with_the_form_that_a_rollback_must_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "code.zip").write_bytes(b"code")
     found = {"EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/dev/", "RestAPIId": "abc"}
     for owner, name, answer in (

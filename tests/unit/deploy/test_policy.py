@@ -1,4 +1,4 @@
-"""Least privilege: what the functions may do is what they do. Runs last, when the other suites have had the engine do it all."""
+"""Least privilege: the functions have the permissions that they use, and no others. Runs last, after the other suites."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ def policy(name: str) -> Policy:
 
 
 def granted(policy: Policy, service: str) -> set[tuple[str, Any]]:
-    """What a policy allows of a service: each action, with the resource."""
+    """Returns the actions of a service that a policy allows, each with its resource."""
     return {
         (action, json.dumps(statement["Resource"]))
         for statement in policy["Statement"]
@@ -34,7 +34,7 @@ def granted(policy: Policy, service: str) -> set[tuple[str, Any]]:
 
 
 def in_template_terms(used: set[Permission]) -> set[tuple[str, str]]:
-    """Permissions with their tables named as a policy names them."""
+    """Returns permissions with their tables named as a policy names them."""
     stage = Stage.load(ROOT, "dev")
     arns = {table: json.dumps({"Fn::GetAtt": [name, "Arn"]}) for name, table in table_names(compose(stage), stage).items()}
     return {(action, arns[table]) for action, table in used}
@@ -42,12 +42,12 @@ def in_template_terms(used: set[Permission]) -> set[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def used(moto_market: Market) -> set[tuple[str, str]]:
-    """What the application used in the suites that ran before, and in any case for each kind of request there is."""
+    """Permissions that the application used: in the suites that ran before, and for each kind of request."""
     market, user = moto_market, moto_market.new_user(USD="100000")
     key = new_key()
     market.list_asset("LEAVES", "1")
     assert market.post(order(user, "LEAVES"), key).status_code == 200
-    # A rule that depends on the balance: stored nowhere, but confirmed against the account as it is.
+    # A rule that depends on the balance: its refusal is not stored, but confirmed against the account as it is.
     full = market.new_user(LEAVES=text_from(MAX_BALANCE_UNITS), USD="1")
     assert market.post(order(full, "LEAVES"), new_key()).json()["error_code"] == "ERR_ORDER_RULE"
     market.remove_asset("LEAVES")
@@ -61,11 +61,11 @@ def used(moto_market: Market) -> set[tuple[str, str]]:
     return in_template_terms(USED)
 
 
-def test_the_engine_may_do_what_it_does_and_nothing_else(used: set[tuple[str, str]]) -> None:
+def test_the_engine_has_the_permissions_that_it_uses_and_no_others(used: set[tuple[str, str]]) -> None:
     assert granted(policy("api"), "dynamodb") == used
 
 
-def test_an_action_taken_away_is_missed_and_one_too_many_is_noticed(used: set[tuple[str, str]]) -> None:
+def test_a_missing_and_a_superfluous_action_are_both_noticed(used: set[tuple[str, str]]) -> None:
     for index, statement in enumerate(policy("api")["Statement"]):
         for action in [action for action in statement["Action"] if action.startswith("dynamodb:")]:
             poorer = policy("api")
@@ -76,7 +76,7 @@ def test_an_action_taken_away_is_missed_and_one_too_many_is_noticed(used: set[tu
     assert granted(richer, "dynamodb") != used
 
 
-def test_a_transaction_takes_the_permission_of_each_of_its_actions() -> None:
+def test_a_transaction_needs_the_permission_of_each_of_its_actions() -> None:
     request = {"TransactItems": [{"Put": {"TableName": "records"}}, {"ConditionCheck": {"TableName": "accounts"}}]}
 
     assert set(permissions("TransactWriteItems", request)) == {
@@ -86,7 +86,7 @@ def test_a_transaction_takes_the_permission_of_each_of_its_actions() -> None:
 
 
 @pytest.mark.parametrize("name", ["api", "authorizer"])
-def test_no_function_may_do_more_than_log_and_trace_beside_its_work(name: str) -> None:
+def test_beside_its_work_a_function_may_only_log_and_trace(name: str) -> None:
     beside = {
         action: statement["Resource"]
         for statement in policy(name)["Statement"]

@@ -1,4 +1,4 @@
-"""botocore's data as packaged: a function reaches the same places, and understands the same answers, as with all of it."""
+"""botocore's data as packaged: a function calls the same endpoints, and reads the same answers, as with all of it."""
 
 import json
 import shutil
@@ -45,10 +45,10 @@ def session_over(data: Path) -> Session:
 
 
 def where_it_goes(session: Session, service: str, region: str, **config: Any) -> tuple[str, str]:
-    """The URL that a call is sent to, and the region and service that it is signed for."""
+    """Returns the URL that a call is sent to, and the region and service that it is signed for."""
     settings = Config(account_id_endpoint_mode="disabled", **config)
     client = session.create_client(service, region_name=region, config=settings)
-    # Before moto, which other tests in this process may have started, has a look at it.
+    # First, before moto, which other tests in this process may have started.
     client.meta.events.register_first("before-send", _not_sent)
     operation, request = CALLS[service]
     with pytest.raises(NotSent) as stopped:
@@ -59,7 +59,7 @@ def where_it_goes(session: Session, service: str, region: str, **config: Any) ->
 
 
 class NotSent(Exception):
-    """In place of a request's way over the network."""
+    """Raised instead of sending a request."""
 
     def __init__(self, request: AWSRequest) -> None:
         super().__init__(request.url)
@@ -74,12 +74,12 @@ def _not_sent(request: AWSRequest, **_: Any) -> None:
 def test_calls_go_to_the_same_place_in_every_region(service: str, trimmed: Path) -> None:
     whole, packaged = session_over(WHOLE), session_over(trimmed)
 
-    for region in [*REGIONS, "us-west-9"]:  # and in one that is still to come
+    for region in [*REGIONS, "us-west-9"]:  # and in a future one
         assert where_it_goes(packaged, service, region) == where_it_goes(whole, service, region)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "ca-central-1"])
-def test_and_to_the_same_place_where_cryptography_must_be_certified(region: str, trimmed: Path) -> None:
+def test_calls_that_need_certified_cryptography_go_to_the_same_place(region: str, trimmed: Path) -> None:
     whole, packaged = (where_it_goes(session_over(data), "dynamodb", region, use_fips_endpoint=True) for data in (WHOLE, trimmed))
 
     assert packaged == whole

@@ -1,6 +1,6 @@
-"""What is deployed: the template of each stage, packaged as `make deploy` packages it.
+"""The template of each stage, packaged as `make deploy` packages it.
 
-What an emulator of AWS does not imitate (gateway responses, throttling, alarms) shows here or nowhere.
+The emulator of AWS does not imitate gateway responses, throttling and alarms, so only these tests check them.
 """
 
 import copy
@@ -62,7 +62,7 @@ def template(stage: Stage, packages: dict[str, Package]) -> Template:
 
 @pytest.fixture
 def translated(stage: Stage, template: Template, monkeypatch: pytest.MonkeyPatch) -> Template:
-    """As CloudFormation sees it: SAM's resources made into API Gateway's and Lambda's."""
+    """The template as CloudFormation sees it: SAM's resources turned into API Gateway's and Lambda's."""
 
     monkeypatch.setenv("AWS_DEFAULT_REGION", stage.region)
     uploaded = Package(template, Path("code.zip")).with_code_at("bucket", "key")
@@ -71,7 +71,7 @@ def translated(stage: Stage, template: Template, monkeypatch: pytest.MonkeyPatch
 
 
 class NoManagedPolicies:
-    """Where SAM looks up policies by name: there are none by name here."""
+    """An empty list of named policies for SAM."""
 
     def load(self) -> dict[str, str]:
         return {}
@@ -92,7 +92,7 @@ def test_cfn_lint_finds_nothing(stage: Stage, template: Template) -> None:
     require_valid(template, stage.region)
 
 
-def test_what_cfn_lint_finds_is_refused(template: Template) -> None:
+def test_findings_of_cfn_lint_are_refused(template: Template) -> None:
     broken = copy.deepcopy(template)
     broken["Resources"]["AssetsTable"]["Properties"]["BillingMode"] = "FREE"
 
@@ -176,7 +176,7 @@ def test_functions_run_on_x86_64_and_are_traced(template: Template) -> None:
         assert "ReservedConcurrentExecutions" not in function
 
 
-def test_the_package_carries_nothing_of_a_local_run_and_starts_without_it(packages: dict[str, Package], tmp_path: Path) -> None:
+def test_the_package_contains_no_local_code_and_starts_without_it(packages: dict[str, Package], tmp_path: Path) -> None:
     with zipfile.ZipFile(packages["prod"].archive) as archive:
         archive.extractall(tmp_path)
 
@@ -189,13 +189,13 @@ def test_the_package_carries_nothing_of_a_local_run_and_starts_without_it(packag
     )
 
 
-def test_a_request_ends_before_its_function_and_that_before_the_gateway_hangs_up(template: Template) -> None:
+def test_a_request_ends_before_its_function_and_the_function_before_the_gateway(template: Template) -> None:
     timeout_s = template["Resources"]["APIHandler"]["Properties"]["Timeout"]
 
     assert Settings().request_budget_ms / 1000 < timeout_s < GATEWAY_LIMIT_S
 
 
-def test_every_function_keeps_its_log_for_as_long_as_the_stage_says(stage: Stage, template: Template) -> None:
+def test_every_function_keeps_its_log_for_the_stages_retention(stage: Stage, template: Template) -> None:
     logs = of_type(template, "Logs::LogGroup")
     kept = {each["LogGroupName"]["Fn::Sub"]: each["RetentionInDays"] for each in logs.values()}
 
@@ -226,7 +226,7 @@ def test_reserved_concurrency_is_a_setting_away(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("only_the_authorizers", [False, True])
-def test_a_secret_of_ones_own_can_lie_in_either_place(
+def test_an_own_secret_can_be_in_secrets_manager_or_ssm(
     tmp_path: Path, arn: str, action: str, *, only_the_authorizers: bool
 ) -> None:
     project = copy_project(tmp_path, requirements=False)
@@ -249,13 +249,13 @@ def test_the_api_has_one_stage_which_is_throttled_and_logged(stage: Stage, trans
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert settings["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
     assert settings["ThrottlingBurstLimit"] == {"Ref": "RequestsAtOnce"}
-    assert settings["LoggingLevel"] == "OFF", "execution logs lie in a log group that no template can limit"
+    assert settings["LoggingLevel"] == "OFF", "no template can limit the log group of execution logs"
     assert gateway["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": ["AccessLog", "Arn"]}
     # SAM's own default makes a second stage beside it, with neither.
     assert "StageName" not in only(of_type(translated, "ApiGateway::Deployment"))
 
 
-def test_the_access_log_says_who_and_what_but_never_a_token(template: Template) -> None:
+def test_the_access_log_contains_the_caller_and_the_route_but_no_token(template: Template) -> None:
     line = json.loads(only(of_type(template, "Serverless::Api"))["AccessLogSetting"]["Format"])
 
     assert line["request_id"] == "$context.requestId"
@@ -276,7 +276,7 @@ THE_GATEWAY_ANSWERS = {
     "THROTTLED": errors.TooManyRequests(),
     "DEFAULT_5XX": errors.InternalError(),
 }
-"""Where the engine has an answer, or describes one, it is the same."""
+"""The gateway's answers that equal an error of the engine."""
 
 ONLY_THE_GATEWAY_ANSWERS = {
     "WAF_FILTERED": (403, "ERR_FORBIDDEN", None),
@@ -294,7 +294,7 @@ def body_of(response: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def test_whatever_the_gateway_answers_has_the_contracts_shape(translated: Template) -> None:
+def test_every_answer_of_the_gateway_has_the_contracts_shape(translated: Template) -> None:
     responses = gateway_responses(translated)
 
     assert responses.keys() == THE_GATEWAY_ANSWERS.keys() | ONLY_THE_GATEWAY_ANSWERS.keys()
@@ -327,7 +327,7 @@ def test_the_gateway_has_answers_of_its_own(translated: Template, kind: str) -> 
 # Alarms and the dashboard.
 
 
-def test_there_is_an_alarm_for_each_thing_that_goes_wrong_and_somebody_hears_it(template: Template) -> None:
+def test_there_is_an_alarm_for_each_failure_and_it_notifies_the_topic(template: Template) -> None:
     alarms = of_type(template, "CloudWatch::Alarm")
 
     assert {name.removesuffix("Alarm"): alarm["MetricName"] for name, alarm in alarms.items()} == {
@@ -356,18 +356,18 @@ def test_the_index_has_an_alarm_of_its_own(template: Template) -> None:
     ]
 
 
-def test_contention_is_counted_from_what_the_engine_tells(stage: Stage, template: Template) -> None:
-    """The alarm's metric and the engine's must not drift apart: an alarm that cannot ring looks like a quiet night."""
+def test_contention_is_counted_from_the_engines_metrics(stage: Stage, template: Template) -> None:
+    """The alarm watches the metric that the engine writes; otherwise it could never go off."""
     alarm = template["Resources"]["ContentionAlarm"]["Properties"]
 
-    told = metrics.of_refusal(stage.table_prefix, utc_now(), errors.Contention.code)
+    figures = metrics.of_refusal(stage.table_prefix, utc_now(), errors.Contention.code)
 
-    (directive,) = told["_aws"]["CloudWatchMetrics"]
+    (directive,) = figures["_aws"]["CloudWatchMetrics"]
     assert alarm["Namespace"] == directive["Namespace"]
     assert [alarm["MetricName"]] == [metric["Name"] for metric in directive["Metrics"]]
     watched = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
-    assert watched == {name: told[name] for name in directive["Dimensions"][0]} | {"Stage": {"Ref": "TablePrefix"}}
-    assert stage.parameters()["TablePrefix"] == told["Stage"]
+    assert watched == {name: figures[name] for name in directive["Dimensions"][0]} | {"Stage": {"Ref": "TablePrefix"}}
+    assert stage.parameters()["TablePrefix"] == figures["Stage"]
 
 
 def test_the_dashboard_shows_the_stages_own_metrics(template: Template) -> None:
