@@ -1,4 +1,4 @@
-"""The stage `dev`, deployed to an emulator of AWS as `make deploy STAGE=dev` deploys it, once for all suites here."""
+"""The stage `dev`, deployed to an emulator of AWS as `make deploy STAGE=dev` deploys it, once for all suites of this package."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.issuer import SECRET
 
 @pytest.fixture(scope="session")
 def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
-    """Nothing is deployed yet."""
+    """The emulator and a copy of the project, with nothing deployed yet."""
     directory = tmp_path_factory.mktemp("rehearsal")
     with ministack(directory / "log", services="") as server:
         yield Rehearsal(copy_project(directory / "project"), server.url)
@@ -25,12 +25,12 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @pytest.fixture(scope="session")
 def dev(rehearsal: Rehearsal) -> Rehearsal:
-    """Deployed, seeded, and its tokens signed with a secret that the tests know."""
+    """The stage `dev`, deployed and seeded. Its tokens are signed with the tests' secret."""
     change_stage(rehearsal.project, "dev", environment_variables={"HFT_PRICE_AGE_MS": str(PRICE_AGE_MS)})
     refused = rehearsal.deploy("apply", "dev")
     assert refused.returncode == 1
     assert refused.stderr.startswith("API Gateway may not write logs")
-    rehearsal.let_the_gateway_log()
+    rehearsal.allow_gateway_logs()
 
     deployed = rehearsal.deploy("apply", "dev")
 
@@ -55,15 +55,16 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-NOT_HERE = {
-    "test_another_method_is_not_allowed": "API Gateway knows no wrong method, only no such route: see test_lambda.py",
-    "test_a_key_header_that_comes_twice_must_say_the_same[other-422]": "the emulator hands on the last value of a header alone",
+SKIPPED = {
+    "test_another_method_is_not_allowed": "API Gateway answers 404 for a wrong method too: see test_lambda.py",
+    "test_a_key_header_that_comes_twice_must_say_the_same[other-422]": "the emulator passes on only the last value of a header",
 }
+"""Tests of other engines that a deployed stage cannot pass, with the reasons."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves out what another engine's tests ask for and this one does not have."""
+    """Skips the tests of other engines that a deployed stage cannot pass."""
     for item in items:
-        for name, reason in NOT_HERE.items():
+        for name, reason in SKIPPED.items():
             if item.name.startswith(name) and "deployed" in item.path.parts:
                 item.add_marker(pytest.mark.skip(reason=reason))

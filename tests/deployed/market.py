@@ -1,4 +1,4 @@
-"""A deployed engine under test: every request brings the token of the account that it asks for."""
+"""A deployed engine under test. Every request has a token for the account that it names."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ ANYBODY = 1
 
 
 def authorization(account: Any) -> dict[str, str]:
-    """The token for an account, or for somebody's where it cannot be one: it is for the engine to say so."""
+    """Returns the header with a token for an account, or for another one where this is not a user id."""
     try:
         user_id = user_id_from_text(str(account))
     except InvalidValue:
@@ -23,7 +23,7 @@ def authorization(account: Any) -> dict[str, str]:
 
 
 def account_in(body: Any) -> Any:
-    """What a body names as its account."""
+    """Returns the account that a body names."""
     try:
         return (json.loads(body) if isinstance(body, bytes) else body)["user_id"]
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -1,4 +1,4 @@
-"""A copy of the project and an emulator of AWS, so that deploying can be tried for real."""
+"""A copy of the project and an emulator of AWS, to deploy to."""
 
 import os
 import subprocess
@@ -17,19 +17,19 @@ from harness.processes import environment
 
 DEPLOY_TIMEOUT_S = 600
 PRICE_AGE_MS = 200
-"""How old a price may be in `dev`. Here each function is a process of its own, on a machine of few cores."""
+"""The largest age of a price's copy in `dev`, where each function is a separate process on a machine with few cores."""
 LOG_ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"
 
 
 @dataclass
 class Rehearsal:
-    """The project to deploy, and the URL of the emulator that plays AWS."""
+    """The project to deploy, and the URL of the emulator of AWS."""
 
     project: Path
     emulator: str
 
     def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """``python -m deploy …``: all that `make deploy` and the others do once there is a virtual environment."""
+        """Runs ``python -m deploy …``, as `make deploy` and the others do in a virtual environment."""
         done = subprocess.run(
             [sys.executable, "-m", "deploy", *arguments],
             cwd=self.project,
@@ -46,8 +46,8 @@ class Rehearsal:
         keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         return boto3.client(service, region_name="us-east-1", endpoint_url=self.emulator, **keys)
 
-    def let_the_gateway_log(self) -> None:
-        """What an account needs once, and no stack can give it."""
+    def allow_gateway_logs(self) -> None:
+        """Allows API Gateway to write logs, a setting of the account that no stack can make."""
         role = {"op": "replace", "path": "/cloudwatchRoleArn", "value": LOG_ROLE}
         self.client("apigateway").update_account(patchOperations=[role])
 
@@ -65,11 +65,11 @@ class Rehearsal:
         return f"{self.emulator}/_aws/execute-api/{self.outputs(name)['RestAPIId']}/{name}"
 
     def settings(self, name: str) -> Settings:
-        """What reaches a stage's tables from here."""
+        """Returns settings that reach a stage's tables from this process."""
         return Settings(table_prefix=self.stage(name).table_prefix, datastore_endpoint=self.emulator, price_age_ms=PRICE_AGE_MS)
 
     def apply_gateway_responses(self, name: str) -> None:
-        """Puts the gateway responses in place: AWS takes them from the API's definition, the emulator leaves them out."""
+        """Adds the gateway responses, which AWS takes from the API's definition and the emulator ignores."""
         gateway, api = self.client("apigateway"), self.outputs(name)["RestAPIId"]
         template = self.client("cloudformation").get_template(StackName=self.stage(name).stack_name, TemplateStage="Processed")
         definition = template["TemplateBody"]["Resources"]["RestAPI"]["Properties"]["Body"]

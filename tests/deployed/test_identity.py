@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployed.rehearsal import Rehearsal
-from tests.unit.identity.test_identity_http import (  # noqa: F401  (they run here)
+from tests.unit.identity.test_identity_http import (  # noqa: F401  (pytest collects them in this module)
     Engine,
     test_a_batch_for_anothers_account_is_refused_as_a_whole_without_a_hint_and_moves_nothing,
     test_a_body_that_names_no_account_is_refused_for_that,

@@ -1,4 +1,4 @@
-"""What only a deployed stage has: a path of its own, several processes of one function, a gateway that answers by itself."""
+"""A deployed stage's peculiarities: its own path, several processes of one function, a gateway that answers by itself."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ from tests.deployed.rehearsal import Rehearsal
 from tests.support.market import batched, new_key, order
 
 AT_ONCE = 4
-"""Each request at the same moment is a process of its own here: more would measure this machine's cores."""
+"""The number of simultaneous requests. Each one is a separate process, so more would only measure this machine's cores."""
 
 
 def test_processes_of_one_function_meet_at_one_account(market: DeployedMarket) -> None:
@@ -47,16 +47,16 @@ def test_duplicates_at_the_same_moment_fill_once_and_all_get_that_reply(market: 
 
 
 def test_batches_in_several_processes_meet_at_one_account(market: DeployedMarket) -> None:
-    """One batch at the same moment, as often as there are processes: filled once, and all get those replies."""
+    """The same batch, sent to all processes at the same moment, is filled once, and all get those replies."""
     user = market.new_user(USD="100000")
     body = {"user_id": user, "orders": [batched(quantity=quantity) for quantity in ("0.6", "2", "0.4")]}
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         replies = list(threads.map(market.post_batch, [body] * AT_ONCE))
 
-    told = [[(result["status"], result["body"]) for result in reply.json()["results"]] for reply in replies]
-    assert [status for status, _ in told[0]] == [200, 402, 200]
-    assert told == [told[0]] * AT_ONCE
+    results = [[(result["status"], result["body"]) for result in reply.json()["results"]] for reply in replies]
+    assert [status for status, _ in results[0]] == [200, 402, 200]
+    assert results == [results[0]] * AT_ONCE
     replayed = Counter(result["replayed"] for reply in replies for result in reply.json()["results"])
     assert replayed == {False: 3, True: 3 * (AT_ONCE - 1)}
     assert market.holdings(user) == {"BTC": Decimal(1), "USD": Decimal(50_000)}
@@ -73,7 +73,7 @@ def test_the_documentation_finds_everything_behind_the_stages_path(market: Deplo
     assert {"/api/v1/trading/execute", "/api/v1/trading/execute/batch"} <= described["paths"].keys()
 
 
-def test_the_package_holds_the_requirements_and_nothing_else(dev: Rehearsal) -> None:
+def test_the_package_contains_the_requirements_and_nothing_else(dev: Rehearsal) -> None:
     (package,) = dev.stage("dev").build_directory.glob(f"{'?' * 64}.zip")
     held = zipfile.ZipFile(package).namelist()
     lines = [line for line in (dev.project / "requirements.txt").read_text().splitlines() if "==" in line]
@@ -96,8 +96,8 @@ def test_the_package_holds_the_requirements_and_nothing_else(dev: Rehearsal) -> 
 @pytest.mark.parametrize(
     "target", ["DELETE /api/v1/trading/assets", "GET /api/v1/trading/execute", "GET /api/v1/trading/execute/batch", "GET /nope"]
 )
-def test_what_the_gateway_does_not_know_is_not_found(market: DeployedMarket, target: str) -> None:
-    """A method that a route does not take is no route to it: where `chalice local` says 405, a deployed stage says 404."""
+def test_an_unknown_route_is_not_found(market: DeployedMarket, target: str) -> None:
+    """For a method that a route does not take, a deployed stage returns 404 where `chalice local` returns 405."""
     method, path = target.split()
 
     response = requests.request(method, market.urls[0] + path, timeout=30)

@@ -1,6 +1,6 @@
-"""A stage's life, with money in its tables: updated, spared, destroyed, adopted. The tests are steps, in this order.
+"""A stage's life, with money in its tables: updated, spared, destroyed, adopted. The tests are steps in this sequence.
 
-Runs after the suites of the stage `dev`, which it changes and takes down.
+They run after the suites of the stage `dev`, which they change and destroy.
 """
 
 import json
@@ -51,14 +51,14 @@ def assert_nothing_is_lost(market: DeployedMarket, filled: tuple[int, str, dict[
     assert market.portfolio(user)["holdings"] == {"BTC": "1.00000000", "USD": "50000.00000000"}
 
 
-def test_deploying_what_is_there_changes_nothing(dev: Rehearsal) -> None:
+def test_deploying_the_same_again_changes_nothing(dev: Rehearsal) -> None:
     again = dev.deploy("apply", "dev")
 
     assert again.returncode == 0, again.stderr
     assert "Nothing to change" in again.stdout
 
 
-def test_an_update_of_code_and_settings_keeps_what_is_in_the_tables(
+def test_an_update_of_code_and_settings_keeps_the_data(
     dev: Rehearsal, market: DeployedMarket, filled: tuple[int, str, dict[str, Any]]
 ) -> None:
     url = dev.url("dev")
@@ -79,7 +79,7 @@ def test_an_update_of_code_and_settings_keeps_what_is_in_the_tables(
     assert_nothing_is_lost(market, filled)
 
 
-def test_a_change_that_would_cost_a_table_is_refused_and_nothing_changes(
+def test_a_change_that_would_lose_a_table_is_refused_and_nothing_changes(
     dev: Rehearsal, market: DeployedMarket, filled: tuple[int, str, dict[str, Any]]
 ) -> None:
     resources = dev.project / ".chalice" / "resources.json"
@@ -95,7 +95,7 @@ def test_a_change_that_would_cost_a_table_is_refused_and_nothing_changes(
     assert_nothing_is_lost(market, filled)
 
 
-def test_dev_is_destroyed_with_all_that_is_in_it(dev: Rehearsal) -> None:
+def test_dev_is_destroyed_with_its_data(dev: Rehearsal) -> None:
     destroyed = dev.deploy("destroy", "dev")
 
     assert destroyed.returncode == 0, destroyed.stderr
@@ -106,7 +106,7 @@ def test_dev_is_destroyed_with_all_that_is_in_it(dev: Rehearsal) -> None:
     assert (gone.returncode, gone.stderr.strip()) == (1, "There is no stack hft-trading-engine-dev: deploy the stage first")
 
 
-def test_the_packages_lie_in_a_closed_bucket(dev: Rehearsal) -> None:
+def test_the_packages_are_in_a_closed_bucket(dev: Rehearsal) -> None:
     s3, bucket = dev.client("s3"), "hft-trading-engine-000000000000-us-east-1"
 
     assert set(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values()) == {True}
@@ -117,8 +117,8 @@ def test_the_packages_lie_in_a_closed_bucket(dev: Rehearsal) -> None:
 # Production.
 
 
-def portfolio_with_a_minted_token(rehearsal: Rehearsal) -> Any:
-    """User 1's portfolio, asked for with a token of `make token`, signed with the secret that the stack made."""
+def holdings_with_a_minted_token(rehearsal: Rehearsal) -> Any:
+    """Reads user 1's holdings with a token of `make token`, signed with the secret that the stack made."""
     minted = subprocess.run(
         [sys.executable, "-m", "ops", "token", "1"],
         cwd=ROOT,
@@ -140,22 +140,22 @@ def portfolio_with_a_minted_token(rehearsal: Rehearsal) -> Any:
 
 @pytest.fixture(scope="module")
 def prod(rehearsal: Rehearsal) -> Rehearsal:
-    """Deployed, with user 1 holding 100000 USD."""
-    rehearsal.let_the_gateway_log()
+    """The stage `prod`, deployed, with user 1 holding 100000 USD."""
+    rehearsal.allow_gateway_logs()
     deployed = rehearsal.deploy("apply", "prod")
     assert deployed.returncode == 0, deployed.stderr
     Market([rehearsal.url("prod")], rehearsal.settings("prod")).fund(1, "USD", "100000")
     return rehearsal
 
 
-def test_production_lets_in_whoever_has_a_token_of_its_own_secret(prod: Rehearsal) -> None:
-    assert portfolio_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+def test_production_accepts_a_token_of_its_own_secret(prod: Rehearsal) -> None:
+    assert holdings_with_a_minted_token(prod) == {"USD": "100000.00000000"}
 
 
-def test_production_is_destroyed_only_on_insistence_and_its_tables_stay(prod: Rehearsal) -> None:
+def test_production_is_destroyed_only_with_force_and_its_tables_stay(prod: Rehearsal) -> None:
     refused = prod.deploy("destroy", "prod")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert portfolio_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+    assert holdings_with_a_minted_token(prod) == {"USD": "100000.00000000"}
 
     destroyed = prod.deploy("destroy", "prod", "--force")
 
@@ -165,7 +165,7 @@ def test_production_is_destroyed_only_on_insistence_and_its_tables_stay(prod: Re
     assert "make adopt STAGE=prod, then make deploy STAGE=prod" in destroyed.stdout
 
 
-def test_what_was_left_is_adopted_and_deployed_onto_with_all_that_is_in_it(prod: Rehearsal) -> None:
+def test_remaining_tables_are_adopted_and_deployed_onto_with_their_data(prod: Rehearsal) -> None:
     refused = prod.deploy("apply", "prod")
     assert refused.returncode == 1
     assert refused.stderr.strip().endswith("To deploy onto them: make adopt STAGE=prod, then repeat this command")
@@ -174,7 +174,7 @@ def test_what_was_left_is_adopted_and_deployed_onto_with_all_that_is_in_it(prod:
         done = prod.deploy(command, "prod")
         assert done.returncode == 0, done.stderr
 
-    assert portfolio_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+    assert holdings_with_a_minted_token(prod) == {"USD": "100000.00000000"}
     again = prod.deploy("adopt", "prod")
     assert (again.returncode, again.stderr.strip()) == (
         1,
