@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import requests
 
@@ -92,28 +93,38 @@ def refused(response: requests.Response, status: int, code: str) -> dict[str, An
 # 401: nobody knows who is asking.
 
 
+NO_BEARER = "The Authorization header does not hold a bearer token"
+
+
 @pytest.mark.parametrize(("method", "path"), PRIVATE)
 @pytest.mark.parametrize(
-    "authorization",
+    ("authorization", "why"),
     [
-        *(None, "", "Bearer", "Bearer garbage", "Bearer a.b.c", "Basic dXNlcjpwYXNz"),
-        f"Bearer {token(FUNDED, exp=1)}",
-        f"Bearer {token(FUNDED, nbf=4_000_000_000)}",
-        f"Bearer {token(FUNDED, iss='other')}",
-        f"Bearer {token(FUNDED, aud='other')}",
-        f"Bearer {token(FUNDED, secret='another secret of more than 32 bytes')}",
-        f"Bearer {token(FUNDED, sub='admin')}",
+        (None, None),
+        *((header, NO_BEARER) for header in ("", "Bearer", "Bearer garbage", "Basic dXNlcjpwYXNz")),
+        ("Bearer a.b.c", "The token is malformed"),
+        (f"Bearer {token(FUNDED, exp=1)}", "The token has expired"),
+        (f"Bearer {token(FUNDED, nbf=4_000_000_000)}", "The token is not valid yet"),
+        (f"Bearer {token(FUNDED, iss='other')}", "The token is from another issuer"),
+        (f"Bearer {token(FUNDED, aud='other')}", "The token is for another audience"),
+        (f"Bearer {token(FUNDED, secret='another secret of more than 32 bytes')}", "The token's signature is wrong"),
+        (f"Bearer {token(FUNDED, sub='admin')}", "The token's sub is not a user id"),
     ],
-    ids=["none", "empty", "scheme-alone", "garbage", "unreadable", "basic", "expired", "early", "iss", "aud", "key", "no-id"],
+    ids=["none", "empty", "scheme-alone", "garbage", "basic", "unreadable", "expired", "early", "iss", "aud", "key", "no-id"],
 )
-def test_without_a_token_that_counts_nothing_private_answers(
-    closed: Engine, method: str, path: str, authorization: str | None
+def test_without_a_valid_token_nothing_private_answers_and_the_401_says_why(
+    closed: Engine, method: str, path: str, authorization: str | None, why: str | None
 ) -> None:
     response = closed.ask(method, path, authorization, json=order(FUNDED), headers={"X-Idempotency-Key": new_key()})
 
     body = refused(response, 401, "ERR_UNAUTHENTICATED")
-    assert response.headers["WWW-Authenticate"] == "Bearer"
-    assert "details" not in body, "why it does not count is not said"
+    required = "A valid token is required, in the header: Authorization: Bearer <token>"
+    if why is None:
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert body["message"] == required
+    else:
+        assert response.headers["WWW-Authenticate"] == f'Bearer error="invalid_token", error_description="{why}"'
+        assert body["message"] == f"{why}. {required}"
 
 
 @pytest.mark.parametrize("path", PUBLIC)
@@ -304,7 +315,7 @@ def test_no_token_is_in_the_output_of_a_run(closed: Engine) -> None:
     closed.buy(good, order(UNFUNDED), new_key())
 
     output = closed.log.read_text()
-    assert "ExpiredSignatureError" in output
+    assert "The token has expired" in output
     assert "ERR_FORBIDDEN" in output
     for each in (good, expired, others):
         for part in each.split(".")[1:]:
@@ -380,6 +391,20 @@ def test_make_token_mints_one_that_a_closed_run_takes(closed: Engine) -> None:
 
     assert minted.returncode == 0, minted.stderr
     refused(closed.buy(minted.stdout.strip(), order(UNFUNDED), new_key()), 402, "ERR_LIQUIDITY")
+
+
+def test_make_token_signs_an_operators_token_where_the_run_has_a_scope() -> None:
+    settings = {"HFT_TOKEN_SECRET": SECRET, "HFT_TOKEN_OPERATOR_SCOPE": "hft/operator"}
+    for arguments, names in ((("--operator",), None), (("--operator", "7"), "7")):
+        signed = python("-m", "ops", "token", *arguments, **settings)
+
+        assert signed.returncode == 0, signed.stderr
+        found = jwt.decode(signed.stdout.strip(), SECRET, ["HS256"], audience="hft-trading-engine")
+        assert (found.get("sub"), found["scope"]) == (names, "hft/operator")
+
+    unset = python("-m", "ops", "token", "--operator", HFT_TOKEN_SECRET=SECRET)
+    assert (unset.returncode, unset.stdout) == (1, "")
+    assert "HFT_TOKEN_OPERATOR_SCOPE" in unset.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ from typing import Any
 
 import jwt
 import pytest
+from chalice.app import Chalice
 
 from chalicelib.contract.caller import Caller, read_caller
 from chalicelib.contract.errors import Forbidden, Unauthenticated
 from chalicelib.identity import authorizer
 from chalicelib.identity.settings import TokenSettings
 from chalicelib.identity.tokens import InvalidToken, SharedSecret, Verifier
+from chalicelib.local import authorizer as local_authorizer
+from chalicelib.local.authorizer import LocalAuthorizer
 from ops.failure import Failure
 from ops.token import mint
 from tests.support.issuer import AUDIENCE, ISSUER, SECRET, by_secret, reason
@@ -146,6 +149,16 @@ def test_a_caller_survives_the_way_to_the_engine(whole: Caller) -> None:
 def test_a_context_that_the_authorizer_does_not_write_is_no_caller(context: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated):
         read_caller({"authorizer": context}, NOW)
+
+
+def test_on_an_open_local_run_everybody_is_an_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_authorizer, "is_open", lambda: True)
+    event: dict[str, Any] = {"headers": {}, "requestContext": {}, "pathParameters": {"user_id": "7"}}
+
+    LocalAuthorizer(Chalice("local")).authorize("/", event, None)
+
+    found = read_caller(event["requestContext"], datetime.now(UTC))
+    assert (found.user_id, found.operator) == (7, True)
 
 
 # What a caller may use.
