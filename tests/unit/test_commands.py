@@ -264,6 +264,26 @@ def test_run_hands_host_and_port_to_chalice(ready: Machine, arguments: list[str]
     assert ready.make("run", *arguments, **env).stdout == f"local --no-autoreload --host {host} --port {port}\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "passed_on"),
+    [
+        (["USER=1"], ["1"]),
+        (["OPERATOR=1"], ["--operator"]),
+        (["OPERATOR=1", "USER=7"], ["--operator", "7"]),
+        (["USER=1; exit 0"], ["1; exit 0"]),
+        ([], []),
+    ],
+)
+def test_token_passes_on_the_user_and_the_operator_that_are_named(
+    ready: Machine, arguments: list[str], passed_on: list[str]
+) -> None:
+    """Shells export a USER of their own; an OPERATOR in the environment grants nothing either."""
+    (ready.checkout / "ops").mkdir()
+    (ready.checkout / "ops" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n")
+
+    assert ready.make("token", *arguments, USER="root", OPERATOR="1").stdout == f"{['token', *passed_on]}\n"
+
+
 def pinned(name: str) -> dict[str, str]:
     """The packages of a requirements file: name → version."""
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
