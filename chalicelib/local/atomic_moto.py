@@ -7,22 +7,37 @@ replace the real ones; if it fails, they are dropped.
 
 import copy
 from collections import defaultdict
-from functools import wraps
+from functools import cache, wraps
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
+from moto.core import responses
+from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
 one_at_a_time = RLock()
+
+CONDITIONS_KEPT = 256
+"""Parsed conditions that are kept. moto parses each one three times within a request, and a record's is always the same."""
+
 _mark = "_hft_atomic"
 
 
 def install() -> None:
-    """Replaces the two methods of moto that are not atomic. A second call changes nothing."""
+    """Replaces the methods of moto that are not atomic, or repeat their work. A second call changes nothing."""
     if getattr(DynamoDBBackend, _mark, False):
         return
+    setattr(DynamoDBBackend, _mark, True)
+    _make_atomic()
+    _parse_conditions_once()
+    # moto lists the methods of a class anew for each request.
+    responses.method_names_from_class = cache(responses.method_names_from_class)  # type: ignore[attr-defined]
+
+
+def _make_atomic() -> None:
     whole_request = DynamoHandler.call_action
     moto_transaction = DynamoDBBackend.transact_write_items
 
@@ -37,49 +52,97 @@ def install() -> None:
             touched = _touched_items(self, transact_items)
             scratch = _scratch(self, touched)
             moto_transaction(scratch, transact_items)
-            for name, key in touched:
-                _copy_item(scratch, self, name, key)
+            _take_over(scratch, touched)
 
     DynamoHandler.call_action = call_action  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = transact_write_items  # type: ignore[method-assign]
-    setattr(DynamoDBBackend, _mark, True)
 
 
-def _touched_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Returns table name and key of each action's item. moto itself refuses actions on unknown tables."""
+def _parse_conditions_once() -> None:
+    """Keeps parsed conditions, with their names and values. moto asks them about items, and does not change them."""
+    whole_parse = ConditionExpressionParser.parse
+    parsed: dict[tuple[str | None, str, str], tuple[Any, list[str], list[str]]] = {}
+
+    @wraps(whole_parse)
+    def parse(self: ConditionExpressionParser) -> Any:
+        names, values = self.expression_attribute_names or {}, self.expression_attribute_values or {}
+        key = self.condition_expression, str(names), str(values)
+        if key not in parsed:
+            condition = whole_parse(self)
+            if len(parsed) == CONDITIONS_KEPT:
+                parsed.clear()
+            parsed[key] = condition, list(self.expr_attr_names_found), list(self.expr_attr_values_found)
+            return condition
+        condition, names_found, values_found = parsed[key]
+        self.expr_attr_names_found.extend(names_found)
+        self.expr_attr_values_found.extend(values_found)
+        return condition
+
+    ConditionExpressionParser.parse = parse  # type: ignore[method-assign]
+
+
+class _Touched(NamedTuple):
+    """An item that a transaction names. `action`: the name of what the transaction does to it."""
+
+    action: str
+    table: Table
+    hash_key: DynamoType
+    range_key: DynamoType | None
+
+
+class _ScratchTable(Table):
+    """A table of a transaction's items alone. A failed transaction drops it, so moto needs no copy of it to go back to."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_ScratchTable":
+        return self
+
+
+def _touched_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> list[_Touched]:
+    """Returns the items of a transaction. moto itself refuses actions on unknown tables, and without a whole key."""
     touched = []
-    for action in transact_items:
-        for body in action.values():
+    for actions in transact_items:
+        for action, body in actions.items():
             table = backend.tables.get(body.get("TableName"))
-            if table is not None:
-                item = body.get("Item") or body.get("Key") or {}
-                if all(name in item for name in table.table_key_attrs):
-                    touched.append((table.name, {name: item[name] for name in table.table_key_attrs}))
+            item = body.get("Item") or body.get("Key") or {}
+            if table is not None and all(name in item for name in table.table_key_attrs):
+                touched.append(_Touched(action, table, *backend.get_keys_value(table, item)))
     return touched
 
 
-def _scratch(backend: DynamoDBBackend, touched: list[tuple[str, dict[str, Any]]]) -> DynamoDBBackend:
+def _scratch(backend: DynamoDBBackend, touched: list[_Touched]) -> DynamoDBBackend:
+    """Returns a backend with the items of a transaction, and nothing else."""
     scratch = DynamoDBBackend(backend.region_name, backend.account_id)
     for name, table in backend.tables.items():
-        scratch.tables[name] = _empty_copy(table)
-    for name, key in touched:
-        _copy_item(backend, scratch, name, key)
+        empty = scratch.tables[name] = copy.copy(table)
+        empty.__class__ = _ScratchTable  # type: ignore[type-abstract]  # as moto leaves its own Table
+        empty.items = defaultdict(dict)
+    for each in touched:
+        item = _item(each.table, each)
+        if item is not None:
+            # An update changes the item itself; all else puts another in its place.
+            _put(scratch.tables[each.table.name], each, copy.deepcopy(item) if each.action == "Update" else item)
     return scratch
 
 
-def _empty_copy(table: Table) -> Table:
-    empty = copy.copy(table)
-    empty.items = defaultdict(dict)
-    return empty
+def _take_over(scratch: DynamoDBBackend, touched: list[_Touched]) -> None:
+    """Makes a scratch backend's items the real ones."""
+    for each in touched:
+        if each.action == "ConditionCheck":
+            continue
+        item = _item(scratch.tables[each.table.name], each)
+        if item is None:
+            each.table.delete_item(each.hash_key, each.range_key)
+        else:
+            _put(each.table, each, item)
 
 
-def _copy_item(source: DynamoDBBackend, target: DynamoDBBackend, name: str, key: dict[str, Any]) -> None:
-    item: Any = source.get_item(name, key)
-    table = target.tables[name]
-    hash_key, range_key = target.get_keys_value(table, key)
-    if item is None:
-        table.delete_item(hash_key, range_key)
-    elif range_key is None:
-        table.items[hash_key] = copy.deepcopy(item)
+def _item(table: Table, touched: _Touched) -> Item | None:
+    found: Item | None = table.get_item(touched.hash_key, touched.range_key)
+    return found
+
+
+def _put(table: Table, touched: _Touched, item: Item) -> None:
+    if touched.range_key is None:
+        table.items[touched.hash_key] = item  # type: ignore[assignment]  # so does moto itself
     else:
-        table.items[hash_key][range_key] = copy.deepcopy(item)
+        table.items[touched.hash_key][touched.range_key] = item

@@ -76,9 +76,10 @@ def is_loopback(url: str) -> bool:
 def _start_moto() -> None:
     from moto import mock_aws
 
-    from chalicelib.local import atomic_moto
+    from chalicelib.local import atomic_moto, indexed_moto
 
     atomic_moto.install()
+    indexed_moto.install()
     mock_aws().start()  # with its own credentials: it never uses real ones
 
 

@@ -1,0 +1,182 @@
+"""moto's DynamoDB with queries whose cost does not grow with the table, nor with an account's history.
+
+By itself, moto sorts and searches all items of a table for each query. Here its query runs on a table of those items alone that
+may be in its answer: the items of the one hash key; and of these, where the answer has a limit, a few more than that, from
+where the page begins. moto's own code still decides which of them it returns, in which order, and where the next page begins.
+
+The items of a hash key are in a `_Partition`, which knows their order by an index's range key once a query has asked for it.
+"""
+
+import copy
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import wraps
+from typing import Any
+
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.table import Table
+
+_LOWEST, _HIGHEST = 0, -1
+_BOUNDS: dict[str, tuple[int | None, int | None]] = {
+    "": (None, None),
+    "=": (_LOWEST, _HIGHEST),
+    "<": (None, _HIGHEST),
+    "<=": (None, _HIGHEST),
+    ">": (_LOWEST, None),
+    ">=": (_LOWEST, None),
+    "BETWEEN": (_LOWEST, _HIGHEST),
+}
+"""The places of the lowest and the highest value among a comparison's values; `""` stands for no comparison."""
+
+_mark = "_hft_indexed"
+
+
+def install() -> None:
+    """Replaces moto's query. Holds for tables created from then on. A second call changes nothing."""
+    if getattr(Table, _mark, False):
+        return
+    setattr(Table, _mark, True)
+    whole_init, whole_query = Table.__init__, Table.query
+    moto_update = DynamoDBBackend.update_item
+
+    @wraps(whole_init)
+    def init(self: Table, *args: Any, **kwargs: Any) -> None:
+        whole_init(self, *args, **kwargs)
+        if self.range_key_attr is not None:
+            self.items = defaultdict(_Partition)
+
+    @wraps(whole_query)
+    def query(self: Table, hash_key: DynamoType | None, *args: Any, **kwargs: Any) -> Any:
+        return whole_query(_narrowed(self, hash_key, *args, **kwargs), hash_key, *args, **kwargs)
+
+    @wraps(moto_update)
+    def update_item(self: DynamoDBBackend, *args: Any, **kwargs: Any) -> Item:
+        item = moto_update(self, *args, **kwargs)
+        # It changed the item itself, perhaps what indexes go by.
+        for table in self.tables.values():
+            partition = table.items.get(item.hash_key)
+            if isinstance(partition, _Partition):
+                partition.forget_orders()
+        return item
+
+    Table.__init__ = init  # type: ignore[method-assign]
+    Table.query = query  # type: ignore[method-assign]
+    DynamoDBBackend.update_item = update_item  # type: ignore[method-assign]
+
+
+class _Order:
+    """Items by the value of one attribute, and by range key where that is the same. Items without the attribute are left out."""
+
+    def __init__(self, attribute: str, items: Iterable[Item]) -> None:
+        self._attribute = attribute
+        having = [item for item in items if attribute in item.attrs]
+        having.sort(key=lambda item: (item.attrs[attribute].cast_value, item.range_key))
+        self._items = having
+        self._values = [item.attrs[attribute].cast_value for item in having]
+
+    def append(self, item: Item) -> bool:
+        """Adds an item to the end. Returns `False` where it does not belong there."""
+        if self._attribute not in item.attrs:
+            return True
+        value = item.attrs[self._attribute].cast_value
+        if self._values and not value > self._values[-1]:
+            return False
+        self._items.append(item)
+        self._values.append(value)
+        return True
+
+    def page(self, lowest: Any, highest: Any, limit: int, *, forward: bool) -> list[Item]:
+        """Returns the items of a page, one more, and all that have the same value as where the page begins."""
+        if forward:
+            start = 0 if lowest is None else bisect_left(self._values, lowest)
+            end = start if lowest is None else bisect_right(self._values, lowest)
+            return self._items[start : end + limit + 1]
+        end = len(self._values) if highest is None else bisect_right(self._values, highest)
+        start = end if highest is None else bisect_left(self._values, highest)
+        return self._items[max(0, start - limit - 1) : end]
+
+
+class _Partition(dict[DynamoType, Item]):
+    """The items of one hash key, by range key."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._orders: dict[str, _Order] = {}
+
+    def order(self, attribute: str) -> _Order:
+        """Returns the items' order by an attribute."""
+        if attribute not in self._orders:
+            self._orders[attribute] = _Order(attribute, self.values())
+        return self._orders[attribute]
+
+    def forget_orders(self) -> None:
+        """Has every order made anew when it is next asked for."""
+        self._orders.clear()
+
+    def __setitem__(self, range_key: DynamoType, item: Item) -> None:
+        if self._orders and (range_key in self or not all(order.append(item) for order in self._orders.values())):
+            self.forget_orders()
+        super().__setitem__(range_key, item)
+
+    def __delitem__(self, range_key: DynamoType) -> None:
+        self.forget_orders()
+        super().__delitem__(range_key)
+
+    def pop(self, *args: Any) -> Any:
+        """Removes an item, and returns it."""
+        self.forget_orders()
+        return super().pop(*args)
+
+
+def _narrowed(  # noqa: PLR0917  (these are the parameters of moto's query)
+    table: Table,
+    hash_key: DynamoType | None,
+    range_comparison: str | None,
+    range_values: list[DynamoType],
+    limit: int | None,
+    start_key: dict[str, Any] | None,
+    forward: bool,  # noqa: FBT001
+    _projection: Any = None,
+    index_name: str | None = None,
+    *_: Any,
+    hash_key_conditions: Sequence[Any] | None = None,
+    range_key_conditions: Sequence[Any] | None = None,
+    **filters: Any,
+) -> Table:
+    """Returns a table of the items that a query may return; the table itself where these could be any."""
+    hash_attribute, range_attribute = _key_of(table, index_name)
+    if hash_key is None or hash_attribute != table.hash_key_attr or len(hash_key_conditions or ()) > 1:
+        return table
+    narrowed = copy.copy(table)
+    narrowed.items = defaultdict(dict)
+    partition: Any = table.items.get(hash_key)
+    if partition is None:
+        return narrowed
+    narrowed.items[hash_key] = partition
+    comparison = (range_comparison or "").upper()
+    if not isinstance(partition, _Partition) or range_attribute is None or limit is None:
+        return narrowed
+    if filters or comparison not in _BOUNDS or len(range_key_conditions or ()) > 1:
+        return narrowed
+    lowest, highest = (None if at is None else range_values[at].cast_value for at in _BOUNDS[comparison])
+    if start_key is not None:
+        start = DynamoType(start_key[range_attribute]).cast_value
+        if forward:
+            lowest = start if lowest is None else max(lowest, start)
+        else:
+            highest = start if highest is None else min(highest, start)
+    page = partition.order(range_attribute).page(lowest, highest, limit, forward=forward)
+    narrowed.items[hash_key] = {item.range_key: item for item in page if item.range_key is not None}
+    return narrowed
+
+
+def _key_of(table: Table, index_name: str | None) -> tuple[str, str | None]:
+    """Returns the names of the hash key and the range key of a table or of its index."""
+    if index_name is None:
+        return table.hash_key_attr, table.range_key_attr
+    keys = {
+        key["KeyType"]: key["AttributeName"] for index in table.all_indexes() if index.name == index_name for key in index.schema
+    }
+    return keys.get("HASH", ""), keys.get("RANGE")
