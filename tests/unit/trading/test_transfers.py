@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from chalicelib.domain.account import Account
-from chalicelib.audit.replay import compare, replay
-from chalicelib.domain.transfer import MAX_FUNDED_UNITS, Transfer, TransferRefused, transfer
-from chalicelib.engine import Engine, build
 from chalicelib.contract.errors import Contention, DatastoreUnavailable
-from chalicelib.trading.transfers import transfer_once
+from chalicelib.domain.facts import Transfer, Transferred
+from chalicelib.domain.money import MAX_BALANCE_UNITS, PRICE_PER_USD
+from chalicelib.domain.record import Record, next_head
+from chalicelib.domain.refusals import TransferRejected
+from chalicelib.engine import Engine, build
+from chalicelib.store.connection import Throttled
 from chalicelib.trading.exactly_once import Outcome
 from tests.support.faults import (
     WRITE,
@@ -36,14 +37,29 @@ class Desk:
     user: int
 
     def transfer(self, units: int, key: str | None = None, symbol: str = "USD") -> Outcome:
-        return transfer_once(self.engine, Transfer(self.user, key or new_key(), symbol, units))
+        return self.engine.transfers.make(Transfer(self.user, key or new_key(), symbol, units), self.engine.deadline())
+
+    def preview(self, units: int, key: str, symbol: str = "USD") -> Outcome:
+        return self.engine.transfers.preview(Transfer(self.user, key, symbol, units), self.engine.deadline())
+
+    def others_transfer(self, units: int) -> Outcome:
+        """A transfer by another process."""
+        engine = self.market.engine
+        return engine.transfers.make(Transfer(self.user, new_key(), "USD", units), engine.deadline())
+
+    def records(self) -> list[Record]:
+        return self.market.records(self.user)
 
     def balance_units(self) -> int:
-        """The balance, after an audit of what it came from."""
+        """The balance, which is what the records make it: numbered without a gap, one chain, no transfer doubled or lost."""
         account = self.market.account(self.user)
-        movements = [record for record in self.market.records(self.user) if record.movement]
-        movements.sort(key=lambda record: record.movement.sequence if record.movement else 0)
-        compare(replay(self.user, movements), account)
+        head, balances = b"", dict.fromkeys(account.balances, 0)
+        for number, record in enumerate(self.records(), start=1):
+            head = next_head(head, record.text)
+            assert (record.sequence, record.head) == (number, head)
+            assert isinstance(record.decision, Transferred)
+            balances[record.decision.transfer.symbol] += record.decision.transfer.units
+        assert (account.head, account.balances) == (head, balances)
         return account.balance_units("USD")
 
 
@@ -64,6 +80,31 @@ def test_a_funding_opens_an_account_and_a_debit_takes_from_it(desk: Desk) -> Non
 
     assert desk.balance_units() == 40
     assert desk.market.account(desk.user).sequence == 2
+
+
+def test_a_funding_brings_its_value_at_the_last_price_known(desk: Desk) -> None:
+    desk.transfer(200_000_000, symbol="ETH")
+
+    (record,) = desk.records()
+    assert isinstance(record.decision, Transferred)
+    assert record.decision.price is not None
+    assert record.decision.price.value == 3_000 * PRICE_PER_USD
+    assert desk.market.account(desk.user).books.cost_basis == {"ETH": 6_000 * 10**8}
+
+
+def test_a_halted_asset_can_still_be_transferred(desk: Desk) -> None:
+    desk.market.list_asset("HALTED", "2", halted=True)
+
+    desk.transfer(5, symbol="HALTED")
+    desk.transfer(-5, symbol="HALTED")
+
+    assert desk.market.account(desk.user).balances == {"HALTED": 0}
+
+
+def test_an_asset_without_a_price_comes_in_at_no_cost(desk: Desk) -> None:
+    desk.transfer(5, symbol="UNPRICED")
+
+    assert desk.market.account(desk.user).books.cost_basis == {"UNPRICED": 0}
 
 
 def test_a_balance_can_be_debited_to_the_last_unit(desk: Desk) -> None:
@@ -95,7 +136,7 @@ def test_a_debit_that_was_made_is_done_however_little_is_left(desk: Desk) -> Non
 def test_a_key_stands_for_one_transfer(desk: Desk, units: int, symbol: str) -> None:
     desk.transfer(100, key="k")
 
-    with pytest.raises(TransferRefused, match=r"it stands for FUND 0\.00000100 USD, not for"):
+    with pytest.raises(TransferRejected, match=r"it stands for FUND 0\.00000100 USD, not for"):
         desk.transfer(units, key="k", symbol=symbol)
 
     assert desk.balance_units() == 100
@@ -106,29 +147,21 @@ def test_a_debit_never_overdraws_and_leaves_its_key_unused(desk: Desk, held: int
     if held:
         desk.transfer(held)
 
-    with pytest.raises(TransferRefused, match="overdraws"):
+    with pytest.raises(TransferRejected, match="overdraws"):
         desk.transfer(-100, key="k")
 
     desk.transfer(100, key="k")
     assert desk.balance_units() == held + 100
 
 
-def test_fundings_end_before_the_datastore_can_no_longer_hold_the_balance_exactly(desk: Desk) -> None:
-    desk.transfer(MAX_FUNDED_UNITS - 1)
+def test_fundings_end_at_the_largest_balance(desk: Desk) -> None:
+    desk.transfer(MAX_BALANCE_UNITS - 1)
     desk.transfer(1)
 
-    with pytest.raises(TransferRefused, match="fundings end at"):
+    with pytest.raises(TransferRejected, match="holds at most"):
         desk.transfer(1)
 
-    assert desk.balance_units() == MAX_FUNDED_UNITS
-
-
-def test_what_fills_have_added_beyond_that_can_be_debited(desk: Desk) -> None:
-    account = Account(desk.user, {"USD": MAX_FUNDED_UNITS + 2}, 1, b"head")
-
-    after, _ = transfer(account, Transfer(desk.user, "k", "USD", -1), desk.engine.world.now())
-
-    assert after.balance_units("USD") == MAX_FUNDED_UNITS + 1
+    assert desk.balance_units() == MAX_BALANCE_UNITS
 
 
 def test_an_account_that_moves_meanwhile_is_decided_anew(desk: Desk) -> None:
@@ -142,10 +175,9 @@ def test_an_account_that_moves_meanwhile_is_decided_anew(desk: Desk) -> None:
 
 def test_a_debit_whose_money_somebody_else_took_is_refused(desk: Desk) -> None:
     desk.transfer(100)
-    theirs = Transfer(desk.user, new_key(), "USD", -1)
-    desk.datastore.fail(WRITE, before(lambda: transfer_once(desk.market.engine, theirs)))
+    desk.datastore.fail(WRITE, before(lambda: desk.others_transfer(-1)))
 
-    with pytest.raises(TransferRefused, match="overdraws"):
+    with pytest.raises(TransferRejected, match="overdraws"):
         desk.transfer(-100)
 
     assert desk.balance_units() == 99
@@ -164,11 +196,13 @@ def test_a_debit_is_not_refused_for_what_its_own_duplicate_took(desk: Desk) -> N
     """The duplicate's debit shows already, its record not yet: DynamoDB writes the items of a transaction one after the other."""
     desk.transfer(100)
     twin = Transfer(desk.user, "twin", "USD", -100)
-    made = transfer_once(desk.market.engine, twin)
+    made = desk.market.engine.transfers.make(twin, desk.market.engine.deadline())
     desk.datastore.fail(WRITE, conflict)  # for as long as the duplicate's transaction is under way
     desk.datastore.fail("BatchGetItem", hidden)
 
-    assert transfer_once(desk.engine, twin) == Outcome(made.record, replayed=True, attempts=2, conflicts=1)
+    again = desk.transfer(-100, key="twin")
+
+    assert again == Outcome(made.record, replayed=True, attempts=2, conflicts=1)
 
 
 @pytest.mark.parametrize("fault", [request_lost, reply_lost, throttled, conflict])
@@ -176,7 +210,7 @@ def test_a_refusal_survives_a_fault(desk: Desk, fault: Fault) -> None:
     desk.transfer(99)
     desk.datastore.fail(WRITE, fault)
 
-    with pytest.raises(TransferRefused, match="overdraws"):
+    with pytest.raises(TransferRejected, match="overdraws"):
         desk.transfer(-100)
 
 
@@ -199,7 +233,7 @@ def test_a_fault_is_survived_and_the_transfer_made_once(desk: Desk, fault: Fault
         (conflict, Contention),
     ],
 )
-def test_a_fault_that_lasts_is_told_and_the_same_key_finds_out(desk: Desk, fault: Fault, error: type[Exception]) -> None:
+def test_a_fault_that_lasts_is_reported_and_the_same_key_finds_out(desk: Desk, fault: Fault, error: type[Exception]) -> None:
     desk.transfer(100)
     desk.datastore.for_ever[WRITE] = fault
 
@@ -225,10 +259,63 @@ def test_after_a_lost_request_an_unused_key_proves_nothing(desk: Desk) -> None:
     desk.transfer(100)
 
     def lost_and_spent(_: Callable[[], dict[str, object]]) -> dict[str, object]:
-        transfer_once(desk.market.engine, Transfer(desk.user, new_key(), "USD", -1))
+        desk.others_transfer(-1)
         return request_lost(dict)
 
     desk.datastore.fail(WRITE, lost_and_spent)
 
     with pytest.raises(DatastoreUnavailable):
         desk.transfer(-100)
+
+
+def test_a_refused_debit_is_confirmed_without_storing_anything(desk: Desk) -> None:
+    """One transaction of condition checks: the refusal is about one moment, and no link of the chain."""
+    desk.transfer(99)
+    desk.datastore.calls.clear()
+
+    with pytest.raises(TransferRejected, match="overdraws"):
+        desk.transfer(-100)
+
+    assert desk.datastore.calls == [WRITE]
+    assert [record.sequence for record in desk.records()] == [1]
+
+
+# Previews.
+
+
+def test_a_preview_is_what_the_transfer_would_be_and_stores_nothing(desk: Desk) -> None:
+    desk.transfer(100)
+
+    preview = desk.preview(-60, "k")
+
+    assert not preview.replayed
+    assert desk.balance_units() == 100
+    made, previewed = desk.transfer(-60, "k").record.decision, preview.record.decision
+    assert isinstance(made, Transferred)
+    assert isinstance(previewed, Transferred)
+    assert (previewed.transfer, previewed.balance_units) == (made.transfer, made.balance_units)
+
+
+def test_a_preview_of_what_was_made_is_a_replay(desk: Desk) -> None:
+    made = desk.transfer(100, "k")
+
+    preview = desk.preview(100, "k")
+
+    assert (preview.record, preview.replayed) == (made.record, True)
+
+
+def test_a_preview_rejects_what_the_transfer_would(desk: Desk) -> None:
+    desk.transfer(100, "k")
+
+    with pytest.raises(TransferRejected, match="overdraws"):
+        desk.preview(-101, "l")
+    with pytest.raises(TransferRejected, match=r"it stands for FUND 0\.00000100 USD, not for FUND 0\.00000101 USD"):
+        desk.preview(101, "k")
+    assert desk.balance_units() == 100
+
+
+def test_a_preview_that_cannot_be_read_says_so(desk: Desk) -> None:
+    desk.datastore.fail("GetItem", throttled)
+
+    with pytest.raises(Throttled):
+        desk.preview(100, "k")
