@@ -1,7 +1,7 @@
-"""``python -m bench``: measures, with progress, and ends with a table.
+"""Measurements of the engine: ``python -m bench`` shows its progress and ends with a table.
 
-A run of all parts replaces the table and the chart in bench/results/. The exit status is 1 where a part failed, or where a thing
-happened that must not: an order lost, an account that its records do not make, a 409.
+A run of all parts replaces the table and the chart in bench/results/. The exit status is 1 where a part failed, an order was
+lost, an account differed from its records, or an order got a 409.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from bench.targets import MUST_NOT_HAPPEN
 
 RESULTS = Path(__file__).parent / "results"
 PIPED_WIDTH = 120
-"""Columns of the table where it does not go to a terminal."""
+"""The table's width in columns where the output is not a terminal."""
 INTERRUPTED = 130
-"""The exit status of what Ctrl-C ended."""
+"""The exit status after Ctrl-C."""
 
 PARTS: dict[str, Callable[[Setting, Say], list[Figure]]] = {
     "http": end_to_end.measure,
@@ -43,7 +43,7 @@ PARTS: dict[str, Callable[[Setting, Say], list[Figure]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the parts that the command line asks for. Returns the exit status."""
+    """Runs the parts that the command line names. Returns the exit status."""
     options = _options(arguments)
     isolate()
     console = Console()
@@ -69,9 +69,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--parts", type=_parts, default=list(PARTS), help=f"which to run, of {','.join(PARTS)} (all)")
-    parser.add_argument("--peer", metavar="URL", type=_url, help="another engine that speaks the same contract, measured beside")
-    parser.add_argument("--rounds", type=_positive, default=3, help="how many rounds each part has (3)")
+    parser.add_argument("--parts", type=_parts, default=list(PARTS), help=f"the parts to run, of {','.join(PARTS)} (all)")
+    parser.add_argument("--peer", metavar="URL", type=_url, help="another engine of the same contract, to measure and compare")
+    parser.add_argument("--rounds", type=_positive, default=3, help="the number of rounds of each part (3)")
     return parser.parse_args(arguments)
 
 
@@ -96,7 +96,7 @@ def _positive(text: str) -> int:
 
 
 def _run(names: Sequence[str], setting: Setting, console: Console) -> tuple[list[Figure], bool]:
-    """Runs the parts. Returns their figures, and whether one failed: that must not cost the figures of the others."""
+    """Runs the parts. Returns their figures, and whether one failed. A failed part does not stop the others."""
     figures: list[Figure] = []
     failed = False
     columns = (SpinnerColumn(), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -113,7 +113,7 @@ def _run(names: Sequence[str], setting: Setting, console: Console) -> tuple[list
             except Exception as error:  # noqa: BLE001  (the run shows it and goes on)
                 failed = True
                 console.print(f"[bold red]{name} failed:[/] {type(error).__name__}: {escape(str(error))}")
-                if not isinstance(error, OSError | NothingFilled):  # a peer that is not there, or does not trade, is no bug
+                if not isinstance(error, OSError | NothingFilled):  # a peer that is down, or does not trade, is not a bug
                     console.print_exception()
             else:
                 console.print(f"[green]✓[/] {name}, {time.monotonic() - started_s:.0f} s")

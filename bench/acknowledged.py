@@ -1,9 +1,9 @@
-"""Fires orders at a running engine from many connections, some of them twice, and looks for any that was lost or doubled.
+"""A check of a running engine: it sends orders over many connections, some of them twice, and looks for lost or doubled ones.
 
     python bench/acknowledged.py --orders 400 --connections 16 http://127.0.0.1:8000 [another process's URL …]
-    python bench/acknowledged.py --batch 25 http://127.0.0.1:8000    in batches of 25; some orders come again, in other batches
+    python bench/acknowledged.py --batch 25 http://127.0.0.1:8000    in batches of 25; some orders are repeated in other batches
 
-Needs nothing but Python. User 1 must be left alone meanwhile. Exits 1 on any difference.
+It needs only Python. Nothing else may trade for user 1 meanwhile. It exits with 1 on any difference.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from itertools import cycle
 from urllib.parse import urlsplit
 
 USER = 1
-"""The seeded one."""
+"""The seed's user."""
 TWICE = 5  # every fifth order
 MAX_BATCH = 99
 AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -37,13 +37,13 @@ Send = Callable[[http.client.HTTPConnection, int, list[Order]], list[Answer]]
 
 
 def main() -> int:
-    """Trades, then compares every acknowledged fill with the portfolio."""
+    """Sends the orders, then compares every acknowledged fill with the portfolio. Returns the exit status."""
     options = _options()
     run = uuid.uuid4().hex[:8]
     before = _holdings(options.urls[0], USER)
     orders = [(f"{run}-{n}", symbol) for n, symbol in zip(range(options.orders), cycle(SYMBOLS), strict=False)]
     again = orders[::TWICE]
-    # Apart, since a batch takes no key twice.
+    # In separate requests, since a batch takes no key twice.
     requests = [some[n : n + options.batch] for some in (orders, again) for n in range(0, len(some), options.batch)]
     loads = [
         (url, USER, requests[n :: options.connections])
@@ -102,7 +102,7 @@ def _options() -> argparse.Namespace:
 
 
 def _trade(send: Send, url: str, user: int, requests: list[list[Order]]) -> list[Answer]:
-    """Sends requests one after the other, and those orders again whose status asks for it."""
+    """Sends requests one after the other, and sends orders without an outcome again."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     answered = []
     for orders in requests:
@@ -115,7 +115,7 @@ def _trade(send: Send, url: str, user: int, requests: list[list[Order]]) -> list
             if not waiting:
                 break
         else:
-            sys.exit(f"{url} keeps putting off {', '.join(waiting)}")
+            sys.exit(f"{url} gave no outcome in {TRIES} tries: {', '.join(waiting)}")
     connection.close()
     return answered
 

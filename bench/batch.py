@@ -1,6 +1,6 @@
-"""Batches of 1, 10 and 99 orders over one connection, on moto and on ministack, beside a peer's orders one by one.
+"""Batches of 1, 10 and 99 orders over one connection, on moto and on ministack, compared with a peer's single orders.
 
-A batch is one transaction: what a fill costs beyond its own record, the request and the account's item, is shared by all of it.
+A batch is one transaction: its orders share the cost of the request and of the account's item.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from bench.targets import at_least, none
 PART = "batches"
 SIZES = (1, 10, 99)
 PACE = {MOTO: 4.0, MINISTACK: 40.0}
-"""The target for each with its largest batches, in multiples of the peer's fills."""
+"""The target for each store with the largest batches, in multiples of the peer's fills."""
 
 
 def measure(setting: Setting, say: Say) -> list[Figure]:

@@ -1,7 +1,7 @@
-"""The chart of a run: an SVG drawn by hand, on a dark card of its own, so that it reads the same on a light and on a dark page.
+"""The chart of a run: an SVG on a dark card, which looks the same on a light and on a dark page.
 
-Every panel is horizontal bars. A figure named ``moto, 8 connections: fills`` is the bar of the series *moto* in the group
-*8 connections*; ``8 processes: fills`` is one of a panel with a single series.
+Every panel has horizontal bars. A figure named ``moto, 8 connections: fills`` is the bar of the series *moto* in the group
+*8 connections*; ``8 processes: fills`` belongs to a panel with a single series.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, A
 class Panel:
     """A panel and its figures: those of `part` whose name ends with `shows`.
 
-    Beside each value stands the figure whose name ends with `beside`, formatted by `note`.
+    The figure whose name ends with `beside`, formatted by `note`, appears beside each value.
     """
 
     title: str
@@ -60,7 +60,7 @@ PANELS = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its figure, and what stands beside its value."""
+    """One bar: its figure, and the note beside its value."""
 
     series: str
     group: str
@@ -69,7 +69,7 @@ class Bar:
 
 
 def draw(figures: Sequence[Figure], footer: str) -> str:
-    """Returns the chart of those panels that there are figures for."""
+    """Returns the chart, with the panels that have figures."""
     panels = [(panel, bars) for panel in PANELS if (bars := _bars(panel, figures))]
     width = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GUTTER) / COLUMNS
     body: list[str] = []
@@ -105,7 +105,7 @@ def _bars(panel: Panel, figures: Sequence[Figure]) -> list[Bar]:
             beside = own.get(f"{what}: {panel.beside}")
             note = panel.note.format(amount(beside)) if beside else ""
             bars.append(Bar(series if comma else "", group if comma else what, figure, note))
-    # Together what is to be compared: a group's bars, in the order in which its first one came.
+    # A group's bars stay together, in the sequence of the groups' first bars.
     order = list(dict.fromkeys(bar.group for bar in bars))
     return sorted(bars, key=lambda bar: order.index(bar.group))
 

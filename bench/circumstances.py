@@ -1,4 +1,4 @@
-"""The circumstances of a run's figures: when, of which code, on what machine, with which packages."""
+"""The circumstances of a run: its date, commit, machine and packages."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ PACKAGES = ("chalice", "botocore", "pynamodb", "moto", "ministack")
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """The circumstances of a run. `commit`: of the working tree, with a `+` where files differ from it."""
+    """The circumstances of a run. `commit`: the working tree's, with a `+` where files differ from it."""
 
     measured_at: str
     commit: str
@@ -40,7 +40,7 @@ class Circumstances:
 
 
 def circumstances(now: datetime, rounds: int) -> Circumstances:
-    """Returns those of this run."""
+    """Returns the circumstances of this run."""
     return Circumstances(
         measured_at=now.date().isoformat(),
         commit=_git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "--untracked-files=no") else ""),
@@ -53,7 +53,7 @@ def circumstances(now: datetime, rounds: int) -> Circumstances:
 
 
 def _git(*arguments: str) -> str:
-    """Returns git's output; nothing where there is no git, or no repository."""
+    """Returns git's output; an empty text where git or the repository is missing."""
     try:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError):

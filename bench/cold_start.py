@@ -1,6 +1,6 @@
-"""The cost of a new process until its first reply, as deployed, in three parts; beside it, a bare client of botocore.
+"""The cost of a new process until its first reply, as deployed, in three parts, compared with a bare client of botocore.
 
-The first reply is a fill, and with it the account and the prices on first sight: three requests to a stub of DynamoDB.
+The first reply is a fill that reads the account and the prices: three requests to a stub of DynamoDB.
 """
 
 import resource
@@ -19,7 +19,7 @@ from bench.targets import at_most
 PART = "cold start"
 ROUNDS = 9
 TARGET_RATIO = 1.1
-"""The cost to the first reply, beside that of a botocore client made from an ordinary installation with nothing trimmed."""
+"""The target for the cost to the first reply, in multiples of a botocore client's from an ordinary, untrimmed installation."""
 
 BARE_CLIENT = """
 import botocore.session
@@ -45,7 +45,7 @@ def measure(say: Say) -> list[Figure]:
 
 def _measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
     runs = _runs(task, endpoint)
-    for run in runs.values():  # what is read from disk is in memory from here on, and bare botocore has its byte code
+    for run in runs.values():  # from now on the files are in memory, and bare botocore has its byte code
         _cpu_ms(run)
     figures = []
     if instructions.VALGRIND is None:
@@ -65,13 +65,13 @@ def _measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
 
 
 def _runs(task: Path, endpoint: str) -> dict[str, Run]:
-    """Returns the steps: each begins at the start of a process, and goes further than the one before."""
+    """Returns the steps. Each begins with the start of a process, and goes further than the one before."""
     elsewhere = environment(endpoint, on_lambda=False)
     on_lambda = environment(endpoint)
     return {
         INTERPRETER: ([sys.executable, "-P", "-S", "-c", ""], elsewhere),
         BOTOCORE: ([sys.executable, "-P", "-c", BARE_CLIENT], environment(None, on_lambda=False)),
-        # Elsewhere than on Lambda the client is not made before it is needed.
+        # Without Lambda's variables the client is made only when it is needed.
         IMPORTED: (command(task, FILL, 0), elsewhere),
         CLIENT: (command(task, FILL, 0), on_lambda),
         REPLIED: (command(task, FILL, 1), on_lambda),
@@ -87,7 +87,7 @@ def _each(runs: Mapping[str, Run], measured: Callable[[Run], float], say: Say = 
 
 
 def _parts(values: Mapping[str, float]) -> dict[str, float]:
-    """Returns the steps, each without the one before it, and their sum."""
+    """Returns the cost of each step without the one before it, and their sum."""
     return {
         INTERPRETER: values[INTERPRETER],
         BOTOCORE: values[BOTOCORE],

@@ -1,7 +1,7 @@
-"""The engines that are measured over HTTP, and a load on them whose books are checked.
+"""The engines that are measured over HTTP, and loads on them.
 
-After each load the portfolio must be what the acknowledged fills make of it, and where the store can be reached, the account what
-its records make: figures of an engine that loses orders are worth nothing.
+After each load, the portfolio must follow from the acknowledged fills. Where the store can be reached, the account must follow
+from its records. Figures of an engine that loses orders would be worthless.
 """
 
 from collections import defaultdict
@@ -25,28 +25,28 @@ from harness.store import Store
 
 MOTO, MINISTACK, PEER = "moto", "ministack", "the peer"
 WARM_UP_S = 0.5
-"""Time that does not count: connecting, and an engine's work when it first sees an account."""
+"""The time before counting, for connections and an engine's first work on an account."""
 LOAD_S = 3.0
 TIMEOUT_S = 60
 
 Orders = Callable[[str, int], Iterable[bytes]]
-"""Makes requests, for the engine at a URL and the account of a user."""
+"""A maker of requests, for an engine's URL and a user's account."""
 
 
 class NothingFilled(Exception):
-    """An engine filled no order, and so has no pace."""
+    """An engine that filled no order, and so has no pace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """An engine that is measured. `store`: the one behind it, where that can be reached."""
+    """An engine to measure, and its store where that can be reached."""
 
     name: str
     url: str
     store: Store | None = None
 
     def new_account(self) -> int:
-        """Returns a user with 100,000 USD: a new one where the store can be reached, so that no audit reads earlier loads."""
+        """Returns a user with 100,000 USD. Where the store can be reached it is a new one, so that audits stay short."""
         return self.store.new_user(USD="100000") if self.store else SEEDED_USER
 
     def holdings(self, user_id: int) -> dict[str, Decimal]:
@@ -58,10 +58,10 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A load that was sent.
+    """The result of a load.
 
-    `fills_a_second`: orders filled; `unfilled`: answers that fill nothing; `missing`: by symbol, how far the portfolio is from
-    what the acknowledged fills make of it, where it is; `audit_differs`: whether the account is not what its records make.
+    `fills_a_second`: filled orders; `unfilled`: answers without a fill; `missing`: by symbol, the portfolio's difference from the
+    acknowledged fills, where there is one; `audit_differs`: whether the account differs from its records.
     """
 
     answers: Answers
@@ -73,7 +73,7 @@ class Loaded:
 
 @contextmanager
 def own_engines(setting: Setting) -> Iterator[list[Contender]]:
-    """Runs this engine on moto and on a ministack: each in one process, as `make run` starts it."""
+    """Runs this engine on moto and on a ministack, each in one process, as `make run` starts it."""
     with ExitStack() as started:
         moto = started.enter_context(engine(setting.log("engine-on-moto")))
         datastore = started.enter_context(ministack(setting.log("ministack")))
@@ -85,7 +85,7 @@ def trade(contender: Contender, generator: Generator, orders: Orders, connection
     """Sends a load of orders, and checks the books after it.
 
     Raises:
-        NothingFilled: no order was filled while it counted.
+        NothingFilled: no order was filled during the counted time.
     """
     user_id = contender.new_account()
     before = contender.holdings(user_id)
@@ -112,7 +112,7 @@ def trade(contender: Contender, generator: Generator, orders: Orders, connection
 
 
 def fills(response: Response) -> list[dict[str, Any]]:
-    """Returns the fills that a response acknowledges, be it to one order or to a batch."""
+    """Returns the fills that a response to an order or to a batch acknowledges."""
     if response.status != HTTPStatus.OK:
         return []
     body = response.json()

@@ -1,6 +1,6 @@
 """The cost of each outcome at DynamoDB: requests, and write units as the datastore itself counts them.
 
-Measures the application as Lambda calls it, in a process that has seen the account and the prices before. Counts do not vary, so
+The application is called as Lambda calls it, in a process that has read the account and the prices before. Counts do not vary, so
 each is taken once.
 """
 
@@ -30,7 +30,7 @@ from harness.processes import ministack
 PART = "datastore"
 BATCH_SIZE = 99
 PRICE_AGE_MS = 3_600_000
-"""Long enough that no price is read again during the measurement."""
+"""An age that no price reaches during the measurement, so that none is read again."""
 WRITE_UNITS_A_FILL = 5
 """Two for the record, two for the account, one for the index."""
 WRITE_UNITS_A_FILL_IN_A_BATCH = 3 + 2 / BATCH_SIZE
@@ -40,7 +40,7 @@ PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one request. `status`: that of its answer."""
+    """The cost of one request, and the status of its answer."""
 
     status: int
     requests: int
@@ -48,7 +48,7 @@ class Cost:
 
 
 def measure(setting: Setting, say: Say) -> list[Figure]:
-    """Asks the application for each outcome once."""
+    """Causes each outcome once, and counts its cost."""
     say("one request for each outcome")
     forks = multiprocessing.get_context("forkserver")
     with (
@@ -84,7 +84,7 @@ def _figures(costs: Mapping[str, Cost]) -> list[Figure]:
 
 
 def _count(endpoint: str, log: Path) -> dict[str, Cost]:
-    """Runs in a process of its own: the application reads its settings once, and writes its log to standard output."""
+    """Counts the costs, in a separate process: the application reads its settings once, and logs to standard output."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT), 1)
     os.environ |= {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "HFT_PRICE_AGE_MS": str(PRICE_AGE_MS)}
     import app
@@ -105,8 +105,8 @@ def _count(endpoint: str, log: Path) -> dict[str, Cost]:
         return Cost(answer["statusCode"], meter.requests, sum(meter.write_units))
 
     key = uuid.uuid4().hex
-    for first_sight in (_order(f"{key}-first"), _portfolio(), _order(f"{key}-first-unknown", symbol="UNKNOWN")):
-        cost(first_sight)
+    for first in (_order(f"{key}-first"), _portfolio(), _order(f"{key}-first-unknown", symbol="UNKNOWN")):
+        cost(first)
     return {
         FILL: cost(_order(key)),
         REPLAY: cost(_order(key)),
@@ -119,12 +119,12 @@ def _count(endpoint: str, log: Path) -> dict[str, Cost]:
 
 
 class Context:
-    """The part that is used of the context that Lambda passes beside an event."""
+    """The part of Lambda's context that the application uses."""
 
     aws_request_id = "bench"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Returns the time that is left at the start of a request."""
+        """Returns the remaining time at the start of a request."""
         return 25_000
 
 

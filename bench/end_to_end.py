@@ -1,6 +1,6 @@
-"""Orders over HTTP, one a request: on moto, on ministack and, where there is one, beside a peer.
+"""Orders over HTTP, one in each request, on moto and on ministack, compared with a peer where one is named.
 
-All of them run the whole time and are loaded in turn, round by round, with the same orders.
+All engines run the whole time. They get the same orders in turn, round by round.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from bench.targets import at_least, below, none
 PART = "over HTTP"
 CONNECTIONS = (1, 8, 32)
 PACE = {MOTO: 1.3, MINISTACK: 2.0}
-"""The target for each, in multiples of the peer's fills."""
+"""The target for each store, in multiples of the peer's fills."""
 
 Loads = dict[tuple[str, int], list[Loaded]]
 """The loads of each contender with each number of connections, round by round."""

@@ -7,9 +7,9 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure. `part` and `name`: the measurement; `value` is the median, `low` and `high` the spread.
+    """One measured figure. `part` and `name` identify it; `value` is the median, `low` and `high` the spread.
 
-    `target`: its bound, as text for people; `met`: whether it is kept, `None` where there is no target.
+    `target` is its bound as text; `met` is whether the figure keeps it, `None` without a target.
     """
 
     part: str

@@ -1,7 +1,7 @@
 """The cost of a fill when a store holds 100, 1,000, 10,000 and 100,000 records: CPU time of the engine and of its datastore.
 
-Linux counts CPU time; a busy machine stretches all other times. Each size is a store of its own, filled in batches
-beforehand, so that the sizes can be measured in turn, round by round: what slows the machine down for a while slows all of them.
+Linux counts CPU time, which a busy machine changes least. Each size has its own store, filled in batches beforehand. The stores
+are measured in turn, round by round, so that a slow spell of the machine affects all of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,14 +24,14 @@ PART = "growth"
 SIZES = (100, 1_000, 10_000, 100_000)
 BATCH_SIZE = 99
 SLICE = 20
-"""Batches sent at a time while a store is filled, so that progress can be shown."""
+"""The batches sent at a time while a store is filled, so that progress can be shown."""
 FILLS_A_ROUND = 100
 TURNS = 3
-"""Rounds for each one of the run. They are short and many, to tell a cost of 1.1 from one of 1.0."""
+"""The number of rounds for each one of the run. They are short and many, to distinguish a cost of 1.1 from one of 1.0."""
 GROWTH = 1.1
 """The bound on a fill's cost at the most records, in multiples of its cost at the fewest."""
 FOREVER_S = 86_400.0
-"""Longer than it takes to send any number of requests."""
+"""A time in which any number of requests can be sent."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Store:
 
 
 def measure(setting: Setting, say: Say) -> list[Figure]:
-    """Fills the stores, then takes the cost of single fills on each of them in turn."""
+    """Fills the stores, then measures single fills on each of them in turn."""
     with ExitStack() as started:
         stores = []
         for size in SIZES:
@@ -101,7 +101,7 @@ def _store(setting: Setting, name: str, size: int) -> Iterator[Store]:
 
 
 def _fill(stores: Sequence[Store], say: Say) -> None:
-    """Fills all stores at once: an engine on moto keeps one core busy, and leaves the rest of the machine to the others."""
+    """Fills all stores at once, since an engine on moto uses only one core."""
     total = sum(store.size for store in stores)
 
     def fill(store: Store) -> None:

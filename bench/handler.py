@@ -1,6 +1,6 @@
-"""The CPU cost of a request in the deployed function: its log line and metrics included, DynamoDB a stub in another process.
+"""The CPU cost of a request in the deployed function, log line and metrics included. DynamoDB is a stub in another process.
 
-Takes the difference of two runs of different lengths, divided by the requests in between: the cost of starting cancels out.
+The cost is the difference of two runs of different lengths, divided by the difference in requests: the start's cost cancels out.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from bench.targets import at_most
 PART = "handler"
 KINDS = (FILL, REFUSAL, REPLAY, PORTFOLIO)
 SHORT, LONG = 50, 250
-"""Requests of the two runs that are counted."""
+"""The numbers of requests of the two runs that are counted."""
 TIMED = 500
 ROUNDS = 5
 TARGET_MILLIONS = 4.6
@@ -24,7 +24,7 @@ TARGET_MILLIONS = 4.6
 
 
 def measure(say: Say) -> list[Figure]:
-    """Measures instructions and CPU time of a fill, a refusal, a replay and a portfolio, of an account that the process knows.
+    """Measures instructions and CPU time of a fill, a refusal, a replay and a portfolio, for an account in the process's cache.
 
     Raises:
         deploy.DeployError: the package could not be made.
@@ -55,7 +55,7 @@ def _instructions(task: Path, kind: str, endpoint: str) -> float:
 
 
 def _cpu_ms(task: Path, kind: str, endpoint: str) -> float:
-    done = subprocess.run(  # noqa: S603  (a list of our own, and no shell)
+    done = subprocess.run(  # noqa: S603  (our own list of arguments, without a shell)
         command(task, kind, TIMED), env=environment(endpoint), capture_output=True, text=True, check=True
     )
     return float(done.stderr)

@@ -1,8 +1,8 @@
-"""One hot account, traded by 1, 2, 4 and 8 processes at once: how much of one process's pace is left, and who gets it.
+"""One hot account, traded by 1, 2, 4 and 8 processes at once: their common pace, and each process's share.
 
-Each process is an engine of its own, as each Lambda is, and sends its next order when the last one is answered. All of them share
-one account in one DynamoDB (ministack). The processes live through the whole part, so that no load pays for a start; each load
-has an account of its own, and its audit afterwards.
+Each process is a separate engine, as each Lambda is, and sends its next order when the last one is answered. All of them trade
+one account in one DynamoDB (ministack). The processes run during the whole part, so that no load includes a start. Each load has
+its own account, which is audited afterwards.
 """
 
 import itertools
@@ -34,12 +34,12 @@ from harness.store import Store
 PART = "hot account"
 PROCESSES = (1, 2, 4, 8)
 WARM_UP_S = 1.0
-"""Time that does not count: each process sees the account for the first time, and taking turns has not begun."""
+"""The time before counting, in which each process reads the account and starts to take turns."""
 LOAD_S = 5.0
 LEAD_S = 0.1
 """The time from the command to the start, until which all processes sleep by the machine's one monotonic clock."""
 PACE, SHARE = 0.7, 0.5
-"""The part of one process's pace that the most processes must keep, and the part of an equal share that the slowest must get."""
+"""The targets for the most processes: their pace beside one process's, and the slowest one's part of an equal share."""
 CONTENTION = Contention.code
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -60,8 +60,8 @@ class Load:
 class Shift:
     """One process's work in a load.
 
-    `transactions`: all that it sent, those of orders that were answered too late included. `latencies_ms`: of every order,
-    refused ones included, and the one that the end of the load met on its way.
+    `transactions`: all that it sent, those of orders that were answered too late included. `latencies_ms`: those of every order,
+    the refused ones and the last one included, which was under way at the end.
     """
 
     fills: int = 0
@@ -78,7 +78,7 @@ class Together:
 
     @property
     def fills(self) -> int:
-        """The number of orders that they filled."""
+        """The number of filled orders."""
         return sum(shift.fills for shift in self.shifts)
 
     @property
@@ -88,16 +88,16 @@ class Together:
 
     @property
     def transactions_a_fill(self) -> float:
-        """The transactions that a fill took, cancelled ones included."""
+        """The number of transactions for each fill, cancelled ones included."""
         return sum(shift.transactions for shift in self.shifts) / max(1, self.fills)
 
     @property
     def refusals(self) -> Counter[str]:
-        """Orders that were not filled, by error code."""
+        """The number of orders that were not filled, by error code."""
         return sum((shift.refusals for shift in self.shifts), Counter())
 
     def latency_ms(self, percent: float) -> float:
-        """Returns how long an order took, with all of its attempts."""
+        """Returns the latency of an order, with all of its attempts."""
         return percentile((latency for shift in self.shifts for latency in shift.latencies_ms), percent)
 
 
@@ -169,14 +169,14 @@ def _worker(settings: Settings) -> Iterator[Connection]:
 
 
 class Timed:
-    """A datastore that records when each transaction was answered, on the monotonic clock."""
+    """A datastore that records the time of each transaction's answer, on the monotonic clock."""
 
     def __init__(self, inner: Datastore) -> None:
         self._inner = inner
         self.transactions_s: list[float] = []
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """See `Datastore.call`."""
+        """Makes one call (see `Datastore.call`)."""
         try:
             return self._inner.call(operation, request)
         finally:
@@ -201,7 +201,7 @@ def _work(settings: Settings, parent: Connection) -> None:
 
 
 def _trade(engine: Engine, load: Load) -> Shift:
-    """Sends orders, one after the other, to the end of the load. The last one, answered after it, counts for its latency only."""
+    """Sends orders one after the other until the load ends. Of the last one, which is answered later, only the latency counts."""
     shift = Shift()
     numbers = itertools.count()
     time.sleep(max(0.0, load.start_s - time.monotonic()))

@@ -1,4 +1,4 @@
-"""Instructions that a process executes: the same on every machine and at every load, unlike its time."""
+"""The number of instructions that a process executes. Unlike its time, it is the same on every machine and at every load."""
 
 import re
 import shutil
@@ -15,10 +15,10 @@ def count(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Counts the instructions of a command, from its start to its end, in all of its threads.
 
     Raises:
-        subprocess.CalledProcessError: it failed.
+        subprocess.CalledProcessError: the command failed.
     """
     assert VALGRIND is not None, NOT_COUNTED
-    done = subprocess.run(  # noqa: S603  (a list of our own, and no shell)
+    done = subprocess.run(  # noqa: S603  (our own list of arguments, without a shell)
         [VALGRIND, *_TOOL, *command], env=environment, capture_output=True, text=True, check=True
     )
     counted = re.search(r"I +refs: +([\d,]+)", done.stderr)

@@ -1,9 +1,9 @@
-"""A process as Lambda makes one: imports the application, and hands it requests.
+"""A process like Lambda's: it imports the application, and passes requests to it.
 
     python bench/lambda_process.py DIRECTORY KIND REQUESTS
 
-`DIRECTORY` holds the application, or the package that is deployed. Prints the CPU time of a request in ms on standard error:
-standard output is the application's log. Imports nothing that the application does not, since the application is what is counted.
+`DIRECTORY` holds the application, or the deployed package. The process prints the CPU time of a request in ms on standard error,
+since standard output is the application's log. It imports only modules that the application imports too.
 """
 
 import json
@@ -17,12 +17,12 @@ STATUS = {FILL: 200, REFUSAL: 402, REPLAY: 200, PORTFOLIO: 200}
 
 
 class Context:
-    """The part that is used of the context that Lambda passes beside an event."""
+    """The part of Lambda's context that the application uses."""
 
     aws_request_id = "8f5a1d5e-1b7c-4f6e-9d5a-0a1b2c3d4e5f"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Returns the time that is left at the start of a request."""
+        """Returns the remaining time at the start of a request."""
         return 25_000
 
 
@@ -70,7 +70,7 @@ def event(kind: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Makes the requests, each fill and refusal under a key of its own. With none, it ends before the first."""
+    """Makes the requests, each fill and refusal under a new key. With 0 requests it only imports the application."""
     directory, kind, requests = sys.argv[1], sys.argv[2], int(sys.argv[3])
     sys.path.insert(0, directory)
     import app

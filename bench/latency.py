@@ -1,7 +1,7 @@
-"""Orders on a datastore that takes as long as DynamoDB does: ministack behind a proxy that holds each reply back like it.
+"""Orders on a datastore with DynamoDB's latency: ministack behind a proxy that delays each reply.
 
-What DynamoDB changes is time, not work: an account's orders are one after the other, so one account fills as many a second as
-transactions fit in it, however many ask; many accounts fill side by side; and a batch carries 99 orders in one transaction.
+DynamoDB's latency adds time, not work. One account's transactions follow each other, so their number in a second is limited for
+any number of clients. Many accounts trade at the same time, and one transaction carries a batch of 99 orders.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,13 +27,13 @@ ACCOUNTS = 32
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """Requests for one order each, of one account after the other, without end."""
+    """An endless series of requests for one order each, of one account after the other."""
 
     url: str
     user_ids: Sequence[int]
 
     def __iter__(self) -> Iterator[bytes]:
-        """Other keys each time."""
+        """Makes new keys each time."""
         return chain.from_iterable(zip(*(Singles(self.url, user_id) for user_id in self.user_ids), strict=True))
 
 

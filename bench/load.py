@@ -1,10 +1,10 @@
-"""A load: requests over a number of connections, each with one request on its way at any time.
+"""A load: requests over a number of connections, each with one request under way at any time.
 
-Python's HTTP clients would take as much of a small machine as the engine that is measured. This one is a loop over raw sockets,
-in a process of its own, so that it shares no interpreter lock with anything else.
+Python's HTTP clients would use as much of a small machine as the measured engine. This one is a loop over raw sockets in a
+separate process, so that it shares no interpreter lock with anything else.
 
-    connect ──▶ │ warm-up: not counted │ answers count │ the last answers, for the books alone │
-                                       from            until: nothing is sent any more
+    connect ──▶ │ warm-up: not counted │ answers count │ the last answers, for the books only │
+                                       from            until: no further request
 """
 
 import multiprocessing
@@ -24,13 +24,13 @@ from bench.spread import percentile
 from bench.wire import Response, parse
 
 SILENCE_S = 60.0
-"""The silence on all connections after which no answer is expected any more."""
+"""The silence on all connections after which the load fails."""
 RECEIVE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The requests to send. `urls`: taken by the connections in turn; `count`: how many, where time is no limit."""
+    """The requests to send. `urls`: used by the connections in turn; `count`: the largest number of requests, if any."""
 
     urls: Sequence[str]
     connections: int
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Answers:
-    """The answers to a load. `responses`: all; `latencies_ms` and `counted`: those while it counted, which was `seconds`."""
+    """The answers to a load. `responses`: all; `latencies_ms` and `counted`: those of the counted time, which took `seconds`."""
 
     seconds: float
     responses: list[Response] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Answers:
         return Counter(response.status for response in self.responses)
 
     def latency_ms(self, percent: float) -> float:
-        """Returns how long an answer took."""
+        """Returns the latency of an answer."""
         return percentile(self.latencies_ms, percent)
 
 
@@ -69,7 +69,7 @@ def generator() -> Iterator["Generator"]:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """Sends loads from a process of its own."""
+    """A sender of loads in a separate process."""
 
     _process: ProcessPoolExecutor
 
@@ -77,13 +77,13 @@ class Generator:
         """Sends a load, and waits for all answers.
 
         Raises:
-            OSError, ValueError: a connection was refused, ended early, or answered with something else than HTTP.
+            OSError, ValueError: a connection was refused, ended early, or sent something other than HTTP.
         """
         return self._process.submit(send, plan).result()
 
 
 class _Connection:
-    """One connection: when its request was sent, and the part of the answer that has come."""
+    """One connection: the time of its request, and the received part of the answer."""
 
     __slots__ = ("received", "sent_s", "socket")
 
@@ -100,7 +100,7 @@ class _Connection:
         self.socket.sendall(request)
 
     def receive(self) -> Response | None:
-        """Reads the bytes that are there. Returns the response once it is complete."""
+        """Reads the available bytes. Returns the response once it is complete."""
         chunk = self.socket.recv(RECEIVE_BYTES)
         if not chunk:
             raise ConnectionError(f"the connection ended before the answer did; it began with {self.received[:200]!r}")
@@ -109,22 +109,22 @@ class _Connection:
 
 
 def send(plan: Plan) -> Answers:
-    """Sends a load from this process. See `Generator.send`."""
+    """Sends a load from this process (see `Generator.send`)."""
     requests = islice(plan.requests, plan.count)
     with ExitStack() as open_sockets, selectors.DefaultSelector() as selector:
         connections = [_Connection(plan.urls[number % len(plan.urls)]) for number in range(plan.connections)]
         for connection in connections:
             open_sockets.enter_context(connection.socket)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-        # Made while answers are waited for, and never while one waits to be taken.
+        # Requests are made while answers are awaited, never while an answer waits to be read.
         ahead = deque(islice(requests, plan.connections))
         from_s = time.monotonic() + plan.warm_up_s
         until_s = from_s + plan.counted_s
         answers = Answers(plan.counted_s)
-        on_their_way = len(ahead)
-        for connection in connections[:on_their_way]:
+        under_way = len(ahead)
+        for connection in connections[:under_way]:
             connection.send(ahead.popleft())
-        while on_their_way:
+        while under_way:
             ahead.extend(islice(requests, plan.connections - len(ahead)))
             ready = selector.select(SILENCE_S)
             if not ready:
@@ -142,5 +142,5 @@ def send(plan: Plan) -> Answers:
                 if now_s < until_s and ahead:
                     connection.send(ahead.popleft())
                 else:
-                    on_their_way -= 1
+                    under_way -= 1
     return answers

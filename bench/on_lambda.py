@@ -1,4 +1,4 @@
-"""Runs `bench/lambda_process.py` as Lambda would run the application, against a stub of DynamoDB."""
+"""The command and environment that run `bench/lambda_process.py` as Lambda runs the application, with a stub of DynamoDB."""
 
 import os
 import sys
@@ -6,11 +6,11 @@ from pathlib import Path
 
 PROCESS = Path(__file__).with_name("lambda_process.py")
 PRICE_AGE_MS = 86_400_000
-"""Long enough that no price is read again during the measurement: under valgrind, a second is a few requests."""
+"""An age that no price reaches during the measurement, so that none is read again. Valgrind takes a second for a few requests."""
 
 
 def environment(endpoint: str | None, *, on_lambda: bool = True) -> dict[str, str]:
-    """Returns a Lambda process's environment, with a fixed seed for hashes: every run counts the same."""
+    """Returns a Lambda process's environment, with a fixed seed for hashes, so that every run counts the same."""
     variables = {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",

@@ -1,4 +1,4 @@
-"""The orders of the loads: each under a key that no order of any run had before it."""
+"""The orders of the loads, each under a key that no earlier order of any run had."""
 
 import uuid
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from itertools import count
 from bench.wire import post
 
 SEEDED_USER = 1
-"""The user to whom the seed gives 100,000 USD, in any engine of the same contract."""
+"""The user with 100,000 USD in the seed data of any engine of the same contract."""
 EXECUTE = "/api/v1/trading/execute"
 BATCH = "/api/v1/trading/execute/batch"
 SYMBOL, PAY_WITH, QUANTITY, QUANTITY_UNITS = "SOL", "USD", "0.0001", 10_000
-"""0.0001 SOL, for 0.01 USD: 100,000 USD last for ten million orders."""
+"""An order of 0.0001 SOL for 0.01 USD: 100,000 USD suffice for ten million orders."""
 ORDER = {"symbol": SYMBOL, "pay_with": PAY_WITH, "quantity": QUANTITY}
 
 
 @dataclass(frozen=True, slots=True)
 class Singles:
-    """Requests for one order each, without end."""
+    """An endless series of requests for one order each."""
 
     url: str
     user_id: int
@@ -32,7 +32,7 @@ class Singles:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Requests for `size` orders each, without end."""
+    """An endless series of requests for `size` orders each."""
 
     url: str
     user_id: int

@@ -17,7 +17,7 @@ STAGE = "dev"
 
 @contextmanager
 def unpacked() -> Iterator[Path]:
-    """Packages a copy of this working tree, and yields the directory it is unpacked in. pip fetches what it needs.
+    """Packages a copy of this working tree, and yields the directory of the unpacked package. pip fetches its requirements.
 
     Raises:
         deploy.DeployError: it could not be packaged.

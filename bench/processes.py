@@ -1,4 +1,4 @@
-"""The measurements' own processes: no AWS account in their reach, and interrupts left to the parent."""
+"""The measurements' own processes, which cannot reach an AWS account and leave interrupts to their parent."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from harness.processes import ROOT, Server, chalice_local, environment
 
 
 def isolate() -> None:
-    """Removes AWS accounts, endpoints and settings from this process's environment, and so from that of those it starts."""
+    """Removes AWS accounts, endpoints and settings from the environment of this process and its children."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "HFT_"))]:
         del os.environ[name]
     os.environ.update(environment(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local"))  # noqa: S106
@@ -17,7 +17,7 @@ def isolate() -> None:
 
 
 def leave_interrupts_to_parent() -> None:
-    """Ignores Ctrl-C in this process: it reaches all processes of a terminal, and one of them is enough to clear up."""
+    """Ignores Ctrl-C in this process, since the parent gets it too and cleans up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,4 +1,4 @@
-"""A run's figures as a table: for a terminal, and for a file."""
+"""A run's figures as a table, for a terminal and for a file."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from bench.figures import Figure
 
 RATIO = "×"
 LARGE = 1_000
-"""Digits behind the point mean nothing from this size on."""
+"""The size from which decimals mean nothing."""
 
 
 def table(figures: Sequence[Figure]) -> Table:
@@ -36,7 +36,7 @@ def markdown(figures: Sequence[Figure]) -> str:
 
 
 def by_part(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
-    """Returns figures by part: its ratios first, then the others that have a target, then the rest; otherwise as they came."""
+    """Returns figures by part: first the ratios, then the others with a target, then the rest, otherwise in their sequence."""
     parts: dict[str, list[Figure]] = {}
     for figure in figures:
         parts.setdefault(figure.part, []).append(figure)

@@ -19,5 +19,5 @@ class Setting:
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def log(self, name: str) -> Path:
-        """Returns a file for a process's output, another one each time."""
+        """Returns a new file for a process's output."""
         return self.logs / f"{next(self._numbers):03d}-{name}.log"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """Returns the smallest of the values that `percent` of them do not exceed (nearest rank); 0 where there are none."""
+    """Returns the smallest value that `percent` of the values do not exceed (nearest rank); 0 without values."""
     ordered = sorted(values)
     if not ordered:
         return 0.0

@@ -19,6 +19,6 @@ def open_store(url: str) -> Store:
 
 
 def differs(store: Store, user_id: int) -> bool:
-    """Replays an account's records. Returns whether they differ from the account, or there are none."""
+    """Replays an account's records. Returns whether they are missing or differ from the account."""
     audited = Auditor(store.dynamodb, store.tables).audit(user_id)
     return audited is None or audited.discrepancy is not None

@@ -1,7 +1,7 @@
-"""A DynamoDB that costs nothing: enough of its protocol, in a process of its own, that the engine finds an account and trades.
+"""A stub of DynamoDB in a separate process, with just enough of its protocol for the engine to trade.
 
-It keeps records, so that a key that comes back is a replay. Conditions on accounts always hold: the one engine that is measured
-against it never has a stale account.
+It keeps records, so a repeated key is a replay. Conditions on accounts always hold, since the single engine that uses it never
+has a stale account.
 """
 
 import json
@@ -36,7 +36,7 @@ class Records:
         self._items: dict[str, Any] = {}
 
     def answer(self, operation: str, request: dict[str, Any]) -> Answer:
-        """Returns the HTTP status and body of an answer."""
+        """Returns the HTTP status and the body of the answer to a request."""
         match operation:
             case "GetItem":
                 return 200, {"Item": ACCOUNT} if request["TableName"].endswith("-accounts") else {}
@@ -57,11 +57,11 @@ class Records:
         stored = self._items.setdefault(record["idempotency_key"]["S"], record)
         if stored is record:
             return 200, {}
-        why = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", "Item": stored}
+        reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", "Item": stored}
         return 400, {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
             "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-            "CancellationReasons": [why, {"Code": "None"}],
+            "CancellationReasons": [reason, {"Code": "None"}],
         }
 
 
@@ -87,7 +87,7 @@ def _serve(connection: socket.socket, records: Records) -> None:
 
 
 def main() -> None:
-    """Prints its port, and serves until standard input ends."""
+    """Prints the stub's port, and serves until standard input ends."""
     records = Records()
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)
@@ -104,7 +104,7 @@ def main() -> None:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Runs one, and yields its URL."""
+    """Runs a stub, and yields its URL."""
     command = [sys.executable, __file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  (our own)
         assert process.stdout is not None

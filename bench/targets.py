@@ -1,11 +1,11 @@
-"""Figures beside what they should be."""
+"""Figures and their targets."""
 
 from dataclasses import replace
 
 from bench.figures import Figure
 
 MUST_NOT_HAPPEN = "0"
-"""The target of a count of what must not happen."""
+"""The target of a count of errors."""
 
 
 def at_least(figure: Figure, bound: float) -> Figure:
@@ -24,5 +24,5 @@ def below(figure: Figure, bound: float) -> Figure:
 
 
 def none(part: str, name: str, count: int) -> Figure:
-    """Returns a count of what must not happen."""
+    """Returns a count of errors, with its target."""
     return Figure(part, name, count, "", target=MUST_NOT_HAPPEN, met=count == 0)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes: a request made once and sent as it is, a response read for no more than its status and its body."""
+"""HTTP/1.1 as bytes: requests are made once and sent as they are; of a response only status and body are read."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class Response:
 
 
 def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> bytes:
-    """Returns a whole POST of JSON, as it goes through the socket."""
+    """Returns a whole POST of JSON, as the bytes to send."""
     parts = urlsplit(url)
     content = json.dumps(body).encode()
     lines = [
@@ -38,10 +38,10 @@ def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> by
 
 
 def parse(received: bytes) -> Response | None:
-    """Returns the response that the bytes received on a connection make; `None` while it is not complete.
+    """Returns the response in the bytes received on a connection; `None` while it is not complete.
 
     Raises:
-        ValueError: it has no Content-Length, or more came than that.
+        ValueError: the response has no Content-Length, or is longer.
     """
     head, end, body = received.partition(_HEAD_END)
     if not end:
@@ -50,7 +50,7 @@ def parse(received: bytes) -> Response | None:
     if length is None:
         raise ValueError(f"a response without a Content-Length: {head[:200]!r}")
     if len(body) > int(length[1]):
-        raise ValueError("more came than the response's Content-Length")
+        raise ValueError("a response longer than its Content-Length")
     if len(body) < int(length[1]):
         return None
     return Response(int(head.split(b" ", 2)[1]), body)

@@ -1,4 +1,4 @@
-"""A datastore that counts its requests, and what DynamoDB charges for them."""
+"""A datastore that counts its requests and their write units."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,10 +8,10 @@ from chalicelib.store.connection import Datastore
 
 @dataclass
 class Metered:
-    """A datastore over `inner`.
+    """A datastore over `inner`, with counts.
 
-    `requests`: calls so far. `write_units`: those of each committed transaction, its index's included; DynamoDB states none for
-    a cancelled one.
+    `requests`: the calls so far. `write_units`: those of each committed transaction, its index's included. DynamoDB does not
+    state those of a cancelled transaction.
     """
 
     inner: Datastore
@@ -19,7 +19,7 @@ class Metered:
     write_units: list[float] = field(default_factory=list)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """See `Datastore.call`."""
+        """Makes one call (see `Datastore.call`), and counts it."""
         self.requests += 1
         if operation != "TransactWriteItems":
             return self.inner.call(operation, request)

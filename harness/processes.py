@@ -1,4 +1,4 @@
-"""Servers on loopback: started on free ports, awaited, and stopped by their own process id."""
+"""Servers on loopback: started on free ports, awaited, and stopped by their process ids."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ _NOT_FOR_CHILDREN = (
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _FIRST_AFTER_NAME = 3
-"""The number of the first field after the process's name in /proc/PID/stat. The name itself may hold blanks and brackets."""
+"""The number of the first field after the process's name in /proc/PID/stat. The name may contain blanks and brackets."""
 _UTIME, _STIME = 14, 15
 
 
@@ -38,7 +38,7 @@ class Server:
     pid: int
 
     def cpu_s(self) -> float:
-        """Returns the CPU time used so far by all threads together. Linux only."""
+        """Returns the CPU time that all threads have used together. Linux only."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(fields[number - _FIRST_AFTER_NAME]) for number in (_UTIME, _STIME)) / _TICKS_A_SECOND
 
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Returns this process's environment without settings of the engine and without an AWS account in reach."""
+    """Returns this process's environment without the engine's settings and without access to an AWS account."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN and not name.startswith("HFT_")}
     return (
         kept

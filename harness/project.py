@@ -1,4 +1,4 @@
-"""A copy of the project, to be changed and packaged."""
+"""A copy of the project, for tests to change and package."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", "deployments", "deployed")
 
 
 def copy_project(to: Path, *, requirements: bool = True) -> Path:
-    """Copies what is deployed, and what deploys it. Without requirements, packaging takes a second and no network."""
+    """Copies the deployed code and `deploy`. Without requirements, packaging takes a second and no network."""
     for part in PARTS:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, to / part, ignore=NOT_COPIED)

@@ -1,4 +1,4 @@
-"""microburst: a proxy between an engine and its datastore that breaks or delays what passes through it."""
+"""A proxy (microburst) between an engine and its datastore that breaks or delays requests and replies."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Rule = dict[str, Any]
 
 
 class Proxy:
-    """A running proxy. `url`: an endpoint for an engine; `upstream`: the datastore's own."""
+    """A running proxy. `url`: the endpoint for an engine; `upstream`: the datastore's own."""
 
     def __init__(self, url: str, upstream: str) -> None:
         self.url = url
@@ -36,7 +36,7 @@ class Proxy:
             idle = [rule for rule in self._rules("GET") if rule["id"] in numbers and not rule["fired_count"]]
             assert not idle, f"a fault that met no request proves nothing: {idle}"
         finally:
-            # The proxy removes a rule by its fields, in the form that it gave them.
+            # The proxy removes a rule by its fields, in the form that it returned.
             self._rules("DELETE", [{name: rule[name] for name in rule if name not in ("id", "fired_count")} for rule in added])
 
     def _rules(self, method: str, rules: list[Rule] | None = None) -> Any:
@@ -49,7 +49,7 @@ class Proxy:
 def proxy(upstream: str, log: Path) -> Iterator[Proxy]:
     """Runs a proxy on a free port in front of a datastore."""
     port = free_port()
-    url = f"http://localhost:{port}"  # a host with a dot in its name makes it read the models of all of AWS, for seconds
+    url = f"http://localhost:{port}"  # for a host with a dot in its name, microburst reads all of AWS's models, for seconds
     command = [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port)]
     with running(command, f"{url}/_microburst/health", log, environment()):
         yield Proxy(url, upstream)

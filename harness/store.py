@@ -1,4 +1,4 @@
-"""A store as an operator reaches it: accounts, assets and records, behind the back of the engines that work on it."""
+"""A store with an operator's access: accounts, assets and records, beside the engines that use it."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ def new_user_id() -> int:
 
 
 def new_key() -> str:
-    """Returns a key that nobody has used."""
+    """Returns an unused key."""
     return f"key-{uuid.uuid4()}"
 
 
@@ -55,7 +55,7 @@ class Store:
         return user_id
 
     def fund(self, user_id: int, symbol: str, amount: str) -> None:
-        """Transfers an amount to an account; from it, where the amount is negative."""
+        """Transfers an amount to an account, or from it where the amount is negative."""
         self.engine.transfers.make(Transfer(user_id, new_key(), symbol, units_from(Decimal(amount))), self.engine.deadline())
 
     def list_asset(self, symbol: str, price: str, *, halted: bool = False, **rules: str) -> None:
@@ -75,7 +75,7 @@ class Store:
         self._outlast_copies()
 
     def remove_asset(self, symbol: str) -> None:
-        """Takes an asset off the list, and returns when no engine may decide by a copy of it."""
+        """Removes an asset, and returns when no engine may decide by a copy of it."""
         self.dynamodb.delete_item(TableName=self.tables.assets, Key=asset_key(symbol))
         self._outlast_copies()
 
