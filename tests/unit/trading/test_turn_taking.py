@@ -1,13 +1,11 @@
-"""How a process shares a hot account: when it looks, waits and stands back, and what comes of it among many."""
+"""How a process shares a hot account: when it looks, waits and stands back."""
 
 from dataclasses import replace
-from functools import cache
 
 import pytest
 
 from chalicelib.trading import turn_taking as turns
-from chalicelib.trading.turn_taking import Turns
-from simulation.hot import Shares, trade
+from chalicelib.trading.turn_taking import TurnTaking
 from tests.support.faults import VirtualTime
 
 COMMIT_S = 0.01
@@ -18,7 +16,7 @@ class Process:
 
     def __init__(self) -> None:
         self.time = VirtualTime()
-        self.turns = Turns(replace(self.time.world, random=lambda: 0.5))
+        self.turns = TurnTaking(replace(self.time.world, random=lambda: 0.5))
         self.sequence = 0
         self.stood_back_s = 0.0
 
@@ -26,9 +24,9 @@ class Process:
         """An order that fills at once. Returns whether it looked first."""
         self.stood_back_s = self.turns.before_order()
         self.time.elapsed_s += self.stood_back_s
-        looked = self.turns.wants_look()
+        looked = self.turns.should_refresh()
         if looked:
-            self.turns.looked(self.sequence)
+            self.turns.refreshed(self.sequence)
         self.commit()
         return looked
 
@@ -42,10 +40,10 @@ class Process:
         """A commit that comes too late, since somebody else's came first. Returns how long to wait."""
         self.time.elapsed_s += COMMIT_S
         self.sequence += 1
-        return self.turns.lost(self.sequence)
+        return self.turns.conflicted(self.sequence)
 
     def look(self) -> None:
-        self.turns.looked(self.sequence)
+        self.turns.refreshed(self.sequence)
 
     def meet_a_rival(self) -> None:
         """An order that comes too late twice: with the remembered view, and with the one that came back."""
@@ -84,7 +82,7 @@ def test_the_first_loss_costs_no_wait_and_no_look(process: Process) -> None:
     process.turns.before_order()
 
     assert process.lose() == 0
-    assert not process.turns.wants_look()
+    assert not process.turns.should_refresh()
 
 
 def test_who_loses_with_what_came_back_waits_and_then_looks(process: Process) -> None:
@@ -93,7 +91,7 @@ def test_who_loses_with_what_came_back_waits_and_then_looks(process: Process) ->
     process.lose()
 
     assert process.lose() > 0
-    assert process.turns.wants_look()
+    assert process.turns.should_refresh()
 
 
 def test_the_waits_grow_up_to_a_turn_and_a_half(process: Process) -> None:
@@ -111,8 +109,8 @@ def test_a_conflict_counts_as_a_loss_that_brought_nothing_along(process: Process
     process.order()
     process.turns.before_order()
 
-    assert process.turns.lost(None) > 0
-    assert process.turns.wants_look()
+    assert process.turns.conflicted(None) > 0
+    assert process.turns.should_refresh()
 
 
 def test_an_account_that_others_trade_is_looked_at_before_a_transaction_is_wasted_on_it(process: Process) -> None:
@@ -186,26 +184,3 @@ def test_who_stood_aside_and_was_overtaken_takes_turns_from_then_on(process: Pro
         process.order()
     assert process.order()
     assert process.stood_back_s > turns.ASIDE * COMMIT_S
-
-
-# Many processes, the whole engine, and the simulated DynamoDB, in which transactions that meet cancel each other.
-
-
-@cache
-def shares(processes: int, seed: int) -> Shares:
-    return trade(processes, seconds=3, seed=seed)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_eight_processes_keep_most_of_ones_pace_and_each_has_its_share(seed: int) -> None:
-    together = shares(8, seed)
-
-    assert together.fills >= 0.7 * shares(1, seed).fills
-    assert together.slowest_share >= 0.5
-    assert sum(shift.others for shift in together.shifts) == 0, "nobody is told that the account is busy"
-
-
-def test_one_process_alone_fills_with_one_request_each() -> None:
-    (shift,) = shares(1, 1).shifts
-
-    assert shift.calls == shift.fills > 100

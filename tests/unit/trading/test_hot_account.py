@@ -1,0 +1,27 @@
+"""Many processes at one account: the whole engine over the simulated DynamoDB, where transactions that meet are cancelled."""
+
+from functools import cache
+
+import pytest
+
+from simulation.hot import Shares, trade
+
+
+@cache
+def shares(processes: int, seed: int) -> Shares:
+    return trade(processes, seconds=3, seed=seed)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_eight_processes_keep_most_of_ones_pace_and_each_has_its_share(seed: int) -> None:
+    together = shares(8, seed)
+
+    assert together.fills >= 0.7 * shares(1, seed).fills
+    assert together.slowest_share >= 0.5
+    assert sum(shift.others for shift in together.shifts) == 0, "nobody is refused because the account is busy"
+
+
+def test_one_process_alone_fills_with_one_request_each() -> None:
+    (shift,) = shares(1, 1).shifts
+
+    assert shift.calls == shift.fills > 100
