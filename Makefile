@@ -1,5 +1,5 @@
-# HOST is not taken from the environment: some shells export the machine's name as HOST, and this must not open the engine to a
-# network by accident.
+# HOST does not come from the environment: some shells export the machine's name as HOST, which would open the engine to a network
+# by accident.
 HOST = 127.0.0.1
 PORT ?= 8000
 PYTHON ?=
@@ -10,22 +10,27 @@ HFT_DATA_FROM_SHELL := $(HFT_DATA)
 .PHONY: help run test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
-	@echo 'make run    the engine on http://$(HOST):$(PORT), its state in memory; HOST=0.0.0.0 for every interface, PORT=8001 for another port'
-	@echo 'make test   everything that is checked: lint, then the tests; ARGS="tests/domain -k cost" goes to pytest'
-	@echo 'make lint   formatting, ruff, mypy'
-	@echo 'make simulate SEEDS=2000    the engine on a simulated DynamoDB, under that many seeds of crashes and lost messages'
-	@echo 'make fuzz   the interface with inputs that are new each time; FUZZ_TIMES=100 for ten times as many'
-	@echo 'make bench  how fast it is, as a table; all parts replace bench/results; PEER=http://127.0.0.1:9000 beside another engine, PARTS=hot,batch, ROUNDS=5'
-	@echo 'make mutants   small changes to the code that moves money, each of which some test must notice; what none does is listed'
-	@echo 'make pins   requirements*.txt anew from pyproject.toml; ARGS=--upgrade for newer versions'
-	@echo 'make clean  removes everything that the others made'
-	@echo 'make token USER=1   a token for that account, signed with the secret in HFT_TOKEN_SECRET or named by HFT_TOKEN_SECRET_ARN;'
+	@echo 'make run            runs the engine on http://$(HOST):$(PORT), with its state in memory. DATA=directory keeps the state on disk,'
+	@echo '                    HOST=0.0.0.0 listens on every interface, PORT=8001 on another port'
+	@echo 'make test           runs all checks: lint, then the tests. ARGS="tests/unit/domain -k cost" goes to pytest'
+	@echo 'make lint           checks formatting, ruff and mypy'
+	@echo 'make simulate       runs the engine on a simulated DynamoDB with crashes and lost messages. SEEDS=2000 sets the number of runs'
+	@echo 'make fuzz           sends generated input to the interface. FUZZ_TIMES=100 sends ten times as much'
+	@echo 'make bench          measures the engine and shows a table; a run of all parts replaces bench/results. PARTS=hot,batch,'
+	@echo '                    ROUNDS=5, PEER=http://127.0.0.1:9000 to compare another engine'
+	@echo 'make mutants        makes small changes to the code that moves money, and lists those that no test notices'
+	@echo 'make pins           rewrites requirements*.txt from pyproject.toml. ARGS=--upgrade takes newer versions'
+	@echo 'make clean          removes all files that the other commands made'
+	@echo 'make token USER=1   prints a token for an account, signed with the secret in HFT_TOKEN_SECRET or HFT_TOKEN_SECRET_ARN.'
 	@echo '                    OPERATOR=1, with or without USER, adds the scope in HFT_TOKEN_OPERATOR_SCOPE'
-	@echo 'make deploy STAGE=dev    a stage of .chalice/config.json on AWS; outputs: where it is; destroy: takes it down; adopt: its tables, left behind'
-	@echo 'make test-deployed       the whole deployment rehearsed on an emulator of AWS, on this machine'
-	@echo 'make ops STAGE=dev ARGS="assets list"   the operator'"'"'s commands: prices, accounts; without ARGS it says which there are'
-	@echo 'make audit STAGE=dev     replays every account of a stage, or one with USER=1, and names the first difference in each'
-	@echo 'Each sets up .venv first where it has to, with python3 or with PYTHON=/path/to/python3 (3.11 or newer).'
+	@echo 'make deploy         deploys a stage of .chalice/config.json to AWS: STAGE=dev'
+	@echo 'make outputs        shows the URL of a deployed stage'
+	@echo 'make destroy        deletes a stage, but not a protected one without FORCE=1'
+	@echo 'make adopt          makes a new stack around the tables that a destroyed stage left'
+	@echo 'make test-deployed  rehearses a deployment on an emulator of AWS on this machine'
+	@echo 'make ops            lists the operator'"'"'s commands. STAGE=dev ARGS="assets list" runs one'
+	@echo 'make audit          replays every account of STAGE=dev, or one with USER=1, and names the first difference in each'
+	@echo 'Each command sets up .venv where necessary, with python3 or PYTHON=/path/to/python3 (3.11 or newer).'
 
 run: export HFT_DATA = $(or $(DATA),$(HFT_DATA_FROM_SHELL))
 run: port setup-local
@@ -52,7 +57,7 @@ mutants: setup
 	.venv/bin/mutmut run $(ARGS)
 	.venv/bin/mutmut results
 
-# The Lambda package's versions are those that the tests ran with.
+# The Lambda package has the versions that the tests ran with.
 UV_COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make pins' $(ARGS)
 
@@ -74,7 +79,7 @@ port:
 	@case "$$PORT" in '' | *[!0-9]* | ??????*) false ;; *) [ "$$PORT" -le 65535 ] ;; esac || \
 		{ echo "PORT must be a number from 0 to 65535, not '$$PORT'" >&2; exit 1; }
 
-# Every shell has a USER, and it is no account of ours: only `make token USER=…` counts.
+# Every shell sets USER, which is not an account of the engine: only `make token USER=…` counts.
 token: export USER =
 token: OPERATOR =
 token: setup-local

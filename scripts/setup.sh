@@ -1,12 +1,11 @@
 #!/bin/sh
 # Makes .venv ready: a virtual environment with the pinned packages. Where it is ready already, this takes one start of Python.
-# Anything else (other requirements, another Python or one that is gone, a directory that was moved, an install that was
-# interrupted) ends the same way: it is made anew.
+# Otherwise (other requirements, another or a missing Python, a moved directory, an interrupted install) it is made again.
 #
-#   setup.sh local   what a local run and the operator's commands need
-#   setup.sh dev     everything; it adds to what a local run has
+#   setup.sh local   installs the packages of a local run and of the operator's commands
+#   setup.sh dev     installs all packages, in addition to those of a local run
 #
-#   PYTHON   the interpreter to make it with; by default python3, or the newest python3.x there is where python3 is too old
+#   PYTHON   the interpreter; by default python3, or the newest python3.x on this machine where python3 is too old
 set -eu
 cd "$(dirname "$0")/.."
 wanted=$1
@@ -16,7 +15,7 @@ fail() {
     exit 1
 }
 
-# What makes an environment the right one: where it is, its Python, its packages. `ready-…` holds it, and is written last.
+# Prints the environment's directory, Python and packages. The file `ready-…` contains them, and is written last.
 expected() {
     pwd
     "$1" -c 'import sys; print(*sys.version_info[:2], sys.base_prefix)' 2>/dev/null
@@ -31,7 +30,7 @@ if is_ready dev || { [ "$wanted" = local ] && is_ready local; }; then
     exit 0
 fi
 
-# Prints an interpreter's version. Fails where it is too old, or where there is none.
+# Prints an interpreter's version. Fails where it is too old or missing.
 version_of() {
     "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
@@ -45,7 +44,7 @@ with open("pyproject.toml", "rb") as file:
 print(*project["project"]["dependencies"], *project["dependency-groups"]["local"], sep="\n")'
 }
 
-# Shows how many packages pip has come to: over one line on a terminal, else every tenth.
+# Shows the number of packages that pip has reached: on one line of a terminal, elsewhere every tenth.
 progress() {
     count=0
     while read -r word package _; do
@@ -60,7 +59,7 @@ progress() {
     if [ -t 1 ]; then printf '\r\033[K'; fi
 }
 
-# Installs what pip's arguments say. Of what pip complains, only a failure's reason is shown.
+# Runs pip with these arguments. Shows pip's complaints only where it fails.
 install() {
     rm -f .venv/installed
     {
@@ -69,12 +68,12 @@ install() {
     } | progress
     if [ ! -f .venv/installed ]; then
         cat .venv/complaints >&2
-        fail "Installing the packages failed: the reason stands above, and the same command tries again"
+        fail "Installing the packages failed: see the reason above. The same command tries again"
     fi
 }
 
 if is_ready local; then
-    echo "Adding to .venv what development needs: this takes about a minute, once"
+    echo "Adding the packages for development to .venv: this takes about a minute, once"
 else
     if [ -n "${PYTHON:-}" ]; then
         set -- "$PYTHON"
@@ -88,16 +87,16 @@ else
 
     if [ -z "$python" ]; then
         hint="install Python 3.11 or newer, or name one: make run PYTHON=/path/to/python3"
-        version=$(version_of "$1") || [ -n "$version" ] || fail "There is no $1 here: $hint"
+        version=$(version_of "$1") || [ -n "$version" ] || fail "There is no $1 on this machine: $hint"
         fail "$1 is Python $version, which is too old: $hint"
     fi
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "$python (Python $version) has no venv module. On Debian and Ubuntu it comes with: apt-get install python${version%.*}-venv"
+        fail "$python (Python $version) has no venv module. On Debian and Ubuntu: apt-get install python${version%.*}-venv"
 
     if [ "$wanted" = local ]; then how_long="less than half a minute"; else how_long="a minute or two"; fi
     echo "Setting up .venv with Python $version: this takes $how_long, once"
     rm -f .venv/ready-*
-    "$python" -m venv --clear .venv || fail "Making .venv failed: the reason stands above"
+    "$python" -m venv --clear .venv || fail "Making .venv failed: see the reason above"
 fi
 
 if [ "$wanted" = local ]; then

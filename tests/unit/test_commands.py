@@ -129,7 +129,7 @@ def test_make_alone_lists_the_commands_and_does_nothing(machine: Machine) -> Non
 
 def test_no_python_is_said_in_one_line(machine: Machine) -> None:
     (complaint,) = complaints(machine.make("run"))
-    assert complaint.startswith("There is no python3 here: install Python 3.11 or newer")
+    assert complaint.startswith("There is no python3 on this machine: install Python 3.11 or newer")
 
 
 def test_an_old_python_is_refused_in_one_line(machine: Machine) -> None:
@@ -162,7 +162,7 @@ def test_a_python_that_is_named_is_used_or_refused_but_never_replaced(machine: M
     machine.add_python("python3.11", "3.11.7")
     assert "Python 3.11" in machine.make("setup", "PYTHON=python3.11").stdout
     assert "python3.10 is Python 3.10.13" in "".join(complaints(machine.make("setup", "PYTHON=python3.10")))
-    assert "There is no python3.14 here" in "".join(complaints(machine.make("setup", "PYTHON=python3.14")))
+    assert "There is no python3.14 on this machine" in "".join(complaints(machine.make("setup", "PYTHON=python3.14")))
     assert machine.setups == ONE_SETUP
 
 
@@ -178,7 +178,7 @@ def test_a_local_run_installs_what_it_needs_and_the_first_test_adds_the_rest(mac
         assert machine.make("setup-local").returncode == 0
         assert machine.setups == expected
     added = machine.make("setup")
-    assert added.stdout.startswith("Adding to .venv what development needs")
+    assert added.stdout.startswith("Adding the packages for development to .venv")
     assert machine.setups == ["venv", "pip-local", "pip"]
     for again in ("setup", "setup-local"):
         assert machine.make(again).stdout == ""
