@@ -149,6 +149,18 @@ def test_a_price_is_used_until_its_age_and_not_after(process: Process, user: int
     assert process.datastore.calls == [WRITE, "BatchGetItem", WRITE]
 
 
+def test_prices_that_grew_too_old_while_the_account_was_read_are_read_again(process: Process, user: int) -> None:
+    def slow(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        process.time.elapsed_s += 1.5
+        return send()
+
+    process.datastore.fail("GetItem", slow)
+
+    process.execute(buy(user))
+
+    assert process.datastore.calls == ["BatchGetItem", "GetItem", "BatchGetItem", WRITE]
+
+
 def test_an_unknown_asset_costs_a_look_at_the_key(process: Process, user: int) -> None:
     for calls in (["BatchGetItem", "GetItem", "BatchGetItem"], ["BatchGetItem"]):
         process.datastore.calls.clear()
