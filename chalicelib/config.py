@@ -33,18 +33,24 @@ class Settings:
     """The time that a request may take. API Gateway ends it at 29 s; the rest is for a cold start and the response."""
 
     connect_timeout_ms: int = 1_000
-    """The wait for a connection. Within one region it takes a few milliseconds; after a second it will not come."""
+    """The time to connect, TLS included, to all of a host's addresses together. Within one region it takes a few milliseconds."""
 
     read_timeout_ms: int = 2_000
-    """The wait for a reply. DynamoDB answers a transaction in about 10 ms, a slow one in a few hundred."""
+    """The time from a request's first byte to its reply's last. DynamoDB answers a transaction in about 10 ms, a slow one in
+    a few hundred."""
 
     cached_accounts: int = 10_000
     """The number of accounts that a process caches, at about 1 KB each."""
 
     @property
     def call_worst_ms(self) -> int:
-        """The longest time of one call to the datastore: to connect, to wait for the reply's head, and for the rest."""
-        return self.connect_timeout_ms + 2 * self.read_timeout_ms
+        """The longest time of one call to the datastore, resolving its name apart: see `chalicelib.store.transport`."""
+        return self.connect_timeout_ms + self.read_timeout_ms
+
+    @property
+    def in_process(self) -> bool:
+        """Returns whether the datastore is moto, in this process."""
+        return self.datastore_endpoint is None and self.datastore == "moto" and not self.on_lambda
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -72,8 +78,7 @@ class Settings:
                 f"HFT_REQUEST_BUDGET_MS is {settings.request_budget_ms}, but a call to the datastore may take "
                 f"{settings.call_worst_ms}, and an order needs time for two: no order could be executed"
             )
-        in_memory = settings.datastore_endpoint is None and settings.datastore == "moto"
-        if settings.data_directory is not None and not in_memory:
+        if settings.data_directory is not None and not settings.in_process:
             raise ValueError("HFT_DATA is for a run whose datastore is in this process; this one names another datastore")
         return settings
 

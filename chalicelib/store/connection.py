@@ -5,20 +5,28 @@ answer is missing, and the idempotency key makes every repeat safe. A second ret
 happened: an error after the SDK's own retry leaves open whether the first attempt committed.
 """
 
+import os
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 from zlib import crc32
 
 from botocore.config import Config
 from botocore.exceptions import ChecksumError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NotConnected
+from botocore.httpsession import create_urllib3_context, get_cert_path
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
+from botocore.utils import get_environ_proxies
 from pynamodb.connection import Connection
 from pynamodb.exceptions import CancellationReason, VerboseClientError
 
 from chalicelib.config import Settings
 from chalicelib.runtime.deadline import Deadline
+from chalicelib.runtime.world import World
+from chalicelib.store import serialization
+from chalicelib.store.transport import Transport
 
 Item = dict[str, dict[str, Any]]
 """An item in DynamoDB's own notation: ``{"user_id": {"N": "1"}}``."""
@@ -70,7 +78,7 @@ class Datastore(Protocol):
 class DynamoDB:
     """`Datastore` over pynamodb's connection."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, world: World | None = None) -> None:
         self._connection = Connection(
             region=settings.region,
             host=settings.datastore_endpoint,
@@ -82,10 +90,14 @@ class DynamoDB:
         )
         # What a request does not need, in a third of a million instructions each time: a user agent built anew, a compression
         # that no call of ours is large enough for, an endpoint per account.
-        self._connection.session.set_default_client_config(
+        session = self._connection.session
+        session.set_default_client_config(
             Config(user_agent="hft-trading-engine", disable_request_compression=True, account_id_endpoint_mode="disabled")
         )
-        self._connection.session.register("before-parse.dynamodb", _check_whole)
+        serialization.register(session)
+        session.register("before-parse.dynamodb", _check_whole)
+        if not (settings.in_process or _proxied(settings)):
+            session.register("before-send.dynamodb", _transport(settings, session, world or World()).send)
         # Made here, before there are threads: making one is not thread-safe, and in Lambda the init phase has the time for it.
         _ = self._connection.client
 
@@ -98,6 +110,21 @@ class DynamoDB:
             raise Unanswered(f"{operation}: {type(error).__name__}") from error
         except VerboseClientError as error:
             raise _translate(error, operation) from error
+
+
+def _proxied(settings: Settings) -> bool:
+    """Returns whether the environment names a proxy to the datastore: then botocore sends, and no call has an end."""
+    url = settings.datastore_endpoint or f"https://dynamodb.{settings.region}.amazonaws.com"
+    return urlsplit(url).scheme in get_environ_proxies(url)
+
+
+def _transport(settings: Settings, session: Session, world: World) -> Transport:
+    tls = None
+    if not (settings.datastore_endpoint or "").startswith("http:"):
+        tls = create_urllib3_context()
+        trusted = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        tls.load_verify_locations(get_cert_path(trusted or True))
+    return Transport(settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000, tls, world)
 
 
 def _check_whole(response_dict: Mapping[str, Any], **_: Any) -> None:

@@ -36,9 +36,9 @@ def test_a_number_that_is_none_is_refused(name: str, value: str) -> None:
 
 def test_a_budget_in_which_no_call_fits_is_refused() -> None:
     with pytest.raises(ValueError, match="HFT_REQUEST_BUDGET_MS"):
-        Settings.from_environment({"HFT_REQUEST_BUDGET_MS": "4999"})
+        Settings.from_environment({"HFT_REQUEST_BUDGET_MS": "5999"})
 
-    assert Settings.from_environment({"HFT_REQUEST_BUDGET_MS": "5000"}).request_budget_ms == 5_000
+    assert Settings.from_environment({"HFT_REQUEST_BUDGET_MS": "6000"}).request_budget_ms == 6_000
 
 
 def test_an_unknown_datastore_is_refused() -> None:
