@@ -11,7 +11,7 @@ import pytest
 from chalicelib.contract.replies import reply_of
 from chalicelib.domain.facts import Transfer
 from chalicelib.domain.money import units_from
-from chalicelib.domain.order import Amount, Order, Side
+from chalicelib.domain.order import Amount, Order
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import TransferRejected
 from chalicelib.engine import Engine, build
@@ -148,17 +148,16 @@ def test_refusals_in_a_batch_cost_what_fills_cost(ministack_market: Market, exec
 def test_the_longest_records_cost_3_more(ministack_market: Market, execute: WriteUnits) -> None:
     """A second kilobyte: two for the record, one for the index."""
     market = ministack_market
-    market.list_asset("LARGEPRICE", "999999999999.9999999999999999")
-    market.list_asset("SMALLPRICE", "0.0000000000000001", fee_bps="999.99")
-    user = market.new_user(SMALLPRICE="99999999999999999999999999999", LARGEPRICE="99999999999999999999999999900")
+    market.list_asset("SMALLPRICE", "0.0000000000000001")
+    market.list_asset("SMALLCOINS", "0.0000000000000001", fee_bps="999.99")
+    user = market.new_user(SMALLPRICE=f"{10**29 - 10**16}", SMALLCOINS=f"{10**29}")
     longest = Order(
         user,
         '"' * 128,
         "SMALLPRICE",
-        "LARGEPRICE",
-        Amount(None, "all"),
-        side=Side.SELL,
-        limit_price=1,
+        "SMALLCOINS",
+        notional=amount("1000000000000000.00000000"),
+        limit_price=10**44,
         expires_at="2999-12-31T23:59:59.999999Z",
     )
 
