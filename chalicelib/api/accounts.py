@@ -1,4 +1,4 @@
-"""Accounts: what a user holds, and how it came about."""
+"""The routes of accounts: portfolio and history."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/api/v1/trading/history/{user_id}", query=("limit", "before", "after"))
     def history(request: Request, caller: Caller, user_id: str) -> Response:
-        """Every decision of an account, one number each."""
+        """Returns a page of an account's decisions."""
         number = read_user_id(user_id)
         caller.require(number)
         paging = read_paging(read_query(query_of(request), ("limit", "before", "after")))

@@ -33,11 +33,11 @@ class Endpoint:
     engine: Callable[[], Engine]
 
     def route(self, path: str, method: str = "GET", *, public: bool = False, query: Sequence[str] = ()) -> Callable[[View], View]:
-        """Registers a view: it takes the request, the caller unless it is `public`, and the path's parameters.
+        """Registers a view, which takes the request, the caller unless it is `public`, and the path's parameters.
 
-        `query`: the parameters that the route knows; others are refused, unless it is `public`.
+        `query`: the accepted query parameters. A route that is not `public` refuses all others.
 
-        What the view raises becomes the contract's error here, around the view: Chalice turns an exception into a response
+        This wrapper turns the view's exceptions into the contract's errors, since Chalice turns an exception into a response
         before any middleware sees it.
         """
 

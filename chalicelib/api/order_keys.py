@@ -1,4 +1,4 @@
-"""Keys of orders: what became of one, and how to make sure that nothing does."""
+"""The routes of orders' keys: look-up and void."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/api/v1/trading/orders/{user_id}/lookup", query=("idempotency_key",))
     def lookup(request: Request, caller: Caller, user_id: str) -> Response:
-        """What is stored under an order's key."""
+        """Returns the record under an order's key."""
         number = read_user_id(user_id)
         caller.require(number)
         key = read_key_parameter(read_query(query_of(request), ("idempotency_key",)))

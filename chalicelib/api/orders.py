@@ -1,4 +1,4 @@
-"""The routes of orders: a single one, or a batch."""
+"""The routes of orders: a single one, a preview, or a batch."""
 
 import itertools
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
 
     @endpoint.route("/api/v1/trading/preview", "POST")
     def preview(request: Request, caller: Caller) -> Response:
-        """What an order would be answered now. Stores nothing."""
+        """Returns the answer that an order would get now, and stores nothing."""
         order = read_terms(body_of(request), caller)
         try:
             record = engine().executor.preview(order, endpoint.deadline(request))

@@ -25,7 +25,7 @@ class Caller:
     """The end of the token's validity, leeway included, in seconds since 1970."""
 
     operator: bool = False
-    """Whether the token has the operator's scope."""
+    """True for a token with the operator's scope."""
 
     def require(self, user_id: int) -> None:
         """Checks that the caller may use an account. Each request checks every account that it names.

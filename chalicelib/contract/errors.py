@@ -74,7 +74,7 @@ class Unauthenticated(EngineError):
     code = "ERR_UNAUTHENTICATED"
 
     def __init__(self, reason: str | None = None) -> None:
-        """`reason`: a sentence about the token, without quotes and without any part of it; `None` where there is no token."""
+        """Makes the error. `reason`: a sentence without quotes and without any part of the token; `None` for a missing token."""
         required = "A valid token is required, in the header: Authorization: Bearer <token>"
         super().__init__(required if reason is None else f"{reason}. {required}")
         # RFC 6750, section 3.1: a request without a token gets no error code.
@@ -180,24 +180,24 @@ class OrderVoided(EngineError):
 
 
 class OrderDecided(EngineError):
-    """A void came too late: the key has an outcome. `record`: the stored one."""
+    """A void that came too late: the key has an outcome. `record`: the stored one."""
 
     status = 409
     code = "ERR_ORDER_DECIDED"
 
     def __init__(self, record: Record) -> None:
-        super().__init__(f"This key has an outcome, {record.decision.outcome}: it cannot be voided any more")
+        super().__init__(f"This key has an outcome, {record.decision.outcome}, and can no longer be voided")
         self.record = record
 
 
 class OrderNotFound(EngineError):
-    """Nothing is stored under the key now. A request under way may store something yet; a void makes sure that none does."""
+    """A key under which nothing is stored now. A request under way may still store something, unless a void prevents it."""
 
     status = 404
     code = "ERR_ORDER_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("Nothing is stored under this key now. To make sure that it stays so, void it")
+        super().__init__("Nothing is stored under this key now. To make sure that it never executes, void it")
 
 
 class AssetNotFound(EngineError):

@@ -170,7 +170,7 @@ def idempotency_key(text: str) -> str:
 
 
 def _key(value: Json) -> str:
-    """Reads the key of an order in a batch; returns an empty text where there is none."""
+    """Reads the key of an order in a batch; returns an empty text for a missing key."""
     if value is None:
         return ""
     if not _is_string(value):

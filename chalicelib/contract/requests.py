@@ -60,7 +60,7 @@ def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
 
     Raises, in the order of the checks:
         TooLarge, ValidationFailed: the body is not a JSON object, so it names no account.
-        Forbidden: its `user_id` is another user's, whatever else is wrong.
+        Forbidden: its `user_id` is another user's. This is checked before all other fields.
         ValidationFailed: the body is not an order; the error names every wrong field, an unreadable `user_id` included.
         IdempotencyKeyRequired, ValidationFailed: the key is missing or invalid.
     """
@@ -122,10 +122,10 @@ def read_query(query: Query, known: Sequence[str]) -> dict[str, str]:
 
 
 def read_paging(query: Mapping[str, str]) -> Paging:
-    """Reads which page of a history is wanted.
+    """Reads the parameters of a history's page.
 
     Raises:
-        ValidationFailed: a parameter is not what it should be, or both ends are named.
+        ValidationFailed: a parameter is invalid, or both ends are given.
     """
     numbers: dict[str, int] = {}
     wrong: list[FieldError] = []
@@ -148,7 +148,7 @@ def read_key_parameter(query: Mapping[str, str]) -> str:
     """Reads the key that a look-up names.
 
     Raises:
-        IdempotencyKeyRequired, ValidationFailed: there is none, or it cannot be one.
+        IdempotencyKeyRequired, ValidationFailed: the key is missing or invalid.
     """
     try:
         key = idempotency_key(query.get(IDEMPOTENCY_KEY.name, ""))

@@ -46,7 +46,7 @@ def verifier() -> "Verifier | None":
 
 @blueprint.authorizer(ttl_seconds=ANSWER_AGE_S)
 def authorizer(request: AuthRequest) -> AuthResponse:
-    """Allows every route to the holder of a valid token, and none to anybody else."""
+    """Allows every route to the holder of a valid token, and no route to other callers."""
     token_verifier = verifier()
     if token_verifier is None:
         return _nobody("No issuer of tokens is configured")

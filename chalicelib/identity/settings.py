@@ -38,7 +38,7 @@ class TokenSettings:
     """
 
     operator_scope: str | None = None
-    """The scope that makes a token an operator's; `None`: nobody is an operator."""
+    """The scope that makes a token an operator's; `None` where there are no operators."""
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ class TokenSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "TokenSettings | None":
-        """Reads the settings; returns `None` where there are none, and then no token is valid.
+        """Reads the settings; returns `None` where no variable is set, and then no token is valid.
 
         An empty variable counts as not set, since a template cannot leave one out.
 

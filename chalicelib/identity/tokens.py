@@ -27,7 +27,7 @@ KEYS_AGE_S = 900
 """The time for which fetched keys are kept: a withdrawn key stays valid this long, and the issuer may be down this long."""
 
 REFETCHES = 5
-"""How often unknown key ids may cause the keys to be fetched again, within `REFETCH_WINDOW_S`."""
+"""The number of times that unknown key ids may cause the keys to be fetched again, within `REFETCH_WINDOW_S`."""
 
 REFETCH_WINDOW_S = 30
 """The period of that limit. Anybody can invent key ids, and they must not turn every request into one to the issuer."""
@@ -83,7 +83,7 @@ class SharedSecret:
 
 @dataclass(frozen=True, slots=True)
 class _KeySet:
-    """The keys of one answer of the issuer's."""
+    """The keys of one answer of the issuer."""
 
     by_id: Mapping[str, jwt.PyJWK]
     fetched_at: Moment
@@ -141,7 +141,7 @@ class PublishedKeys:
         self._refetches += 1
 
     def _fetch(self) -> _KeySet:
-        """Fetches the keys. An answer that is not a key set is a failure of the issuer's, and replaces no keys."""
+        """Fetches the keys. An answer that is not a key set is the issuer's failure, and replaces no keys."""
         fetched_at = self._world.moment()
         try:
             published = self._client.fetch_data().get("keys")

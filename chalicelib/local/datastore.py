@@ -38,7 +38,7 @@ def prepare(settings: Settings) -> None:
 
 
 def _keep_books(directory: Path, settings: Settings) -> None:
-    """Fills the tables from a directory's journal, and has every write from now on written there.
+    """Fills the tables from a directory's journal, and writes every later change to it.
 
     Raises:
         JournalUnusable: see there.
@@ -56,7 +56,7 @@ def _keep_books(directory: Path, settings: Settings) -> None:
 
 
 def is_own(settings: Settings) -> bool:
-    """Returns whether the datastore is on this machine, in moto or on loopback. Any other may hold somebody's real data."""
+    """Returns whether the datastore is on this machine, in moto or on loopback. Any other may contain real data."""
     if settings.datastore_endpoint is None:
         return settings.datastore == "moto"
     return is_loopback(settings.datastore_endpoint)
@@ -84,6 +84,6 @@ def _start_moto() -> None:
 
 
 def stand_in_credentials() -> None:
-    """Sets made-up credentials where there are none: the SDK needs some, though a datastore on this machine ignores them."""
+    """Sets made-up credentials where none are set: the SDK needs them, though a datastore on this machine ignores them."""
     if "AWS_ACCESS_KEY_ID" not in os.environ and "AWS_PROFILE" not in os.environ:
         os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "local"  # noqa: S105

@@ -1,4 +1,4 @@
-"""moto's DynamoDB with a journal: each write is on the disk before it is answered, and a new run begins where the last ended."""
+"""moto's DynamoDB with a journal: each write is on the disk before it is answered, and a new run continues from it."""
 
 import gc
 import os
@@ -22,14 +22,14 @@ def install(journal: Journal) -> None:
 
     @wraps(answer)
     def call_action(self: DynamoHandler) -> Any:
-        with atomic_moto.one_at_a_time:  # so that lines stand in the order of the writes
+        with atomic_moto.one_at_a_time:  # so that the lines are in the sequence of the writes
             response = answer(self)
             changes = list(_changes(self)) if _succeeded(response) else []
             if changes:
                 try:
                     journal.append(changes)
                 except OSError as error:
-                    # What is in memory cannot be taken back, and must not be seen: nothing may be answered any more.
+                    # The write in memory cannot be undone and must not be seen, so no request may be answered any more.
                     print(f"{journal.path} cannot be written, so the run ends: {error.strerror}", file=sys.stderr, flush=True)
                     os._exit(1)
             return response
@@ -41,16 +41,16 @@ def load(journal: Journal, region: str, account_id: str) -> None:
     """Fills the tables from the journal.
 
     Raises:
-        JournalUnusable: the journal is damaged, or of other tables.
+        JournalUnusable: the journal is damaged, or belongs to other tables.
     """
     tables = dynamodb_backends[account_id][region].tables
     last: dict[tuple[str, str], tuple[dict[str, Any], bool]] = {}
     for name, item, there in journal.changes():
         table = tables.get(name)
         if table is None:
-            raise JournalUnusable(f"{journal.path} is of other tables ({name}): give this run another directory")
+            raise JournalUnusable(f"{journal.path} belongs to other tables ({name}): give this run another directory")
         last[name, str([item[attribute] for attribute in table.table_key_attrs])] = item, there
-    # Only now, since an account's item was written with each of its decisions. Nothing of what is made here is garbage.
+    # Each item is made once, in its last form: every decision wrote the account's item again. None of the new objects is garbage.
     gc.disable()
     for (name, _), (item, there) in last.items():
         if there:
@@ -68,7 +68,7 @@ def _item(hash_key: DynamoType, range_key: DynamoType | None, attributes: dict[s
     item = Item(hash_key, range_key, {})
     attrs = LimitedSizeDict()
     for name, value in attributes.items():
-        # Past the check of the item's size, which looks at all of it for each attribute: it was made when the item was written.
+        # This skips moto's check of the item's size, which was made when the item was written, and is slow.
         dict.__setitem__(attrs, name, DynamoType({"B": b64decode(value["B"])} if "B" in value else value))
     item.attrs = attrs
     return item
@@ -89,7 +89,7 @@ def _changes(request: DynamoHandler) -> Iterator[Change]:
             actions = [action for actions in request.body["TransactItems"] for action in actions.items()]
             writes = [body for kind, body in actions if kind != "ConditionCheck"]
         case "BatchWriteItem":
-            raise NotImplementedError("nothing here writes in batches, and the journal does not know how")
+            raise NotImplementedError("the engine does not write in batches, and the journal does not support it")
         case _:
             return
     for body in writes:

@@ -1,10 +1,10 @@
-"""moto's DynamoDB with queries whose cost does not grow with the table, nor with an account's history.
+"""moto's DynamoDB with queries whose cost grows neither with the table nor with an account's history.
 
-By itself, moto sorts and searches all items of a table for each query. Here its query runs on a table of those items alone that
-may be in its answer: the items of the one hash key; and of these, where the answer has a limit, a few more than that, from
-where the page begins. moto's own code still decides which of them it returns, in which order, and where the next page begins.
+By itself, moto sorts and searches all items of a table for each query. With this module, moto's query runs on a small table of
+the items that may be in the answer. These are the items of one hash key; a query with a limit gets only a few more than the
+limit, from the beginning of its page. moto's own code still selects and sorts them, and returns the beginning of the next page.
 
-The items of a hash key are in a `_Partition`, which knows their order by an index's range key once a query has asked for it.
+A `_Partition` holds the items of a hash key, and remembers their order by an index's range key after the first query.
 """
 
 import copy
@@ -34,7 +34,7 @@ _mark = "_hft_indexed"
 
 
 def install() -> None:
-    """Replaces moto's query. Holds for tables created from then on. A second call changes nothing."""
+    """Replaces moto's query, for tables created later. A second call changes nothing."""
     if getattr(Table, _mark, False):
         return
     setattr(Table, _mark, True)
@@ -54,7 +54,7 @@ def install() -> None:
     @wraps(moto_update)
     def update_item(self: DynamoDBBackend, *args: Any, **kwargs: Any) -> Item:
         item = moto_update(self, *args, **kwargs)
-        # It changed the item itself, perhaps what indexes go by.
+        # The update changed the item itself, perhaps an attribute of an index.
         for table in self.tables.values():
             partition = table.items.get(item.hash_key)
             if isinstance(partition, _Partition):
@@ -67,7 +67,7 @@ def install() -> None:
 
 
 class _Order:
-    """Items by the value of one attribute, and by range key where that is the same. Items without the attribute are left out."""
+    """Items sorted by the value of one attribute, then by range key. Items without the attribute are left out."""
 
     def __init__(self, attribute: str, items: Iterable[Item]) -> None:
         self._attribute = attribute
@@ -112,7 +112,7 @@ class _Partition(dict[DynamoType, Item]):
         return self._orders[attribute]
 
     def forget_orders(self) -> None:
-        """Has every order made anew when it is next asked for."""
+        """Drops every order, so that the next query makes it again."""
         self._orders.clear()
 
     def __setitem__(self, range_key: DynamoType, item: Item) -> None:

@@ -1,13 +1,13 @@
-"""The journal of a local run that keeps its books: each acknowledged write is on the disk before its answer.
+"""The journal of a local run that keeps its state: each write is on the disk before it is answered.
 
-A directory holds one file, `journal`, and one run at a time. The file's first line says its form; each other line is one write:
+A directory holds one file, `journal`, for one run at a time. The file's first line names its form; each other line is one write:
 
     CHECKSUM [[table, item], [table, key, null], …]
 
-An item stands as it is after the write, in DynamoDB's own notation (binary as base64); a key and `null` stand for a deletion.
-Replaying the lines in their order makes the tables what they were. The store takes a write first; then its line is written and
-flushed to the disk; only then the write is answered. So a crash can leave one torn line at the end, of a write without an answer:
-it is cut off.
+An item appears as it is after the write, in DynamoDB's own notation (binary as base64); a key with `null` is a deletion. The
+lines, replayed in their sequence, restore the tables. The store takes a write first; then its line is written and flushed to the
+disk, and only then the write is answered. A crash can therefore leave one torn line at the end, of an unanswered write. It is cut
+off.
 """
 
 import fcntl
@@ -28,14 +28,14 @@ _compact = json.JSONEncoder(separators=(",", ":"), default=lambda binary: b64enc
 
 
 class JournalUnusable(Exception):
-    """The directory cannot be used; the message says why, in a line."""
+    """A directory that cannot be used. The message gives the reason, in one line."""
 
 
 class Journal:
-    """The journal in a directory, which it keeps to itself for as long as it is open."""
+    """The journal in a directory, which is locked while the journal is open."""
 
     def __init__(self, directory: Path) -> None:
-        """Opens, or begins, a directory's journal.
+        """Opens a directory's journal, or begins one.
 
         Raises:
             JournalUnusable: another run uses it, another version wrote it, or it cannot be written.
@@ -57,7 +57,7 @@ class Journal:
     def _begin(self) -> None:
         self._file.seek(0)
         first = self._file.readline()
-        if not first.endswith(b"\n"):  # nothing, or a run that died as it began
+        if not first.endswith(b"\n"):  # an empty file, or one of a run that died at its beginning
             self._file.truncate(0)
             self._write(_compact(FORM))
             self._sync_directory()
@@ -89,7 +89,7 @@ class Journal:
             return
         self._file.seek(end)
         if b"\n" in self._file.read()[:-1]:
-            raise JournalUnusable(f"{self.path} is damaged at byte {end}: a line is not as it was written")
+            raise JournalUnusable(f"{self.path} is damaged at byte {end}: a line does not match its checksum")
         self.cut_bytes = size - end
         self._file.truncate(end)
         os.fsync(self._file.fileno())
@@ -98,7 +98,7 @@ class Journal:
         """Writes one line, and returns when it is on the disk.
 
         Raises:
-            OSError: it may not be.
+            OSError: the line may not be on the disk.
         """
         text = _compact([[table, item] if there else [table, item, None] for table, item, there in changes])
         self._write(f"{_checksum(text.encode()).decode()} {text}")

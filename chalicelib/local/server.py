@@ -27,6 +27,7 @@ from chalicelib.domain.record import UnsupportedForm
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.local import authorizer as auth
 from chalicelib.local.datastore import is_loopback
+from chalicelib.local.journal import JournalUnusable
 from chalicelib.runtime.world import utc_now
 
 MAX_LINE_BYTES = 8 * 1024
@@ -207,7 +208,7 @@ def install(warm_up: Callable[[], Any]) -> None:
                 _end(f"Port {port} is in use. Choose another: make run PORT={port + 1}")
             try:
                 engine = warm_up()
-            except UnsupportedForm as error:
+            except (UnsupportedForm, JournalUnusable) as error:
                 _end(str(error))
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             print(banner(host, self.server.server_address[1], engine.settings, auth.describe(), is_open=is_open), flush=True)

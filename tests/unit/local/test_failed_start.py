@@ -1,8 +1,9 @@
-"""A local run over tables that hold items of version 1.x ends with one line that says what to do."""
+"""A local run that cannot start ends with one line that names the problem and the remedy."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -49,6 +50,26 @@ def dynamodb(ministack_url: str) -> Iterator[Any]:
         client.delete_table(TableName=definition["TableName"])
 
 
+def start(**env: str) -> subprocess.CompletedProcess[str]:
+    options = ["local", "--no-autoreload", "--stage", STAGE, "--port", str(free_port())]
+    return subprocess.run(
+        [sys.executable, "-c", "from chalice.cli import main; main()", *options],
+        cwd=ROOT,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def the_only_line(ended: subprocess.CompletedProcess[str]) -> str:
+    assert ended.returncode == 1
+    assert ended.stdout == "", "a run that does not begin has no banner"
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
 @pytest.mark.parametrize(
     ("items", "named"),
     [
@@ -57,25 +78,21 @@ def dynamodb(ministack_url: str) -> Iterator[Any]:
         ([ACCOUNT], "The account 1"),
     ],
 )
-def test_it_ends_with_one_line_that_names_the_item_and_the_setting(
+def test_tables_with_items_of_version_1(
     ministack_url: str, dynamodb: Any, items: list[tuple[str, dict[str, Any]]], named: str
 ) -> None:
     for table, item in items:
         dynamodb.put_item(TableName=f"{PREFIX}-{table}", Item=item)
 
-    options = ["local", "--no-autoreload", "--stage", STAGE, "--port", str(free_port())]
-    ended = subprocess.run(
-        [sys.executable, "-c", "from chalice.cli import main; main()", *options],
-        cwd=ROOT,
-        env=environment(AWS_ENDPOINT_URL_DYNAMODB=ministack_url),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    line = the_only_line(start(AWS_ENDPOINT_URL_DYNAMODB=ministack_url))
 
-    assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
     assert line.startswith(f"{named} was stored by version 1.x. ")
     assert "HFT_TABLE_PREFIX" in line
-    assert "HFT Trading Engine" not in ended.stdout, "no banner of a run that does not begin"
+
+
+def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    line = the_only_line(start(HFT_DATA=str(tmp_path / "file")))
+
+    assert line == f"{tmp_path / 'file'} cannot be used for data: File exists"
