@@ -10,7 +10,7 @@ from chalicelib.contract.errors import EngineError, error_of
 from chalicelib.contract.replies import order_reply_of
 from chalicelib.domain.order import Order
 from chalicelib.domain.timestamps import rfc3339
-from chalicelib.trading.exactly_once import Outcome, Refused
+from chalicelib.trading.instruction import Outcome, Refused
 
 
 @dataclass(frozen=True, slots=True)

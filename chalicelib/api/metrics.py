@@ -11,7 +11,7 @@ from typing import Any
 
 from chalicelib.contract.errors import EngineError
 from chalicelib.runtime.deadline import Deadline
-from chalicelib.trading.exactly_once import Outcome
+from chalicelib.trading.instruction import Outcome
 
 NAMESPACE = "HFTTradingEngine"
 

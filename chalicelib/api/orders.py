@@ -20,7 +20,7 @@ from chalicelib.domain.refusals import Undecided
 from chalicelib.engine import Engine
 from chalicelib.runtime.world import utc_now
 from chalicelib.telemetry import log
-from chalicelib.trading.exactly_once import Outcome
+from chalicelib.trading.instruction import Outcome
 
 
 def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
@@ -71,7 +71,8 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
         """Executes several orders for one account."""
         batch = read_batch(body_of(request), caller)
         deadline = endpoint.deadline(request)
-        of_orders = list(results(batch, engine().executor.execute_batch(batch.orders, deadline)))
+        execute = engine().executor.execute_linked if batch.all_or_nothing else engine().executor.execute_batch
+        of_orders = list(results(batch, execute(batch.orders, deadline)))
         now = utc_now()
         figures = {}
         if settings.on_lambda:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.contract.caller import Caller
-from chalicelib.contract.errors import EngineError, FieldError, IdempotencyKeyRequired, ValidationFailed
+from chalicelib.contract.errors import EngineError, FieldError, IdempotencyKeyRequired, ValidationFailed, in_batch
 from chalicelib.contract.fields import BATCH_FIELDS, BATCH_ORDER_FIELDS, IDEMPOTENCY_KEY, TERMS, InvalidValue, Json
 from chalicelib.contract.requests import MAX_UNKNOWN_FIELDS_NAMED, order_of, parse_object, read_fields, read_order_fields
 from chalicelib.domain.order import Order
@@ -35,6 +35,7 @@ class Batch:
 
     user_id: int
     sent: Sequence[Order | InvalidOrder]
+    all_or_nothing: bool = False
 
     @property
     def orders(self) -> list[Order]:
@@ -68,7 +69,28 @@ def read_batch(body: bytes, caller: Caller) -> Batch:
     ]
     if wrong:
         raise ValidationFailed(*wrong)
-    return Batch(fields["user_id"], sent)
+    all_or_nothing = fields.get("all_or_nothing", False)
+    if all_or_nothing:
+        _require_all(sent)
+    return Batch(fields["user_id"], sent, all_or_nothing)
+
+
+def _require_all(sent: Sequence[Order | InvalidOrder]) -> None:
+    """Raises the first error among orders, naming every place with an error of its kind."""
+    errors = {place: each.error for place, each in enumerate(sent) if isinstance(each, InvalidOrder)}
+    if not errors:
+        return
+    first = next(iter(errors.values()))
+    places = [place for place, error in errors.items() if type(error) is type(first)]
+    if isinstance(first, ValidationFailed):
+        raise ValidationFailed(
+            *(
+                FieldError(f"orders[{place}].{detail.field}", detail.message)
+                for place in places
+                for detail in errors[place].details
+            )
+        )
+    raise in_batch(first, places)
 
 
 def _read(given: Json, user_id: int, caller: Caller, unknown_named: int) -> Order | InvalidOrder:

@@ -13,6 +13,8 @@ EngineError
 │   ├── OrderVoided              410 ERR_ORDER_VOIDED             a decision
 │   ├── PriceLimitExceeded       412 ERR_PRICE_LIMIT              a decision
 │   ├── OrderDecided             409 ERR_ORDER_DECIDED            a void came too late
+│   ├── OrdersDecided            409 ERR_ORDER_DECIDED            an all-or-nothing batch came too late
+│   ├── LinkedOrderFailed        424 ERR_LINKED_ORDER             a decision
 │   ├── OrderNotFound            404 ERR_ORDER_NOT_FOUND          nothing is stored under the key now
 │   ├── AssetNotFound            404 ERR_ASSET_NOT_FOUND          decides nothing: the key stays unused
 │   ├── AssetHalted              409 ERR_ASSET_HALTED             decides nothing: the key stays unused
@@ -32,7 +34,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chalicelib.domain.record import Record
-from chalicelib.domain.refusals import BrokenRule, HaltedAsset, Undecided, UnknownAsset
+from chalicelib.domain.refusals import BrokenRule, HaltedAsset, Undecided, UndecidedTogether, UnknownAsset
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,8 @@ class OrderExpired(EngineError):
     status = 410
     code = "ERR_ORDER_EXPIRED"
 
-    def __init__(self, expires_at: str, decided_at: str) -> None:
-        super().__init__(f"The order expired at {expires_at}; it was decided at {decided_at}")
+    def __init__(self, expires_at: str) -> None:
+        super().__init__(f"The order expired at {expires_at}")
 
 
 class PriceLimitExceeded(EngineError):
@@ -188,6 +190,26 @@ class OrderDecided(EngineError):
     def __init__(self, record: Record) -> None:
         super().__init__(f"This key has an outcome, {record.decision.outcome}, and can no longer be voided")
         self.record = record
+
+
+class OrdersDecided(EngineError):
+    """Some keys of an all-or-nothing batch have outcomes, and others do not. `places`: those that have, from 0."""
+
+    status = 409
+    code = "ERR_ORDER_DECIDED"
+
+    def __init__(self, places: Sequence[int]) -> None:
+        super().__init__(f"{_places(places)}: this key has an outcome, and others of the batch have none. Nothing was decided")
+
+
+class LinkedOrderFailed(EngineError):
+    """Another order of an all-or-nothing batch did not fill. Stored."""
+
+    status = 424
+    code = "ERR_LINKED_ORDER"
+
+    def __init__(self, failed: int) -> None:
+        super().__init__(f"orders[{failed}] did not fill, so no order of this all-or-nothing batch does")
 
 
 class OrderNotFound(EngineError):
@@ -310,5 +332,20 @@ def error_of(reason: Undecided) -> EngineError:
             return AssetHalted(symbols)
         case BrokenRule(field=field):
             return OrderRuleBroken(field, str(reason))
+        case UndecidedTogether(places=places, reason=of_one):
+            return in_batch(error_of(of_one), places)
         case _:
             raise reason
+
+
+def in_batch(error: EngineError, places: Sequence[int]) -> EngineError:
+    """Says of an error to which orders of an all-or-nothing batch it belongs. Returns the error."""
+    error.args = (f"{_places(places)}: {error}",)
+    error.details = [
+        FieldError(f"orders[{place}].{detail.field}", detail.message) for place in places for detail in error.details
+    ]
+    return error
+
+
+def _places(places: Sequence[int]) -> str:
+    return ", ".join(f"orders[{place}]" for place in places)

@@ -178,6 +178,12 @@ def _key(value: Json) -> str:
     return idempotency_key(value)
 
 
+def _boolean(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue("must be true or false")
+    return value
+
+
 def _orders(value: Json) -> list[Json]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_BATCH_ORDERS:
         raise InvalidValue(f"must be a list of 1 to {MAX_BATCH_ORDERS} orders")
@@ -301,6 +307,12 @@ ORDERS = Field(
 TERMS = (SIDE, SYMBOL, PAY_WITH, RECEIVE, QUANTITY, NOTIONAL, LIMIT_PRICE, EXPIRES_AT)
 """The fields that describe an order, by itself or in a batch."""
 
+ALL_OR_NOTHING = Field(
+    "all_or_nothing",
+    {"type": "boolean", "default": False, "description": "Either every order fills or none does."},
+    _boolean,
+    required=False,
+)
 ORDER_FIELDS = (USER_ID, *TERMS)
-BATCH_FIELDS = (USER_ID, ORDERS)
+BATCH_FIELDS = (USER_ID, ORDERS, ALL_OR_NOTHING)
 BATCH_ORDER_FIELDS = (IDEMPOTENCY_KEY, *TERMS)

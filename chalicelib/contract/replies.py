@@ -4,7 +4,14 @@ import json
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from chalicelib.contract.errors import EngineError, InsufficientFunds, OrderExpired, OrderVoided, PriceLimitExceeded
+from chalicelib.contract.errors import (
+    EngineError,
+    InsufficientFunds,
+    LinkedOrderFailed,
+    OrderExpired,
+    OrderVoided,
+    PriceLimitExceeded,
+)
 from chalicelib.domain.asset import Asset, fee_bps_text
 from chalicelib.domain.facts import Fill, OrderOutcome, Refusal, Transferred, Voided
 from chalicelib.domain.history import Page
@@ -134,12 +141,15 @@ def _error(refusal: Refusal) -> EngineError:
             return InsufficientFunds(needed, text_from(held_units), order.given, unfunded=refusal.unfunded)
         case OrderOutcome.EXPIRED:
             assert order.expires_at is not None, "only an order with an expiry expires"
-            return OrderExpired(order.expires_at, refusal.at)
+            return OrderExpired(order.expires_at)
         case OrderOutcome.PRICE_LIMIT:
             assert order.limit_price is not None, "only an order with a limit breaks it"
             prices = refusal.circumstances.prices
             price = quotient_text(prices[order.symbol].value, prices[order.other].value)
             return PriceLimitExceeded(price, price_text(order.limit_price), order.symbol, order.other)
+        case OrderOutcome.LINKED:
+            assert refusal.failed is not None, "a linked refusal names the order that failed"
+            return LinkedOrderFailed(refusal.failed)
         case OrderOutcome.FILLED:
             raise AssertionError("a fill is not a refusal")
 

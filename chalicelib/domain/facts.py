@@ -15,6 +15,7 @@ class OrderOutcome(StrEnum):
     LIQUIDITY = "ERR_LIQUIDITY"
     EXPIRED = "ERR_ORDER_EXPIRED"
     PRICE_LIMIT = "ERR_PRICE_LIMIT"
+    LINKED = "ERR_LINKED_ORDER"
 
 
 class TransferOutcome(StrEnum):
@@ -36,7 +37,8 @@ class Price:
 class Circumstances:
     """The circumstances of a decision: when, by which thread, at which prices, fee and step.
 
-    `fee_rate` is in 10⁻⁶; `step_units` is the quantity's step where a notional made the quantity, else `None`.
+    `fee_rate` is in 10⁻⁶; `step_units` is the quantity's step where a notional made the quantity, else `None`. `linked`: of
+    orders that were decided together, all or nothing, the first sequence and the number; `None` for an order by itself.
     """
 
     at: str
@@ -44,6 +46,7 @@ class Circumstances:
     prices: Mapping[str, Price]
     fee_rate: int = 0
     step_units: int | None = None
+    linked: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Refusal:
     """An order refused for good.
 
     `needed_units` and `held_units` are of the asset given: where funds are short. Without `needed_units`, the whole of a zero
-    balance was offered. `unfunded`: nobody ever funded the account.
+    balance was offered. `unfunded`: nobody ever funded the account. `failed`: where this order was refused for another that is
+    linked to it, that one's place, from 0.
     """
 
     order: Order
@@ -91,6 +95,7 @@ class Refusal:
     needed_units: int | None = None
     held_units: int | None = None
     unfunded: bool = False
+    failed: int | None = None
 
     @property
     def at(self) -> str:

@@ -83,6 +83,48 @@ def text_of(decision: Decision, sequence: int) -> str:
 
 def _order_facts(decision: Fill | Refusal, sequence: int) -> dict[str, object]:
     order, given = decision.order, decision.circumstances
+    facts: dict[str, object] = {
+        "v": FORM,
+        "user_id": order.user_id,
+        "sequence": sequence,
+        "key": order.idempotency_key,
+        "kind": "order",
+        "outcome": decision.outcome.value,
+        "terms": _terms(order),
+        "by": given.by,
+        "prices": _price_facts(given.prices),
+    }
+    if given.fee_rate:
+        facts["fee_bps"] = fee_bps_text(given.fee_rate)
+    if given.step_units is not None:
+        facts["step"] = text_from(given.step_units)
+    if given.linked is not None:
+        facts["linked"] = [*given.linked]
+    if isinstance(decision, Fill):
+        facts["changes"] = {symbol: text_from(units) for symbol, units in decision.changes.items()}
+        facts["balances"] = {symbol: text_from(units) for symbol, units in decision.balances.items()}
+        if decision.fee_units:
+            facts["fee"] = text_from(decision.fee_units)
+    else:
+        facts |= _refusal_facts(decision)
+    facts["at"] = decision.at
+    return facts
+
+
+def _refusal_facts(decision: Refusal) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    if decision.needed_units is not None:
+        facts["needed"] = text_from(decision.needed_units)
+    if decision.held_units is not None:
+        facts["held"] = text_from(decision.held_units)
+    if decision.unfunded:
+        facts["unfunded"] = True
+    if decision.failed is not None:
+        facts["failed"] = decision.failed
+    return facts
+
+
+def _terms(order: Order) -> dict[str, object]:
     terms: dict[str, object] = {
         "side": order.side.value,
         "symbol": order.symbol,
@@ -93,35 +135,7 @@ def _order_facts(decision: Fill | Refusal, sequence: int) -> dict[str, object]:
         terms["limit_price"] = price_text(order.limit_price)
     if order.expires_at is not None:
         terms["expires_at"] = order.expires_at
-    facts: dict[str, object] = {
-        "v": FORM,
-        "user_id": order.user_id,
-        "sequence": sequence,
-        "key": order.idempotency_key,
-        "kind": "order",
-        "outcome": decision.outcome.value,
-        "terms": terms,
-        "by": given.by,
-        "prices": _price_facts(given.prices),
-    }
-    if given.fee_rate:
-        facts["fee_bps"] = fee_bps_text(given.fee_rate)
-    if given.step_units is not None:
-        facts["step"] = text_from(given.step_units)
-    if isinstance(decision, Fill):
-        facts["changes"] = {symbol: text_from(units) for symbol, units in decision.changes.items()}
-        facts["balances"] = {symbol: text_from(units) for symbol, units in decision.balances.items()}
-        if decision.fee_units:
-            facts["fee"] = text_from(decision.fee_units)
-    else:
-        if decision.needed_units is not None:
-            facts["needed"] = text_from(decision.needed_units)
-        if decision.held_units is not None:
-            facts["held"] = text_from(decision.held_units)
-        if decision.unfunded:
-            facts["unfunded"] = True
-    facts["at"] = decision.at
-    return facts
+    return terms
 
 
 def _transfer_facts(made: Transferred, sequence: int) -> dict[str, object]:
@@ -181,13 +195,14 @@ def decision_from(text: str) -> Decision:
 
 def _order_decision(facts: Mapping[str, Any]) -> Fill | Refusal:
     order = _order(facts)
-    fee_bps, step = facts.get("fee_bps"), facts.get("step")
+    fee_bps, step, linked = facts.get("fee_bps"), facts.get("step"), facts.get("linked")
     circumstances = Circumstances(
         at=facts["at"],
         by=facts["by"],
         prices=_prices(facts["prices"]),
         fee_rate=0 if fee_bps is None else units_from(Decimal(fee_bps), 2),
         step_units=None if step is None else _units(step),
+        linked=None if linked is None else (linked[0], linked[1]),
     )
     outcome = OrderOutcome(facts["outcome"])
     if outcome is OrderOutcome.FILLED:
@@ -208,6 +223,7 @@ def _order_decision(facts: Mapping[str, Any]) -> Fill | Refusal:
         needed_units=None if needed is None else _units(needed),
         held_units=None if held is None else _units(held),
         unfunded=facts.get("unfunded", False),
+        failed=facts.get("failed"),
     )
 
 

@@ -38,6 +38,16 @@ class BrokenRule(Undecided):
         self.needs_account = needs_account
 
 
+class UndecidedTogether(Undecided):
+    """Of orders that are decided all or nothing some cannot be decided. `places`: those, from 0; `reason`: the first one's."""
+
+    def __init__(self, places: Sequence[int], reason: Undecided, *, needs_account: bool) -> None:
+        super().__init__(*reason.args)
+        self.places = places
+        self.reason = reason
+        self.needs_account = needs_account
+
+
 class TransferRejected(Undecided):
     """A transfer that may not be made; the message says why."""
 

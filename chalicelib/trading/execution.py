@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.decision import decide
+from chalicelib.domain.linked import append_linked
 from chalicelib.domain.order import Order
 from chalicelib.domain.record import Record
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
 from chalicelib.store.prices import PriceBook
-from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, Refused
+from chalicelib.trading.exactly_once import ExactlyOnce
+from chalicelib.trading.instruction import Outcome, Refused
 from chalicelib.trading.queries import until_answered
 
 
@@ -30,6 +32,12 @@ class OrderDecider:
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         """See `Decider.decide`."""
         return append(account, decide(order, account, market, self.world.now(), by))
+
+    def decide_linked(
+        self, orders: Sequence[Order], account: Account, market: Mapping[str, Asset], by: str
+    ) -> tuple[Account, list[Record]]:
+        """See `LinkedDecider.decide_linked`."""
+        return append_linked(account, orders, market, self.world.now(), by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,15 @@ class Executor:
             return self.decider.decide(order, account, market, by="")[1]
 
         return until_answered(ask, deadline)
+
+    def execute_linked(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome]:
+        """Executes up to 99 orders of one account, with a key each: either every one fills, or none does.
+
+        Raises:
+            OrdersDecided, IdempotencyKeyReused, Undecided: final, of all of them; nothing was decided.
+            Contention, DatastoreUnavailable: a retry with the same keys is safe.
+        """
+        return self.exactly_once.execute_linked(orders, self.decider, deadline)
 
     def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
         """Executes up to 99 orders of one account, with a key each, in their order: for each what `execute` returns or raises."""

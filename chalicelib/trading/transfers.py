@@ -14,7 +14,8 @@ from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
 from chalicelib.store.ledger import Ledger
 from chalicelib.store.prices import PriceBook
-from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, require_same
+from chalicelib.trading.exactly_once import ExactlyOnce
+from chalicelib.trading.instruction import Outcome, require_same
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from chalicelib.domain.record import Record
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
-from chalicelib.trading.exactly_once import ExactlyOnce, Outcome
+from chalicelib.trading.exactly_once import ExactlyOnce
+from chalicelib.trading.instruction import Outcome
 
 
 @dataclass(frozen=True, slots=True)

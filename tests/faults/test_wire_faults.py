@@ -29,7 +29,7 @@ from chalicelib.domain.refusals import Undecided
 from chalicelib.engine import Engine, build
 from chalicelib.local.schema import create_missing
 from chalicelib.store.connection import DynamoDB
-from chalicelib.trading.exactly_once import Outcome, Refused
+from chalicelib.trading.instruction import Outcome, Refused
 from harness.processes import free_port
 from harness.proxy import Proxy, Rule
 from tests.faults.situations import BATCHES, COMMIT, ORDERS, RECORDS, Call, Desk, Right, Situation

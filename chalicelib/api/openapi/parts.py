@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.contract import errors
 from chalicelib.contract.errors import EngineError
+from chalicelib.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 
@@ -96,7 +97,7 @@ def refusal(*samples: EngineError) -> Json:
     return reply(
         "<br>".join(f"`{sample.code}`: {meaning(type(sample))}" for sample in samples),
         "ErrorWithDetails" if any(sample.details for sample in samples) else "Error",
-        {sample.code: json.loads(sample.body(AT)) for sample in samples},
+        {sample.code: json.loads(sample.body(rfc3339(AT))) for sample in samples},
         headers,
     )
 

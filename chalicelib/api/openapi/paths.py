@@ -5,6 +5,7 @@ from typing import Any
 
 from chalicelib import __version__
 from chalicelib.api import pages as docs
+from chalicelib.api.batch_results import Result, batch_body
 from chalicelib.api.openapi.parts import (
     AT,
     REPLAYED,
@@ -19,23 +20,41 @@ from chalicelib.api.openapi.parts import (
     response,
 )
 from chalicelib.contract import errors
-from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES, Result, batch_body
+from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import FieldError
 from chalicelib.contract.fields import KEY_SCHEMA, USER_ID_MESSAGE
-from chalicelib.contract.requests import KEY_HEADERS, MAX_BODY_BYTES, assets_body, portfolio_body, read_order
-from chalicelib.domain.account import Account
+from chalicelib.contract.replies import assets_body, portfolio_body, reply_of
+from chalicelib.contract.requests import KEY_HEADERS, MAX_BODY_BYTES, read_order
+from chalicelib.domain.account import Account, append
+from chalicelib.domain.asset import Asset
 from chalicelib.domain.decision import decide
-from chalicelib.domain.money import UNITS_PER_ONE
-from chalicelib.domain.pricing import Asset, Quote, value
-from chalicelib.trading.exactly_once import Outcome
-from chalicelib.trading.queries import Portfolio
+from chalicelib.domain.facts import Transfer
+from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE
+from chalicelib.domain.order import Order
+from chalicelib.domain.portfolio import value
+from chalicelib.domain.record import Record
+from chalicelib.domain.timestamps import rfc3339
+from chalicelib.domain.transfer import transfer
+from chalicelib.trading.instructions import Outcome
 
-# The market that a local run opens with, so that what works there and what stands here is the same.
+# The market that a local run opens with, so that the examples work there as they stand here.
 ASSETS = {
-    symbol: Asset(symbol, usd * UNITS_PER_ONE) for symbol, usd in (("BTC", 50_000), ("ETH", 3_000), ("SOL", 100), ("USD", 1))
+    symbol: Asset(symbol, usd * PRICE_PER_USD, rfc3339(AT))
+    for symbol, usd in (("BTC", 50_000), ("ETH", 3_000), ("SOL", 100), ("USD", 1))
 }
-ACCOUNT = Account(1, {"USD": 100_000 * UNITS_PER_ONE}, sequence=1)
+
+
+def _funded(user_id: int, units: int) -> Account:
+    funding = transfer(Account(user_id), Transfer(user_id, "seed", "USD", units), ASSETS["USD"], AT)
+    return append(Account(user_id), funding)[0]
+
+
+def _decided(order: Order, account: Account) -> tuple[Account, Record]:
+    return append(account, decide(order, account, ASSETS, AT, "MainThread"))
+
+
+ACCOUNT = _funded(1, 100_000 * UNITS_PER_ONE)
 
 KEY = "order-1"
 ORDERS = {
@@ -57,7 +76,7 @@ ORDER, ANOTHER, *_ = (
     read_order(json.dumps(body).encode(), {KEY_HEADERS[0].lower(): [KEY]}, Caller(user_id=1, expires_at_s=0))
     for body in ORDERS.values()
 )
-ACCOUNT_AFTER, RECORD = decide(ORDER, ACCOUNT, Quote(buy=ASSETS["BTC"], pay=ASSETS["USD"]), AT, "MainThread")
+ACCOUNT_AFTER, RECORD = _decided(ORDER, ACCOUNT)
 
 
 def paths() -> Json:
@@ -87,7 +106,7 @@ def _execute() -> Json:
         "Buy at the market price",
         "A market BUY. To sell is to buy the other way round: USD with BTC. Checked in this order: whose account it is, "
         "the body, the key, the outcome that the key has already, the assets, the funds.",
-        reply("The order is filled.", "Fill", {"ORDER_FILLED": json.loads(RECORD.reply)}, REPLAYED),
+        reply("The order is filled.", "Fill", {"ORDER_FILLED": json.loads(reply_of(RECORD)[1])}, REPLAYED),
         errors.IdempotencyKeyRequired(),
         errors.InsufficientFunds("150000.00000000", "100000.00000000", "USD"),
         errors.Forbidden(),
@@ -96,6 +115,7 @@ def _execute() -> Json:
         errors.AssetHalted(["BTC"]),
         errors.TooLarge(MAX_BODY_BYTES),
         errors.ValidationFailed(FieldError("quantity", "must be more than 0")),
+        errors.OrderRuleBroken("quantity", "is so small that rounding would cost more than 1 % of its value"),
         errors.IdempotencyKeyReused(ORDER.fingerprint, ANOTHER.fingerprint),
         errors.DatastoreUnavailable(),
         parameters=[
@@ -140,7 +160,7 @@ def _execute_batch() -> Json:
         ),
         errors.Forbidden(),
         errors.TooLarge(MAX_BATCH_BODY_BYTES),
-        errors.ValidationFailed(FieldError("orders[1].idempotency_key", "stands twice in the batch")),
+        errors.ValidationFailed(FieldError("orders[1].idempotency_key", "appears twice in the batch")),
         requestBody={
             "required": True,
             "description": f"At most {MAX_BATCH_BODY_BYTES} bytes of JSON, whatever the content type says.",
@@ -150,14 +170,13 @@ def _execute_batch() -> Json:
 
 
 def _batch_reply() -> str:
-    poor = Account(1, {"USD": 1})
-    _, refusal = decide(ORDER, poor, Quote(buy=ASSETS["BTC"], pay=ASSETS["USD"]), AT, "MainThread")
-    told = (
+    _, refusal = _decided(ORDER, _funded(1, 1))
+    results = (
         Result(KEY, ORDER, Outcome(RECORD, replayed=False)),
         Result("order-2", ORDER, Outcome(refusal, replayed=True)),
         Result("order-3", None, errors.ValidationFailed(FieldError("quantity", "must be more than 0"))),
     )
-    return batch_body(told, AT)
+    return batch_body(results, AT)
 
 
 def _portfolio() -> Json:
@@ -179,7 +198,7 @@ def _portfolio() -> Json:
 
 
 def _portfolio_of(account: Account) -> Any:
-    return json.loads(portfolio_body(Portfolio(account, value(account.balances, ASSETS), AT)))
+    return json.loads(portfolio_body(value(account, ASSETS, AT)))
 
 
 def _assets() -> Json:

@@ -25,17 +25,23 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
                     "description": "How much of `symbol` was bought: the order's quantity, at the scale it was written in.",
                 },
                 "execution_price": _described(
-                    "Amount", "One `symbol` in `paid_with`, rounded half up. Only shown: see `total_cost`."
+                    "Price", "One `symbol` in `paid_with`, rounded half up. For display; `total_cost` is computed exactly."
                 ),
-                "total_cost": _described("Amount", "What was paid, in `paid_with`: exact, then rounded up."),
+                "total_cost": _described("Amount", "What was paid, in `paid_with`: exact, then rounded up; the fee included."),
                 "paid_with": _described("Symbol", "What was paid with."),
                 "remaining_balance": _described("Amount", "What the account holds of `paid_with` after this order."),
                 "executed_at": _described("Time", "When the order was decided."),
                 "executed_by_thread": {"type": "string", "description": "The thread of the engine that decided the order."},
+                "side": {"enum": ["buy", "sell"], "description": "The order's side."},
+                "fee": _described("Amount", "The fee, in the asset that the order trades `symbol` against."),
+                "balances": {
+                    **_by_symbol({"$ref": "#/components/schemas/Amount"}),
+                    "description": "What the account holds of both assets after this order.",
+                },
                 "sequence": {
                     "type": "integer",
                     "minimum": 1,
-                    "description": "The place of this fill among all movements of the account's money: 1, 2, 3 … without gaps.",
+                    "description": "The place of this decision among all of the account: 1, 2, 3 … without gaps.",
                 },
             }
         ),
@@ -78,31 +84,48 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
                 "total_valuation_usd": {
                     "type": "string",
                     "pattern": _decimal_pattern("{2}"),
-                    "description": "What everything held is worth, in USD with 2 decimals: summed exactly, then rounded half up. "
-                    "It may differ from the sum of `usd_values`, which are rounded one by one.",
+                    "description": "The sum of `usd_values`, rounded half up to cents.",
                 },
                 "holdings": {
                     **_by_symbol({"$ref": "#/components/schemas/Amount"}),
                     "description": "Balances by symbol, each in its own asset. Everything ever held is listed, zeros too.",
                 },
                 "usd_values": {
-                    **_by_symbol({"anyOf": [{"$ref": "#/components/schemas/Amount"}, {"type": "null"}]}),
+                    **_by_symbol(_or_null("Amount")),
                     "description": "What each holding is worth in USD, rounded half up; `null` where the asset has no price.",
                 },
-                "valued_at": _described("Time", "When the account was read."),
                 "sequence": {
                     "type": "integer",
                     "minimum": 0,
-                    "description": "How many movements the account has seen: the `sequence` of the last one.",
+                    "description": "How many decisions the account has seen: the `sequence` of the last one.",
                 },
+                "head": {
+                    "type": "string",
+                    "pattern": "^([0-9a-f]{64})?$",
+                    "description": "The head of the account's chain: SHA-256 of the previous head and the last record's text; "
+                    "empty before the first decision.",
+                },
+                "valued_at": _described("Time", "When the account was read."),
+                "net_deposits_usd": _described("SignedAmount", "What was put in, less what was taken out, in USD."),
+                "positions": {**_by_symbol(_position()), "description": "Each holding's value, cost and gain, by symbol."},
+                "realized_pl_usd": _described("SignedAmount", "What sales gained or lost, by average cost, in USD."),
             }
         ),
         "Asset": _object(
             {
                 "symbol": _described("Symbol", "The asset's name in orders."),
-                "price": _described("Amount", "One of the asset in USD."),
-            },
-            optional={"halted": {"const": True, "description": "There while trading in the asset is halted."}},
+                "price": _described("Price", "One of the asset in USD, exactly."),
+                "price_at": _described("Time", "When the market set the price."),
+                "halted": {"type": "boolean", "description": "Whether an operator halted trading in the asset."},
+                "min_quantity": _described("Amount", "The smallest quantity of an order for the asset."),
+                "quantity_step": _described("Amount", "Quantities of the asset are multiples of this."),
+                "min_notional_usd": _described("Amount", "The smallest value of an order; of two assets' the larger holds."),
+                "fee_bps": {
+                    "type": "string",
+                    "pattern": r"^[0-9]{1,4}(\.[0-9]{1,2})?$",
+                    "description": "The fee in basis points; of two assets' the larger holds.",
+                },
+            }
         ),
         "Assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}},
         "Health": _object(
@@ -147,7 +170,9 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
                 }
             ),
         },
-        "UserId": {keyword: USER_ID.schema[keyword] for keyword in ("type", "format", "minimum", "maximum")},
+        "UserId": dict(USER_ID.schema["anyOf"][0]),
+        "SignedAmount": {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{8}$", "examples": ["-12.50000000"]},
+        "Price": {"type": "string", "pattern": _decimal_pattern("{8,}"), "examples": ["0.0000012345"]},
         "Amount": {"type": "string", "pattern": _decimal_pattern(f"{{{DECIMALS}}}"), "examples": ["50000.00000000"]},
         "Symbol": {"type": "string", "pattern": "^[A-Z0-9]{1,10}$", "examples": ["BTC"]},
         "Time": {
@@ -158,6 +183,29 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
             "examples": ["2026-02-21T14:01:48.011301Z"],
         },
     }
+
+
+def _position() -> Schema:
+    return _object(
+        {
+            "quantity": _described("Amount", "The balance."),
+            "price": {**_or_null("Price"), "description": "One of the asset in USD; `null` where it has no price."},
+            "price_at": {**_or_null("Time"), "description": "When the market set the price."},
+            "value_usd": {**_or_null("Amount"), "description": "The value at that price, rounded half up."},
+            "cost_basis_usd": _described("Amount", "What the balance cost, fees included, by average cost."),
+            "average_price_usd": {**_or_null("Price"), "description": "The cost of one; `null` at quantity 0."},
+            "unrealized_pl_usd": {**_or_null("SignedAmount"), "description": "The value less the cost."},
+            "share": {
+                "type": ["string", "null"],
+                "pattern": r"^[01]\.[0-9]{4}$",
+                "description": "The part of the total value; `null` where there is no price, or the total is 0.",
+            },
+        }
+    )
+
+
+def _or_null(name: str) -> Schema:
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
 
 
 def _object(properties: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:

@@ -16,7 +16,7 @@ from chalicelib.domain.order import Amount, Order, Side
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import BrokenRule, HaltedAsset, UnknownAsset
 from chalicelib.engine import REMAINDER_MS, Engine, build
-from chalicelib.trading.exactly_once import Outcome, Refused
+from chalicelib.trading.instruction import Outcome, Refused
 from chalicelib.trading.turn_taking import TURN
 from tests.support.faults import (
     WRITE,
@@ -246,6 +246,41 @@ def test_a_throttled_order_waits_longer_each_time(process: Process, user: int) -
     assert status(process.execute(buy(user)).record) == 200
     assert process.time.waits_s == sorted(process.time.waits_s)
     assert process.time.waits_s[-1] > process.time.waits_s[0]
+
+
+def test_a_throttled_transaction_leaves_nothing_in_doubt(process: Process, moto_market: Market, user: int) -> None:
+    """It was answered: nothing happened, and the account is as it was seen."""
+    warm(process, user)
+    process.datastore.fail(WRITE, throttled)
+    process.execute(crumb(user))
+    assert process.datastore.calls == [WRITE, WRITE]
+
+    def delisted(_: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        process.time.elapsed_s += 2
+        moto_market.remove_asset("DELISTED")
+        return throttled(dict)
+
+    moto_market.list_asset("DELISTED", "1")
+    process.datastore.fail(WRITE, delisted)
+    with pytest.raises(UnknownAsset):
+        process.execute(buy(user, symbol="DELISTED"))
+
+
+def test_a_transaction_that_was_never_sent_leaves_nothing_in_doubt(process: Process, user: int) -> None:
+    """Reading the prices took the time that it would have had."""
+    warm(process, user)
+    process.time.elapsed_s = 2
+
+    def slow(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        process.time.elapsed_s += 0.9
+        return send()
+
+    process.datastore.fail("BatchGetItem", slow)
+    hurried = process.engine.deadline(remaining_ms=REMAINDER_MS + 2 * process.engine.settings.call_worst_ms + 500)
+
+    with pytest.raises(Contention):
+        process.engine.executor.execute(buy(user), hurried)
+    assert process.datastore.calls == ["BatchGetItem", "BatchGetItem"]
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "GetItem", WRITE])

@@ -19,7 +19,8 @@ from chalicelib.runtime.world import World, utc_now
 from chalicelib.store.connection import Throttled, Unanswered
 from chalicelib.store.ledger import MAX_ENTRIES, CommitResult, Committed, Entry, KeysTaken, StaleAccount
 from chalicelib.trading.account_cache import AccountCache
-from chalicelib.trading.exactly_once import ExactlyOnce, Outcome, Refused
+from chalicelib.trading.exactly_once import ExactlyOnce
+from chalicelib.trading.instruction import Outcome, Refused
 
 USER = 1
 LONG_S = 30.0

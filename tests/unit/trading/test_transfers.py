@@ -12,7 +12,7 @@ from chalicelib.domain.record import Record, next_head
 from chalicelib.domain.refusals import TransferRejected
 from chalicelib.engine import Engine, build
 from chalicelib.store.connection import Throttled
-from chalicelib.trading.exactly_once import Outcome
+from chalicelib.trading.instruction import Outcome
 from tests.support.faults import (
     WRITE,
     Fault,

@@ -1,0 +1,238 @@
+"""The leader of a company of requests at one account: decides, commits, and reads from the answer what to do next.
+
+See `exactly_once` for the outcomes, `account_slot` for who leads and who rides along.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.domain.account import Account
+from chalicelib.domain.record import Record
+from chalicelib.domain.refusals import Undecided
+from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
+from chalicelib.store.connection import Throttled, Unanswered
+from chalicelib.store.ledger import (
+    MAX_ENTRIES,
+    CommitResult,
+    Committed,
+    Conflict,
+    Entry,
+    KeysTaken,
+    Ledger,
+    StaleAccount,
+    Unused,
+)
+from chalicelib.trading.account_slot import AccountSlot
+from chalicelib.trading.instruction import Instruction, LinkedDecider
+from chalicelib.trading.request import Item, Request
+
+
+class _BugInCompany(Exception):
+    """One request of the company could not be decided for a bug: the attempt starts anew without it."""
+
+
+@dataclass(slots=True)
+class Leader:
+    """One request's work on one account, for itself and for those that wait meanwhile."""
+
+    ledger: Ledger
+    slot: AccountSlot
+    request: Request
+    user_id: int
+
+    @property
+    def deadline(self) -> Deadline:
+        """The time of the request that leads."""
+        return self.request.deadline
+
+    def lead(self) -> None:
+        """Makes attempts until this request is settled, or its time is up."""
+        try:
+            # Half of the time at most: a request that stood back for all of it could not even try.
+            self._wait(min(self.slot.turns.before_order(), self.deadline.remaining_s() / 2))
+            while not self.request.settled:
+                company = self.slot.company(self.request, MAX_ENTRIES)
+                try:
+                    self._attempt(company)
+                except _BugInCompany:
+                    pass  # it is settled with its bug, and no longer in the company
+                except (Throttled, Unanswered):
+                    for request in company:
+                        request.out_of_reach = True
+                    self.deadline.wait_throttled()
+                finally:
+                    self.slot.land(company)
+        except DeadlineExceeded:
+            pass  # what is still pending is read once
+
+    def _attempt(self, company: Sequence[Request]) -> None:
+        slot = self.slot
+        prepared = self._prepare(company)
+        if slot.account is None or slot.turns.should_refresh():
+            slot.account = self.ledger.read_account(self.user_id, self.deadline)
+            slot.turns.refreshed(slot.account.sequence)
+            prepared = self._prepare(company)  # the account may have taken longer to read than a price may be old
+        seen = slot.account
+        after, entries = self._decide(company, prepared, seen)
+        if entries and slot.board(company):
+            started_s = self.deadline.now_s()
+            answer = self._commit(company, entries, seen, after)
+            wait_s = self._handle(company, answer, after, started_s)
+            slot.land(company)
+            self._wait(wait_s)
+
+    def _prepare(self, company: Sequence[Request]) -> dict[int, Any]:
+        """Prepares each kind of decision in the company once."""
+        instructions: dict[int, list[Instruction]] = {}
+        deciders = {id(request.decider): request.decider for request in company}
+        for request in company:
+            instructions.setdefault(id(request.decider), []).extend(item.instruction for item in request.pending)
+        return {kind: decider.prepare(instructions[kind], self.deadline) for kind, decider in deciders.items()}
+
+    def _decide(self, company: Sequence[Request], prepared: Mapping[int, Any], account: Account) -> tuple[Account, list[Entry]]:
+        """Decides what is pending, one after the other.
+
+        What cannot be decided on any account drops out: what is stored under its key is its outcome, if anything is.
+        """
+        entries: list[Entry] = []
+        keys: set[str] = set()
+        undecidable: list[tuple[Request, Undecided]] = []
+        for request in company:
+            decide = self._decide_linked if request.linked else self._decide_each
+            account = decide(request, prepared[id(request.decider)], account, keys, undecidable)
+            entries += [item.entry for item in request.pending if item.entry is not None]
+        if undecidable:
+            records = self._read(item for _, item in _items(company) if item.entry is None and item.refused is not None)
+            for request, reason in undecidable:
+                request.taken(records)
+                for item in request.pending:
+                    if item.refused is reason:
+                        item.refuse(reason)
+        return account, entries
+
+    def _decide_each(
+        self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: list[tuple[Request, Undecided]]
+    ) -> Account:
+        """Decides a request's items one after the other. Returns the account after them."""
+        for item in request.pending:
+            item.entry = item.refused = None
+            key = item.instruction.record_key
+            if key in keys:
+                continue  # the first with this key goes ahead
+            try:
+                account, item.entry = request.decider.decide(item.instruction, account, prepared, request.by)
+            except Undecided as reason:
+                item.refused = reason
+                if not reason.needs_account:
+                    undecidable.append((request, reason))
+                    continue
+                item.entry = Unused(key)
+            except Exception as bug:
+                request.error = bug
+                raise _BugInCompany from bug
+            keys.add(key)
+        return account
+
+    def _decide_linked(
+        self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: list[tuple[Request, Undecided]]
+    ) -> Account:
+        """Decides a request's items together. Returns the account after them."""
+        mine = [item.instruction.record_key for item in request.items]
+        for item in request.items:
+            item.entry = item.refused = None
+        if not keys.isdisjoint(mine):
+            return account  # the first with one of these keys goes ahead
+        instructions = [item.instruction for item in request.items]
+        try:
+            decider: LinkedDecider[Any] = request.decider  # type: ignore[assignment]  # only such requests are linked
+            account, records = decider.decide_linked(instructions, account, prepared, request.by)
+        except Undecided as reason:
+            for item in request.items:
+                item.refused = reason
+                item.entry = Unused(item.instruction.record_key) if reason.needs_account else None
+            if not reason.needs_account:
+                undecidable.append((request, reason))
+                return account
+        except Exception as bug:
+            request.error = bug
+            raise _BugInCompany from bug
+        else:
+            for item, record in zip(request.items, records, strict=True):
+                item.entry = record
+        keys.update(mine)
+        return account
+
+    def _read(self, items: Iterator[Item]) -> Mapping[str, Record]:
+        return self.ledger.read_records(self.user_id, {item.instruction.record_key for item in items}, self.deadline)
+
+    def _commit(self, company: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
+        for request in company:
+            request.attempts += 1
+            request.together = len(company)
+        answered = False
+        try:
+            answer = self.ledger.commit(entries, seen, after, self.deadline)
+            answered = True
+        except (Throttled, DeadlineExceeded):
+            answered = True  # that nothing happened
+            raise
+        finally:
+            if not answered:
+                self._unanswered(company)
+        for request in company:
+            request.out_of_reach = False
+        return answer
+
+    def _unanswered(self, company: Sequence[Request]) -> None:
+        for _, item in _items(company):
+            if isinstance(item.entry, Record):
+                item.unanswered.append(item.entry)
+                self.slot.account = None
+
+    def _handle(self, company: Sequence[Request], answer: CommitResult, after: Account, started_s: float) -> float:
+        """Gives out what the answer decides. Returns how long to wait before the next attempt, in seconds."""
+        slot = self.slot
+        match answer:
+            case Committed():
+                slot.account = after
+                slot.turns.committed(after.sequence, started_s)
+                self._committed(company)
+                return 0.0
+            case KeysTaken(records, account):
+                slot.account = account or slot.account
+                self._taken(company, records)
+                return 0.0
+            case StaleAccount(account):
+                slot.account = account
+                sequence: int | None = account.sequence
+            case Conflict():
+                sequence = None
+        for request in company:
+            request.conflicts += 1
+        return slot.turns.conflicted(sequence)
+
+    def _committed(self, company: Sequence[Request]) -> None:
+        """Gives out what was stored, to those as well that had to let another with their key go ahead."""
+        stored = {item.entry.key: item.entry for _, item in _items(company) if isinstance(item.entry, Record)}
+        for request in company:
+            request.committed()
+        self._taken(company, stored)
+
+    def _taken(self, company: Sequence[Request], records: Mapping[str, Record]) -> None:
+        """Gives the requests whose keys have outcomes those as results."""
+        for request in company:
+            if not request.linked:
+                request.taken(records)
+            elif any(item.instruction.record_key in records for item in request.pending):
+                request.taken(self._read(iter(request.items)))  # what is known need not be of every key
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            self.deadline.wait(seconds)
+
+
+def _items(company: Sequence[Request]) -> Iterator[tuple[Request, Item]]:
+    for request in company:
+        for item in request.pending:
+            yield request, item

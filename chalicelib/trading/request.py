@@ -1,0 +1,111 @@
+"""A request at an account: the instructions that one client sent together, and how far each has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from chalicelib.contract.errors import DatastoreUnavailable, IdempotencyKeyReused, OrderDecided, OrdersDecided, in_batch
+from chalicelib.domain.record import Record
+from chalicelib.domain.refusals import Undecided
+from chalicelib.runtime.deadline import Deadline
+from chalicelib.store.ledger import Entry
+from chalicelib.trading.account_slot import SlotState
+from chalicelib.trading.instruction import Decider, Instruction, Outcome, Refused, require_same
+
+
+@dataclass(slots=True)
+class Item:
+    """One of the things that a request asks for, and how far it has come."""
+
+    instruction: Instruction
+    result: Outcome | Refused | None = None
+    entry: Entry | None = None
+    """The action of the attempt under way on its key; `None` where an earlier request of the attempt has the same key."""
+
+    refused: Undecided | None = None
+    """The reason why the attempt under way stores nothing under its key."""
+
+    unanswered: list[Record] = field(default_factory=list)
+    """Decisions that may have been stored, or may be yet."""
+
+    def settled(self) -> Outcome | Refused:
+        """Returns the result."""
+        assert self.result is not None, "an execution ends when each has its result"
+        return self.result
+
+    def refuse(self, reason: Undecided) -> None:
+        """Ends it: the key has no outcome, unless an attempt may yet give it one."""
+        self.result = DatastoreUnavailable() if self.unanswered else reason
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """What one client asked for, on one account. `by`: the thread that serves it."""
+
+    items: list[Item]
+    decider: Decider  # type: ignore[type-arg]  # of whatever the request asks for
+    deadline: Deadline
+    by: str
+    linked: bool = False
+    attempts: int = 0
+    conflicts: int = 0
+    together: int = 1
+    out_of_reach: bool = False
+    """Set while the datastore, rather than the account, is what this request waits for."""
+
+    error: Exception | None = None
+    """A bug in deciding it: raised where it was asked for, and nowhere else."""
+
+    slot_state: SlotState = field(default_factory=SlotState)
+
+    @property
+    def pending(self) -> list[Item]:
+        """The items without a result."""
+        return [item for item in self.items if item.result is None]
+
+    @property
+    def size(self) -> int:
+        """The entries of a transaction that it takes."""
+        return len(self.pending)
+
+    @property
+    def settled(self) -> bool:
+        """Set when nothing is left to do for it."""
+        return self.error is not None or not self.pending
+
+    def departed(self) -> "Request":
+        """Returns this request as it was when it left: what was aboard may be stored. Its leader has no part in it any more."""
+        items = []
+        for item in self.items:
+            aboard = [item.entry] if self.slot_state.aboard and isinstance(item.entry, Record) else []
+            items.append(Item(item.instruction, item.result, unanswered=[*item.unanswered, *aboard]))
+        return replace(self, items=items)
+
+    def committed(self) -> None:
+        """Gives the items that the transaction under way was for their outcomes."""
+        for item in self.pending:
+            if item.refused is not None:
+                item.refuse(item.refused)
+            elif isinstance(item.entry, Record):
+                item.result = self._outcome(item.entry, replayed=False)
+
+    def taken(self, records: Mapping[str, Record]) -> None:
+        """Gives the items whose keys have outcomes those as results. Linked ones all have outcomes, or came too late."""
+        if self.linked:
+            places = [place for place, item in enumerate(self.items) if item.instruction.record_key in records]
+            if 0 < len(places) < len(self.items):
+                for item in self.items:
+                    item.result = OrdersDecided(places)
+        for item in self.pending:
+            stored = records.get(item.instruction.record_key)
+            if stored is None:
+                continue
+            try:
+                require_same(item.instruction, stored)
+            except (IdempotencyKeyReused, OrderDecided) as error:
+                item.result = in_batch(error, [self.items.index(item)]) if self.linked else error
+            else:
+                # What an attempt of ours stored without an answer reaching us is this request's own decision, not a replay.
+                item.result = self._outcome(stored, replayed=stored not in item.unanswered)
+
+    def _outcome(self, record: Record, *, replayed: bool) -> Outcome:
+        return Outcome(record, replayed, self.attempts, self.conflicts, self.together)
