@@ -225,7 +225,7 @@ class Verifier:
         name = self._settings.user_claim
         value = claims.get(name)
         try:
-            if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            if isinstance(value, str | int):
                 return user_id_from_text(str(value))
         except InvalidValue:
             pass

@@ -175,7 +175,8 @@ def test_an_answer_without_keys_rejects_no_token_and_replaces_no_keys(verifier: 
 
 
 def test_a_key_that_cannot_be_read_leaves_the_others_usable(verifier: Verifier, provider: Issuer) -> None:
-    provider.keys = [{"kty": "RSA", "kid": "odd", "n": 1, "e": 1}, {"kty": "future", "kid": "new"}, *provider.keys]
+    odd = [{"n": 1}, {"alg": ["RS256"]}, {"alg": "RSA-OAEP"}, {"kty": "future"}]
+    provider.keys = [*({**published(rsa_key(), "odd"), **changed} for changed in odd), *provider.keys]
 
     assert accepted(verifier, provider.token())
 
