@@ -1,6 +1,6 @@
 """The command line: ``python -m ops``.
 
-Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 no command line that makes sense; 3 an audit found a difference.
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 an invalid command line; 3 an audit found a discrepancy.
 """
 
 import rich_click as click
@@ -10,10 +10,10 @@ from ops.commands import accounts, assets, audit, token
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Runs a market, on any stage: its prices, its accounts, its audits.
+    """Operates a market on any stage: its prices, its accounts, its audits.
 
-    Credentials come from where all AWS tools find them. AWS_ENDPOINT_URL_DYNAMODB names another engine than AWS's, such as one on
-    this machine.
+    Credentials are those of all AWS tools. AWS_ENDPOINT_URL_DYNAMODB names another DynamoDB than AWS's, such as one on this
+    machine.
     """
 
 

@@ -1,4 +1,4 @@
-"""What went wrong, in one line that says what to do."""
+"""Errors in one line that says what to do."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -11,8 +11,12 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NotConnected
 
-from chalicelib.domain.transfer import TransferRefused
 from chalicelib.contract.errors import EngineError
+from chalicelib.domain.money import price_text
+from chalicelib.domain.record import UnsupportedForm
+from chalicelib.domain.refusals import TransferRejected
+from chalicelib.runtime.deadline import DeadlineExceeded
+from chalicelib.store.assets import AssetBusy, ImmutableAsset, Listing, StaleAsset
 from chalicelib.store.connection import Throttled, Unanswered
 
 NO_CREDENTIALS = "No AWS credentials. Name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)"
@@ -23,28 +27,45 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 class Failure(Exception):
-    """A command could not do what it was asked; the message is for the operator."""
+    """A command that could not do what it was asked. The message is for the operator."""
 
 
-EXPLAINED = (Failure, TransferRefused, EngineError, Throttled, Unanswered, BotoCoreError, ClientError)
-"""What `explain` knows. Anything else is a bug, and its traceback is what helps."""
+EXPLAINED = (
+    *(Failure, AssetBusy, ImmutableAsset, StaleAsset, TransferRejected, UnsupportedForm, EngineError),
+    *(DeadlineExceeded, Throttled, Unanswered, BotoCoreError, ClientError),
+)
+"""The errors that `explain` explains. Any other is a bug, and its traceback helps most."""
 
 
 def explain(error: Exception, place: str) -> str:
-    """One line about an error of `EXPLAINED`. `place`: the stage's tables and where they are."""
+    """Returns one line about an error of `EXPLAINED`. `place`: the stage's tables and where they are."""
     match error:
         case NoCredentialsError():
-            return NO_CREDENTIALS
+            line = NO_CREDENTIALS
         case PartialCredentialsError() | CredentialRetrievalError() | SSOError() | ProfileNotFound():
-            return f"AWS credentials cannot be used: {error}"
+            line = f"AWS credentials cannot be used: {error}"
         case Unanswered() | NotConnected():
-            return f"No answer from DynamoDB for {place}: {error}"
-        case Throttled():
-            return f"DynamoDB throttles {place}: try again"
+            line = f"No answer from DynamoDB for {place}: {error}"
+        case Throttled() | DeadlineExceeded():
+            line = f"DynamoDB throttles {place}: try again"
         case ClientError():
-            return _explain_answer(error, place)
+            line = _explain_answer(error, place)
+        case AssetBusy():
+            line = f"The item of {error} stayed busy with transactions. Nothing was written: try again"
+        case StaleAsset(change=change, now=now):
+            was, is_now = _shown(change.before), _shown(now)
+            line = f"{change.symbol} was changed by somebody else: it was {was}, it is {is_now}. Nothing was written"
         case _:
-            return str(error)
+            line = str(error)
+    return line
+
+
+def _shown(listing: Listing | None) -> str:
+    if listing is None:
+        return "not listed"
+    asset = listing.asset
+    halted = ", halted" if asset.halted else ""
+    return f"{price_text(asset.price)} USD{halted} (version {listing.version}, price of {asset.price_at})"
 
 
 def _explain_answer(error: ClientError, place: str) -> str:

@@ -1,4 +1,4 @@
-"""What a command shows: JSON for programs and tables for people on stdout; notes, errors and progress on stderr."""
+"""Output of a command: JSON for programs and tables for people on stdout; notes, errors and progress on stderr."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 PIPE_WIDTH = 200
-"""Columns where stdout is no terminal, so that no table is folded in a file."""
+"""Columns where stdout is not a terminal, so that no table is folded in a file."""
 
 Row = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
-    """Rows as a JSON list with all they hold, or as a table of the named columns."""
+    """Prints rows as a JSON list with all their fields, or as a table of the named columns."""
     if as_json:
         show_json(rows)
         return
@@ -35,23 +35,23 @@ def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
 
 
 def show_json(value: Any) -> None:
-    """One JSON text, on one line."""
+    """Prints one JSON text, on one line."""
     print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201
 
 
 def say(line: str) -> None:
-    """A result, for people."""
+    """Prints a result, for people."""
     print(line, flush=True)  # noqa: T201
 
 
 def note(line: str) -> None:
-    """What is beside the result: what went wrong."""
+    """Prints a line on stderr, such as an error."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, if that is a terminal. Yields what advances it."""
+    """Shows a bar on stderr, if that is a terminal. Yields the function that advances it."""
     console = _console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(

@@ -1,6 +1,6 @@
 """Prices in a file: CSV with the columns ``symbol`` and ``price``, or JSON: ``{"BTC": "50000"}``, or a list of objects.
 
-The whole file is read and judged before a first price is written.
+The whole file is read and checked before a first price is written.
 """
 
 import csv
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chalicelib.contract.fields import JsonNumber, Refused
+from chalicelib.contract.fields import InvalidValue, JsonNumber
 from ops.failure import Failure
 from ops.values import read_price, read_symbol
 
@@ -18,10 +18,10 @@ MAX_FAULTS_SHOWN = 20
 
 
 def read(path: Path) -> dict[str, int]:
-    """Prices in units by symbol, in the order of the file.
+    """Returns prices in units of 10⁻¹⁶ USD by symbol, in the sequence of the file.
 
     Raises:
-        Failure: it is no such file; every line that is wrong is named, up to a bound.
+        Failure: the file is invalid. The message names every invalid line, up to a limit.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -39,28 +39,28 @@ def read(path: Path) -> dict[str, int]:
     for place, symbol_text, price_text in rows:
         try:
             symbol = read_symbol(symbol_text)
-        except Refused as refused:
-            faults.append(f"{place}: symbol {symbol_text!r} {refused}")
+        except InvalidValue as invalid:
+            faults.append(f"{place}: symbol {symbol_text!r} {invalid}")
             continue
         try:
-            price_units = read_price(price_text)
-        except Refused as refused:
-            faults.append(f"{place}: price {price_text!r} {refused}")
+            price = read_price(price_text)
+        except InvalidValue as invalid:
+            faults.append(f"{place}: price {price_text!r} {invalid}")
             continue
         if symbol in prices:
-            faults.append(f"{place}: {symbol} stands twice in the file")
-        prices[symbol] = price_units
+            faults.append(f"{place}: {symbol} appears twice in the file")
+        prices[symbol] = price
     if faults:
         more = len(faults) - MAX_FAULTS_SHOWN
         shown = faults[:MAX_FAULTS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise Failure("\n  ".join([f"{path} was not loaded:", *shown]))
     if not prices:
-        raise Failure(f"{path} holds no prices")
+        raise Failure(f"{path} contains no prices")
     return prices
 
 
 Row = tuple[str, Any, Any]
-"""Where it stands, a symbol, a price: both not yet judged."""
+"""A place in the file, a symbol and a price, neither checked yet."""
 
 
 def _csv_rows(text: str) -> Iterator[Row]:
@@ -74,7 +74,7 @@ def _csv_rows(text: str) -> Iterator[Row]:
 
 
 def _json_rows(text: str) -> Iterator[Row]:
-    # Objects stay lists of pairs: a name that stands twice must not vanish.
+    # Objects stay lists of pairs: a name that appears twice must not vanish.
     parsed = json.loads(text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=str, object_pairs_hook=_Pairs)
     if isinstance(parsed, _Pairs):
         for symbol, price in parsed:

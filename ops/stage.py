@@ -1,4 +1,4 @@
-"""Where a command works: a stage's tables, in the stage's region, with the operator's own credentials."""
+"""The place where a command works: a stage's tables, in the stage's region, with the operator's own credentials."""
 
 import json
 import os
@@ -13,34 +13,35 @@ from botocore.config import Config
 from chalicelib.config import Settings
 from chalicelib.engine import Engine, build
 from chalicelib.local.datastore import is_loopback, stand_in_credentials
+from chalicelib.store.assets import AssetList
 from chalicelib.store.connection import DynamoDB
 from chalicelib.store.tables import Tables
 from ops.failure import Failure
 
 CHALICE_CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
-"""Where a stage is described: deployments take its region and its tables' prefix from here too."""
+"""The description of the stages. Deployments read a stage's region and its tables' prefix there too."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The tables that a command works on, and two ways to them."""
+    """The tables that a command works on, and the clients for them."""
 
     settings: Settings
 
     @property
     def tables(self) -> Tables:
-        """The names of the tables."""
+        """Returns the names of the tables."""
         return Tables.of(self.settings.table_prefix)
 
     @property
     def place(self) -> str:
-        """Which tables, and where: ``hft-prod-* in eu-west-1``."""
+        """Returns the tables and where they are: ``hft-prod-* in eu-west-1``."""
         endpoint = self.settings.datastore_endpoint
         return f"{self.settings.table_prefix}-* {f'at {endpoint}' if endpoint else f'in {self.settings.region}'}"
 
     @cached_property
     def dynamodb(self) -> Any:
-        """For reading, and for the assets' administration: boto3's client, which tries again by itself."""
+        """Returns boto3's client, for reading: it tries again by itself."""
         return boto3.client(
             "dynamodb",
             region_name=self.settings.region,
@@ -49,22 +50,32 @@ class Stage:
         )
 
     @cached_property
+    def datastore(self) -> DynamoDB:
+        """Returns the engine's connection."""
+        return DynamoDB(self.settings)
+
+    @cached_property
     def engine(self) -> Engine:
-        """For money: the engine itself, with its one transaction."""
-        return build(self.settings, DynamoDB(self.settings))
+        """Returns an engine, which moves money in its one transaction."""
+        return build(self.settings, self.datastore)
+
+    @cached_property
+    def assets(self) -> AssetList:
+        """Returns the list of assets."""
+        return AssetList(self.datastore, self.tables)
 
 
 def reach(stage: str | None, prefix: str | None, region: str | None) -> Stage:
-    """The stage by that name, or the tables of that prefix. An endpoint comes from the environment, as for the engine.
+    """Returns the stage of that name, or the tables of that prefix. An endpoint comes from the environment, as for the engine.
 
     Raises:
-        Failure: it is not clear where that is.
+        Failure: the stage is unknown, or no region is given.
     """
     described: dict[str, Any] = {}
     if stage is not None:
         stages = json.loads(CHALICE_CONFIG.read_text())["stages"]
         if stage not in stages:
-            raise Failure(f"There is no stage {stage!r}: .chalice/config.json knows {', '.join(sorted(stages))}")
+            raise Failure(f"There is no stage {stage!r}: .chalice/config.json has {', '.join(sorted(stages))}")
         described = stages[stage]
     settings = Settings.from_environment()
     where = replace(
@@ -78,8 +89,8 @@ def reach(stage: str | None, prefix: str | None, region: str | None) -> Stage:
 
 
 def _own_region(settings: Settings) -> str:
-    """The region of the operator's own settings; on another endpoint than AWS's it is only a name."""
+    """Returns the region of the operator's own settings. On another endpoint than AWS's it is only a name."""
     region: str | None = os.environ.get("AWS_REGION") or boto3.Session().region_name
     if region is None and settings.datastore_endpoint is None:
-        raise Failure("Which region? Say --region, or set AWS_REGION")
+        raise Failure("Which region? Add --region, or set AWS_REGION")
     return region or settings.region

@@ -1,4 +1,4 @@
-"""What a command's values may be. The engine's own fields where it has them: what it would refuse, no operator can write."""
+"""Values of a command's arguments. They use the engine's own fields, so that no operator writes what the engine would refuse."""
 
 import re
 from collections.abc import Callable
@@ -7,16 +7,15 @@ from typing import Any
 import rich_click as click
 
 from chalicelib.contract import fields
-from chalicelib.domain.transfer import MAX_FUNDED_UNITS
-from chalicelib.domain.money import DECIMALS, text_from
-from chalicelib.domain.pricing import MAX_PRICE_UNITS, MIN_PRICE_UNITS
-from chalicelib.contract.fields import Refused
+from chalicelib.contract.fields import InvalidValue
+from chalicelib.domain.asset import MAX_PRICE, MIN_PRICE
+from chalicelib.domain.money import DECIMALS, MAX_BALANCE_UNITS, PRICE_DECIMALS, price_text, text_from
 
-_AMOUNT = re.compile(r"(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]{1,8}))?", re.ASCII)
+_DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?", re.ASCII)
 
 
 class Value(click.ParamType[Any]):
-    """A command's value, read by a function that raises `Refused`."""
+    """A command's value, read by a function that raises `InvalidValue`."""
 
     def __init__(self, name: str, read: Callable[[Any], object]) -> None:
         self.name = name
@@ -28,48 +27,49 @@ class Value(click.ParamType[Any]):
             return value
         try:
             return self._read(value)
-        except Refused as refused:
-            self.fail(f"{value!r} {refused}", param, ctx)
+        except InvalidValue as invalid:
+            self.fail(f"{value!r} {invalid}", param, ctx)
 
 
 def read_symbol(value: Any) -> str:
-    """A symbol, as orders write them.
+    """Reads a symbol, as orders write them.
 
     Raises:
-        Refused: it is none.
+        InvalidValue: the value is not a symbol.
     """
     symbol: str = fields.SYMBOL.read(value)
     return symbol
 
 
 def read_price(value: Any) -> int:
-    """A price in USD, as text; returns units.
+    """Reads a price in USD, as text. Returns units of 10⁻¹⁶ USD.
 
     Raises:
-        Refused: it is none that the engine takes.
+        InvalidValue: the engine does not accept this price.
     """
-    return _read_units(value, MIN_PRICE_UNITS, MAX_PRICE_UNITS)
+    return _read_units(value, PRICE_DECIMALS, MIN_PRICE, MAX_PRICE, price_text)
 
 
 def _read_amount(value: Any) -> int:
-    return _read_units(value, 1, MAX_FUNDED_UNITS)
+    return _read_units(value, DECIMALS, 1, MAX_BALANCE_UNITS, text_from)
 
 
-def _read_units(value: Any, least: int, most: int) -> int:
-    found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise Refused(f"must be decimal text such as 50000 or 0.5, with at most {DECIMALS} decimals")
-    # Not int() on the whole text: past 4300 digits it raises what nobody here expects.
-    digits = (found["whole"] + (found["decimals"] or "").ljust(DECIMALS, "0")).lstrip("0")
+def _read_units(value: Any, decimals: int, least: int, most: int, text: Callable[[int], str]) -> int:
+    found = _DECIMAL.fullmatch(value) if isinstance(value, str) else None
+    if found is None or len(found[2] or "") > decimals:
+        raise InvalidValue(f"must be decimal text such as 50000 or 0.5, with at most {decimals} decimals")
+    # int() on the whole text would raise another error beyond 4,300 digits.
+    digits = (found[1] + (found[2] or "").ljust(decimals, "0")).lstrip("0")
     if len(digits) > len(str(most)) or not least <= int(digits or "0") <= most:
-        raise Refused(f"must be from {text_from(least)} to {text_from(most)}")
+        raise InvalidValue(f"must be from {text(least)} to {text(most)}")
     return int(digits)
 
 
 def _read_key(value: str) -> str:
-    if not value.strip(fields.BLANKS):
-        raise Refused("must not be blank")
-    return fields.idempotency_key(value)
+    key = fields.idempotency_key(value)
+    if not key:
+        raise InvalidValue("must not be blank")
+    return key
 
 
 USER = Value("user", fields.user_id_from_text)

@@ -1,4 +1,4 @@
-"""``assets``: what is traded, at what price."""
+"""``assets``: the assets that are traded, and their prices."""
 
 import sys
 from collections import Counter
@@ -8,22 +8,24 @@ from typing import Any
 
 import rich_click as click
 
-from chalicelib.domain.money import text_from
-from chalicelib.runtime.deadline import utc_now
-from ops import assets, price_file
-from ops.asset_list import AssetList, Change, Listing
+from chalicelib.domain.asset import UNIT_OF_ACCOUNT, fee_bps_text
+from chalicelib.domain.money import PRICE_PER_USD, price_text, text_from
+from chalicelib.runtime.world import utc_now
+from chalicelib.store import assets
+from chalicelib.store.assets import AssetBusy, Change, ImmutableAsset, Listing, StaleAsset
+from ops import price_file
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument
-from ops.failure import EXPLAINED, Failure
+from ops.failure import EXPLAINED, Failure, explain
 from ops.output import note, progress, say, show, show_json
 from ops.stage import Stage
 from ops.values import PRICE, SYMBOL
 
 FAILED = "failed"
-ASSET_COLUMNS = ("symbol", "price", "halted", "version", "updated_at")
+ASSET_COLUMNS = ("symbol", "price", "price_at", "halted", "version")
 CHANGE_COLUMNS = ("symbol", "change", "before", "after", "version", "result")
 
 new_option = click.option(
-    "--new", is_flag=True, help="List what is not listed yet, too: otherwise a slip of the pen is an error."
+    "--new", is_flag=True, help="List a symbol that is not listed yet: otherwise it is taken for a typing error."
 )
 symbols_argument = click.argument("symbols", metavar="SYMBOL…", type=SYMBOL, nargs=-1)
 at_version_option = click.option(
@@ -33,10 +35,10 @@ at_version_option = click.option(
 
 @click.group("assets")
 def group() -> None:
-    """What is traded, at what price.
+    """The assets that are traded, and their prices.
 
-    A change is made on condition that nobody else changed the asset since it was read. Processes see it as soon as the price they
-    hold is too old: after a second, unless HFT_PRICE_AGE_MS says otherwise.
+    A change is made on condition that nobody else changed the asset since it was read. Processes see it when their copy of the
+    price is too old: after a second, unless HFT_PRICE_AGE_MS is set. USD is the unit of account, and cannot be changed.
     """
 
 
@@ -44,27 +46,25 @@ def group() -> None:
 @as_json_option
 @on_stage
 def list_assets(stage: Stage, *, as_json: bool) -> None:
-    """Shows every asset: its price in USD, whether it is halted, its version."""
-    rows = [_asset_row(listing) for listing in _asset_list(stage).all().values()]
+    """Shows every asset: its price in USD and when it was set, its version, and if it is halted. JSON has its rules too."""
+    rows = [_asset_row(listing) for listing in stage.assets.all(stage.engine.deadline()).values()]
     show(rows, ASSET_COLUMNS, as_json=as_json)
 
 
 @group.command("set")
 @symbol_argument
-@click.argument("price_units", metavar="PRICE", type=PRICE)
+@click.argument("price", type=PRICE)
 @new_option
 @at_version_option
 @dry_run_option
 @as_json_option
 @on_stage
-def set_price(
-    stage: Stage, symbol: str, price_units: int, at_version: int | None, *, new: bool, dry_run: bool, as_json: bool
-) -> None:
-    """Sets a price: what one costs in USD, as decimal text."""
-    before = _asset_list(stage).find(symbol)
+def set_price(stage: Stage, symbol: str, price: int, at_version: int | None, *, new: bool, dry_run: bool, as_json: bool) -> None:
+    """Sets the price of one, in USD: decimal text with up to 16 decimals. The same price again is confirmed as of now."""
+    before = stage.assets.find(symbol, stage.engine.deadline())
     if before is None and not new:
         raise Failure(f"{_unknown([symbol])}. --new lists it")
-    _make(stage, assets.set_price(before, symbol, price_units, utc_now()), at_version, dry_run=dry_run, as_json=as_json)
+    _make(stage, assets.set_price(before, symbol, price, utc_now()), at_version, dry_run=dry_run, as_json=as_json)
 
 
 @group.command("load")
@@ -77,17 +77,17 @@ def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: 
     """Sets the prices in a file.
 
     FILE.csv has the columns symbol and price; FILE.json is {"BTC": "50000"}, or a list as `assets list --json` writes it. Nothing
-    is written unless the whole file makes sense. What was set already is not written again, so that a load that broke off can
-    be repeated.
+    is written unless the whole file is valid. A load that broke off can be repeated: a price that was set is confirmed.
     """
     prices = price_file.read(path)
-    asset_list = _asset_list(stage)
-    listed = asset_list.all()
+    if prices.get(UNIT_OF_ACCOUNT, PRICE_PER_USD) != PRICE_PER_USD:
+        raise ImmutableAsset
+    listed = stage.assets.all(stage.engine.deadline())
     unknown = [symbol for symbol in prices if symbol not in listed]
     if unknown and not new:
         raise Failure(f"{_unknown(unknown)}. --new lists them; nothing was written")
-    changes = [assets.set_price(listed.get(symbol), symbol, price_units, utc_now()) for symbol, price_units in prices.items()]
-    rows, failed = _make_all(changes, asset_list.apply, dry_run=dry_run)
+    changes = [assets.set_price(listed.get(symbol), symbol, price, utc_now()) for symbol, price in prices.items()]
+    rows, failed = _make_all(changes, lambda change: stage.assets.apply(change, stage.engine.deadline()), stage, dry_run=dry_run)
     if as_json:
         show_json(rows)
     else:
@@ -101,14 +101,14 @@ def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: 
 
 @group.command("halt")
 @symbols_argument
-@click.option("--all", "everything", is_flag=True, help="Every asset that is listed.")
+@click.option("--all", "everything", is_flag=True, help="Every listed asset but USD.")
 @dry_run_option
 @as_json_option
 @on_stage
 def halt(stage: Stage, symbols: tuple[str, ...], *, everything: bool, dry_run: bool, as_json: bool) -> None:
-    """Stops trading in assets: orders that buy them or pay with them are refused, and decide nothing.
+    """Stops trading in assets: orders in them are refused, and decide nothing.
 
-    Keep what it shows, if it was --all: which assets it halted, and which were halted before. `resume` wants to be told.
+    Keep the output of --all: `resume` takes names, and this lists the assets that were halted now and those halted before.
     """
     if bool(symbols) == everything:
         raise click.UsageError("Name assets, or --all.")
@@ -134,16 +134,12 @@ def resume(stage: Stage, symbols: tuple[str, ...], *, dry_run: bool, as_json: bo
 @as_json_option
 @on_stage
 def remove(stage: Stage, symbol: str, at_version: int | None, *, dry_run: bool, as_json: bool) -> None:
-    """Takes an asset off the list. Who holds it keeps it, without a price; halting is what stops trading for a while."""
+    """Takes an asset off the list. Accounts that hold it keep it, without a price. To stop trading for a while, halt it."""
     _make(stage, assets.remove(_listed(stage, symbol)), at_version, dry_run=dry_run, as_json=as_json)
 
 
-def _asset_list(stage: Stage) -> AssetList:
-    return AssetList(stage.dynamodb, stage.tables.assets)
-
-
 def _listed(stage: Stage, symbol: str) -> Listing:
-    listing = _asset_list(stage).find(symbol)
+    listing = stage.assets.find(symbol, stage.engine.deadline())
     if listing is None:
         raise Failure(_unknown([symbol]))
     return listing
@@ -154,41 +150,50 @@ def _unknown(symbols: list[str]) -> str:
 
 
 def _asset_row(listing: Listing) -> dict[str, Any]:
+    asset = listing.asset
     return {
-        "symbol": listing.symbol,
-        "price": text_from(listing.price_units),
-        "halted": listing.halted,
+        "symbol": asset.symbol,
+        "price": price_text(asset.price),
+        "price_at": asset.price_at,
+        "halted": asset.halted,
         "version": listing.version,
-        "updated_at": listing.updated_at,
+        "min_quantity": text_from(asset.min_quantity_units),
+        "quantity_step": text_from(asset.quantity_step_units),
+        "min_notional_usd": text_from(asset.min_notional_usd_units),
+        "fee_bps": fee_bps_text(asset.fee_rate),
     }
 
 
 def _make(stage: Stage, change: Change, at_version: int | None, *, dry_run: bool, as_json: bool) -> None:
-    """Makes one change to the list of assets, and shows it."""
+    """Makes one change to the list of assets, and shows the change."""
     version = change.before.version if change.before else None
     if at_version not in (None, version):
         raise Failure(f"{change.symbol} is not at version {at_version} but {version or 'not listed'}. Nothing was written")
     if not dry_run:
-        _asset_list(stage).apply(change)
+        stage.assets.apply(change, stage.engine.deadline())
     show([_change_row(change, _result(change, dry_run=dry_run))], CHANGE_COLUMNS, as_json=as_json)
 
 
 def _set_halted(stage: Stage, symbols: tuple[str, ...], *, halted: bool, dry_run: bool, as_json: bool) -> None:
-    """Halts or resumes assets: these, or all where none is named."""
-    asset_list = _asset_list(stage)
-    listed = asset_list.all()
+    """Halts or resumes assets: these, or all but the unit of account where none is named."""
+    listed = stage.assets.all(stage.engine.deadline())
     unknown = [symbol for symbol in symbols if symbol not in listed]
     if unknown:
         raise Failure(f"{_unknown(unknown)}. Nothing was written")
-    changes = [assets.set_halted(listed[symbol], utc_now(), halted=halted) for symbol in dict.fromkeys(symbols or listed)]
-    rows, failed = _make_all(changes, asset_list.apply_halt, dry_run=dry_run)
+    chosen = dict.fromkeys(symbols or (symbol for symbol in listed if symbol != UNIT_OF_ACCOUNT))
+    changes = [assets.set_halted(listed[symbol], halted=halted) for symbol in chosen]
+    rows, failed = _make_all(
+        changes, lambda change: stage.assets.apply_halt(change, stage.engine.deadline()), stage, dry_run=dry_run
+    )
     show(rows, CHANGE_COLUMNS, as_json=as_json)
     if failed:
         sys.exit(1)
 
 
-def _make_all(changes: list[Change], make: Callable[[Change], Change], *, dry_run: bool) -> tuple[list[dict[str, Any]], bool]:
-    """Makes changes one after the other; what somebody else got in the way of is reported, and does not stop the rest."""
+def _make_all(
+    changes: list[Change], make: Callable[[Change], Change], stage: Stage, *, dry_run: bool
+) -> tuple[list[dict[str, Any]], bool]:
+    """Makes changes one after the other. A change that somebody else prevented is reported, and the others are still made."""
     rows: list[dict[str, Any]] = []
     failed = False
     with progress("writing", len(changes)) as advance:
@@ -196,8 +201,8 @@ def _make_all(changes: list[Change], make: Callable[[Change], Change], *, dry_ru
             try:
                 made = planned if dry_run else make(planned)
                 rows.append(_change_row(made, _result(made, dry_run=dry_run)))
-            except Failure as failure:
-                note(f"error: {failure}")
+            except (AssetBusy, StaleAsset) as failure:
+                note(f"error: {explain(failure, stage.place)}")
                 rows.append(_change_row(planned, FAILED))
                 failed = True
             except EXPLAINED:
@@ -216,7 +221,7 @@ def _result(change: Change, *, dry_run: bool) -> str:
 def _change_row(change: Change, result: str) -> dict[str, Any]:
     latest = change.after or change.before
     assert latest is not None, "a change has a before or an after"
-    before, after = (listing and text_from(listing.price_units) for listing in (change.before, change.after))
+    before, after = (listing and price_text(listing.asset.price) for listing in (change.before, change.after))
     if change.name in ("halted", "resumed"):
         before, after = ("trading", "halted") if change.name == "halted" else ("halted", "trading")
     return {

@@ -1,4 +1,4 @@
-"""What commands have in common: where they work, how they show what they found, how they fail."""
+"""Options and errors that commands have in common."""
 
 import sys
 from collections.abc import Callable
@@ -16,17 +16,17 @@ Own = ParamSpec("Own")
 
 
 def on_stage(command: Callable[Concatenate[Stage, Own], None]) -> Callable[..., None]:
-    """Gives a command the options that say where it works, calls it with the stage, and says in one line what went wrong."""
+    """Adds the options that name a stage, calls the command with it, and explains an error in one line."""
 
     @click.option(
         "--stage", envvar="HFT_STAGE", show_envvar=True, help="A stage of .chalice/config.json: its region, its tables."
     )
-    @click.option("--prefix", help="Tables by their prefix: hft-dev for hft-dev-accounts.")
+    @click.option("--prefix", help="The prefix of the tables: hft-dev for hft-dev-accounts.")
     @click.option("--region", help="Another region than the stage's.")
     @wraps(command)
     def reached(stage: str | None, prefix: str | None, region: str | None, *own: Own.args, **named: Own.kwargs) -> None:
         if stage is None and prefix is None:
-            raise click.UsageError("Say where: --stage, or --prefix.")
+            raise click.UsageError("Name a stage with --stage, or tables with --prefix.")
         place = prefix or stage or ""
         try:
             reached_stage = reach(stage, prefix, region)

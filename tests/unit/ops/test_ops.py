@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
-from chalicelib.contract.errors import AssetHalted
-from chalicelib.domain.money import UNITS_PER_ONE
-from chalicelib.runtime.world import World, utc_now
+from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE, price_from
+from chalicelib.domain.refusals import HaltedAsset
+from chalicelib.runtime.deadline import Deadline
+from chalicelib.store.assets import AssetList, Listing
 from chalicelib.store.tables import account_key, asset_key, number
 from harness.processes import ROOT, environment
 from ops import stage as ops_stage
-from ops.asset_list import ATTEMPTS, AssetList, ChangedMeanwhile, Listing, remove, set_halted, set_price
 from ops.cli import cli
 from ops.failure import Failure, explain
 from ops.stage import Stage, reach
@@ -58,10 +58,6 @@ class Operator:
         found = self.market.dynamodb.get_item(TableName=self.market.tables.assets, Key=asset_key(symbol))
         return found.get("Item")
 
-    def asset_list(self, dynamodb: Any = None) -> AssetList:
-        world = World(sleep_s=lambda _: None)
-        return AssetList(dynamodb or self.market.dynamodb, self.market.tables.assets, world)
-
 
 @pytest.fixture
 def operator(market: Market, monkeypatch: pytest.MonkeyPatch) -> Operator:
@@ -90,9 +86,13 @@ def test_the_list_holds_every_asset_sorted(operator: Operator) -> None:
     assert btc == {
         "symbol": "BTC",
         "price": "50000.00000000",
+        "price_at": btc["price_at"],
         "halted": False,
         "version": 1,
-        "updated_at": btc["updated_at"],
+        "min_quantity": "0.00000001",
+        "quantity_step": "0.00000001",
+        "min_notional_usd": "0.00000000",
+        "fee_bps": "0",
     }
 
 
@@ -101,39 +101,57 @@ def test_the_list_is_a_table_for_people(operator: Operator) -> None:
 
     assert result.exit_code == 0
     header, first, *_ = result.stdout.splitlines()
-    assert header.split() == ["symbol", "price", "halted", "version", "updated", "at"]
-    assert first.split()[:3] == ["BTC", "50000.00000000", "1"]
+    assert header.split() == ["symbol", "price", "price", "at", "halted", "version"]
+    assert (first.split()[:2], first.split()[-1]) == (["BTC", "50000.00000000"], "1")
 
 
 def test_a_price_is_set_and_the_version_counts(operator: Operator, symbol: str) -> None:
-    (row,) = operator.json("assets", "set", symbol.lower(), "0.00000001")
+    (row,) = operator.json("assets", "set", symbol.lower(), "0.0000000000000001")
 
     assert row == {
         "symbol": symbol,
         "change": "priced",
         "before": "100.00000000",
-        "after": "0.00000001",
+        "after": "0.0000000000000001",
         "version": 2,
         "result": "written",
     }
     item = operator.item(symbol)
-    assert (item["price"], item["version"]) == ({"N": "1"}, {"N": "2"})
+    assert (item["price_usd"], item["version"]) == ({"S": "0.0000000000000001"}, {"N": "2"})
 
 
 def test_orders_are_decided_at_the_price_that_was_set(operator: Operator, symbol: str) -> None:
-    operator.json("assets", "set", symbol, "999999999999.99999999")
-    user = operator.market.new_user(USD="1000000000000")
+    operator.json("assets", "set", symbol, "999999999999.9999999999999999")
+    user = operator.market.new_user(USD="1000000000001")
 
     buy(operator.market, user, 1, symbol=symbol)
 
-    assert operator.market.account(user).balances == {"USD": 1, symbol: UNITS_PER_ONE}
+    shown = operator.json("accounts", "show", str(user))
+    assert shown["balances"] == {"USD": "1.00000000", symbol: "1.00000000"}
+    assert shown["cost_basis_usd"] == {"USD": "1.00000000", symbol: "1000000000000.00000000"}
 
 
-def test_the_price_that_stands_already_is_not_written_again(operator: Operator, symbol: str) -> None:
+def test_the_same_price_again_is_confirmed_as_of_now(operator: Operator, symbol: str) -> None:
+    before = operator.item(symbol)
+
     (row,) = operator.json("assets", "set", symbol, "100.0")
 
-    assert (row["change"], row["version"], row["result"]) == ("unchanged", 1, "nothing to do")
-    assert operator.item(symbol)["version"] == {"N": "1"}
+    assert (row["change"], row["before"], row["after"], row["version"]) == ("confirmed", "100.00000000", "100.00000000", 2)
+    assert operator.item(symbol)["price_at"]["S"] > before["price_at"]["S"]
+
+
+@pytest.mark.parametrize("command", [("set", "USD", "1.01"), ("halt", "USD"), ("resume", "USD"), ("remove", "USD")])
+def test_the_unit_of_account_cannot_be_changed(operator: Operator, command: tuple[str, ...]) -> None:
+    before = operator.item("USD")
+
+    assert "USD is the unit of account: its price is 1" in operator.refused("assets", *command)
+    assert operator.item("USD") == before
+
+
+def test_the_unit_of_account_may_be_set_to_what_it_is(operator: Operator) -> None:
+    (row,) = operator.json("assets", "set", "USD", "1.00")
+
+    assert (row["change"], row["result"], row["version"]) == ("unchanged", "nothing to do", 1)
 
 
 def test_an_asset_is_not_listed_by_a_slip(operator: Operator) -> None:
@@ -142,7 +160,8 @@ def test_an_asset_is_not_listed_by_a_slip(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize(
-    "price", ["0", "0.000000001", "1000000000000.00000001", "1e3", "1,000", "NaN", "", "١", "1.", ".5", "9" * 5_000]
+    "price",
+    ["0", "0.00000000000000001", "1000000000000.0000000000000001", "1e3", "1,000", "NaN", "", "١", "1.", ".5", "9" * 5_000],
 )
 def test_a_price_is_decimal_text_within_bounds(operator: Operator, symbol: str, price: str) -> None:
     result = operator.run("assets", "set", symbol, price)
@@ -156,10 +175,10 @@ def test_halting_stops_orders_and_resuming_lets_them_pass(operator: Operator, sy
     user = operator.market.new_user(USD="1000")
 
     (halted,) = operator.json("assets", "halt", symbol)
-    with pytest.raises(AssetHalted):
+    with pytest.raises(HaltedAsset):
         buy(operator.market, user, 1, symbol=symbol)
     (resumed,) = operator.json("assets", "resume", symbol)
-    buy(operator.market, user, 1, symbol=symbol)
+    buy(Market([], operator.market.settings), user, 1, symbol=symbol)  # another process, which has no copy of the price yet
 
     assert (halted["change"], halted["after"], halted["version"]) == ("halted", "halted", 2)
     assert (resumed["change"], resumed["after"], resumed["version"]) == ("resumed", "trading", 3)
@@ -202,8 +221,8 @@ def test_halting_all_says_which_were_halted_before(moto_market: Market) -> None:
     rows = operator.json("assets", "halt", "--all")
 
     changes = {row["symbol"]: row["change"] for row in rows}
-    assert changes == {"BTC": "halted", "ETH": "unchanged", "SOL": "halted", "USD": "halted"}
-    assert all(row["halted"] for row in operator.json("assets", "list"))
+    assert changes == {"BTC": "halted", "ETH": "unchanged", "SOL": "halted"}
+    assert {row["symbol"] for row in operator.json("assets", "list") if not row["halted"]} == {"USD"}
 
 
 @pytest.mark.parametrize("arguments", [("halt",), ("halt", "BTC", "--all"), ("resume",), ("resume", "--all")])
@@ -227,7 +246,7 @@ def test_a_change_can_be_tied_to_the_version_that_was_looked_at(operator: Operat
     for command in (("set", symbol, "102"), ("remove", symbol)):
         assert "is not at version 1" in operator.refused("assets", *command, "--at-version", "1")
 
-    assert operator.item(symbol)["price"] == {"N": str(101 * UNITS_PER_ONE)}
+    assert operator.item(symbol)["price_usd"] == {"S": "101.00000000"}
 
 
 @pytest.mark.parametrize(
@@ -244,136 +263,8 @@ def test_a_dry_run_shows_and_writes_nothing(operator: Operator, symbol: str, com
     assert operator.json("assets", "list") == listed
 
 
-# Two operators at one asset.
-
-
-@pytest.mark.parametrize("change", ["set_price", "remove"])
-def test_what_somebody_else_changed_meanwhile_is_not_overwritten(operator: Operator, symbol: str, change: str) -> None:
-    asset_list = operator.asset_list()
-    seen = asset_list.find(symbol)
-    assert seen is not None
-    operator.json("assets", "set", symbol, "200")
-    ours = {
-        "set_price": lambda: set_price(seen, symbol, 1, utc_now()),
-        "remove": lambda: remove(seen),
-    }[change]()
-
-    with pytest.raises(Failure, match=r"changed by somebody else: .*version 1.* it is 200\.00000000 USD \(version 2"):
-        asset_list.apply(ours)
-
-    assert operator.item(symbol)["price"] == {"N": str(200 * UNITS_PER_ONE)}
-
-
-def test_no_feed_of_prices_keeps_an_asset_from_being_halted(operator: Operator, symbol: str) -> None:
-    asset_list = operator.asset_list()
-    seen = asset_list.find(symbol)
-    assert seen is not None
-    operator.json("assets", "set", symbol, "200")
-
-    made = asset_list.apply_halt(set_halted(seen, utc_now(), halted=True))
-
-    assert made.after == asset_list.find(symbol)
-    item = operator.item(symbol)
-    assert (item["price"], item["halted"], item["version"]) == ({"N": "20000000000"}, {"BOOL": True}, {"N": "3"})
-
-
-def test_halting_does_not_bring_back_what_somebody_removed(operator: Operator, symbol: str) -> None:
-    seen = operator.asset_list().find(symbol)
-    assert seen is not None
-    operator.json("assets", "remove", symbol)
-
-    with pytest.raises(ChangedMeanwhile):
-        operator.asset_list().apply_halt(set_halted(seen, utc_now(), halted=True))
-
-    assert operator.item(symbol) is None
-
-
-def test_what_somebody_else_listed_meanwhile_is_not_overwritten(operator: Operator, symbol: str) -> None:
-    with pytest.raises(Failure, match="it was not listed"):
-        operator.asset_list().apply(set_price(None, symbol, 1, utc_now()))
-
-
-def test_what_somebody_else_removed_meanwhile_does_not_come_back(operator: Operator, symbol: str) -> None:
-    seen = operator.asset_list().find(symbol)
-    operator.json("assets", "remove", symbol)
-
-    with pytest.raises(Failure, match="it is not listed"):
-        operator.asset_list().apply(set_price(seen, symbol, 1, utc_now()))
-
-    assert operator.item(symbol) is None
-
-
-class Client:
-    """A boto3 client whose writes meet what they are told to."""
-
-    def __init__(self, inner: Any, write: Callable[..., Any]) -> None:
-        self._inner = inner
-        self.update_item = write
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
 def client_error(code: str, message: str = "") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "UpdateItem")
-
-
-def test_a_write_that_the_sdk_sent_twice_is_not_somebody_elses(operator: Operator, symbol: str) -> None:
-    """The first attempt's answer was lost: the second meets what the first has written."""
-    dynamodb = operator.market.dynamodb
-
-    def twice(**request: Any) -> Any:
-        dynamodb.update_item(**request)
-        return dynamodb.update_item(**request)
-
-    asset_list = operator.asset_list(Client(dynamodb, twice))
-
-    asset_list.apply(set_price(asset_list.find(symbol), symbol, 5, utc_now()))
-
-    assert operator.item(symbol)["version"] == {"N": "2"}
-
-
-def test_a_write_that_meets_a_transaction_is_sent_again(operator: Operator, symbol: str) -> None:
-    conflicts = [client_error("TransactionConflictException")] * 3
-
-    def write(**request: Any) -> Any:
-        if conflicts:
-            raise conflicts.pop()
-        return operator.market.dynamodb.update_item(**request)
-
-    asset_list = operator.asset_list(Client(operator.market.dynamodb, write))
-
-    asset_list.apply(set_price(asset_list.find(symbol), symbol, 5, utc_now()))
-
-    assert operator.item(symbol)["price"] == {"N": "5"}
-
-
-def test_a_write_that_only_meets_transactions_is_given_up(operator: Operator, symbol: str) -> None:
-    calls: list[Any] = []
-
-    def write(**request: Any) -> Any:
-        calls.append(request)
-        raise client_error("TransactionConflictException")
-
-    asset_list = operator.asset_list(Client(operator.market.dynamodb, write))
-
-    with pytest.raises(Failure, match="Nothing was written"):
-        asset_list.apply(set_price(asset_list.find(symbol), symbol, 5, utc_now()))
-
-    assert len(calls) == ATTEMPTS
-
-
-def test_attributes_that_this_tool_does_not_know_stay(operator: Operator, symbol: str) -> None:
-    operator.market.dynamodb.update_item(
-        TableName=operator.market.tables.assets,
-        Key=asset_key(symbol),
-        UpdateExpression="SET tick = :one",
-        ExpressionAttributeValues={":one": number(1)},
-    )
-
-    operator.json("assets", "set", symbol, "5")
-
-    assert operator.item(symbol)["tick"] == {"N": "1"}
 
 
 # Loading prices.
@@ -382,10 +273,13 @@ def test_attributes_that_this_tool_does_not_know_stay(operator: Operator, symbol
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("prices.csv", "symbol,price,note\n{0},101.5,x\nload1,0.00000001,\n"),
-        ("prices.csv", "\ufeffprice,symbol\r\n101.5,{0}\r\n 0.00000001 , load1\r\n"),
-        ("prices.json", '{{"{0}": "101.5", "load1": 0.00000001}}'),
-        ("prices.json", '[{{"symbol": "{0}", "price": 101.5, "version": 9}}, {{"symbol": "load1", "price": "0.00000001"}}]'),
+        ("prices.csv", "symbol,price,note\n{0},101.5,x\nload1,0.0000000000000001,\n"),
+        ("prices.csv", "\ufeffprice,symbol\r\n101.5,{0}\r\n 0.0000000000000001 , load1\r\n"),
+        ("prices.json", '{{"{0}": "101.5", "load1": 0.0000000000000001}}'),
+        (
+            "prices.json",
+            '[{{"symbol": "{0}", "price": 101.5, "version": 9}}, {{"symbol": "load1", "price": "0.0000000000000001"}}]',
+        ),
     ],
 )
 def test_prices_are_loaded_from_a_file(operator: Operator, symbol: str, tmp_path: Path, name: str, text: str) -> None:
@@ -396,9 +290,9 @@ def test_prices_are_loaded_from_a_file(operator: Operator, symbol: str, tmp_path
 
     assert [(row["symbol"], row["after"], row["result"]) for row in rows] == [
         (symbol, "101.50000000", "written"),
-        ("LOAD1", "0.00000001", "written"),
+        ("LOAD1", "0.0000000000000001", "written"),
     ]
-    assert operator.item(symbol)["price"] == {"N": "10150000000"}
+    assert operator.item(symbol)["price_usd"] == {"S": "101.50000000"}
     operator.json("assets", "remove", "LOAD1")
 
 
@@ -408,7 +302,8 @@ def test_a_list_loads_as_it_was_written(operator: Operator, tmp_path: Path) -> N
 
     rows = operator.json("assets", "load", file)
 
-    assert {row["result"] for row in rows} == {"nothing to do"}
+    assert {row["symbol"]: row["change"] for row in rows}.pop("USD") == "unchanged"
+    assert {row["change"] for row in rows if row["symbol"] != "USD"} == {"confirmed"}
 
 
 @pytest.mark.parametrize(
@@ -416,10 +311,10 @@ def test_a_list_loads_as_it_was_written(operator: Operator, tmp_path: Path) -> N
     [
         ("p.csv", "symbol,price\nBTC,1\nETH,x\n", "line 3: price 'x' must be decimal text"),
         ("p.csv", "symbol,price\nBTC,1\nB C,1\n", "line 3: symbol 'B C' must be"),
-        ("p.csv", "symbol,price\nBTC,1\nbtc,2\n", "line 3: BTC stands twice"),
+        ("p.csv", "symbol,price\nBTC,1\nbtc,2\n", "line 3: BTC appears twice"),
         ("p.csv", "symbol,price\nBTC\n", "line 2: price None"),
         ("p.csv", "BTC,1\n", "price and symbol missing"),
-        ("p.csv", "symbol,price\n", "holds no prices"),
+        ("p.csv", "symbol,price\n", "contains no prices"),
         ("p.csv", "", "price and symbol missing"),
         ("p.csv", 'symbol,price\n"BTC,1\n', "cannot be read"),
         ("p.json", "{", "cannot be read"),
@@ -428,8 +323,9 @@ def test_a_list_loads_as_it_was_written(operator: Operator, tmp_path: Path) -> N
         ("p.json", '{"BTC": NaN}', "price 'NaN' must be"),
         ("p.json", '{"BTC": 1e3}', "price '1e3' must be"),
         ("p.json", '{"BTC": true}', "price True must be"),
-        ("p.json", '{"BTC": 1, "BTC": 2}', "BTC stands twice"),
+        ("p.json", '{"BTC": 1, "BTC": 2}', "BTC appears twice"),
         ("p.json", '[{"symbol": "BTC", "price": 1, "price": 2}]', "names a field twice"),
+        ("p.json", '{"BTC": 1, "USD": 1.01}', "USD is the unit of account"),
         ("p.txt", "BTC 1", "neither .csv nor .json"),
     ],
 )
@@ -443,7 +339,7 @@ def test_of_a_file_that_makes_no_sense_nothing_is_written(
 
     assert result.exit_code == 1
     assert says in result.stderr
-    assert operator.item("BTC")["price"] == {"N": str(50_000 * UNITS_PER_ONE)}
+    assert price_from(Decimal(operator.item("BTC")["price_usd"]["S"])) == 50_000 * PRICE_PER_USD
 
 
 def test_every_line_that_is_wrong_is_named_up_to_a_bound(operator: Operator, tmp_path: Path) -> None:
@@ -471,8 +367,8 @@ def test_a_load_reports_what_failed_and_does_the_rest(
     file.write_text(json.dumps({symbol: 1, "ETH": 3_001}))
     all_at_first = AssetList.all
 
-    def all_but_then_changed(self: AssetList) -> dict[str, Listing]:
-        listed = all_at_first(self)
+    def all_but_then_changed(self: AssetList, deadline: Deadline) -> dict[str, Listing]:
+        listed = all_at_first(self, deadline)
         operator.json("assets", "set", symbol, "2")
         return listed
 
@@ -481,9 +377,10 @@ def test_a_load_reports_what_failed_and_does_the_rest(
     result = operator.run("assets", "load", file, "--json")
 
     assert result.exit_code == 1
-    assert f"error: {symbol} was changed by somebody else" in result.stderr
+    assert f"error: {symbol} was changed by somebody else: it was 100.00000000 USD (version 1" in result.stderr
+    assert "it is 2.00000000 USD (version 2" in result.stderr
     assert [row["result"] for row in json.loads(result.stdout)] == ["failed", "written"]
-    assert operator.item("ETH")["price"] == {"N": str(3_001 * UNITS_PER_ONE)}
+    assert operator.item("ETH")["price_usd"] == {"S": "3001.00000000"}
 
 
 def test_a_load_ends_with_a_count(operator: Operator, symbol: str, tmp_path: Path) -> None:
@@ -520,8 +417,16 @@ def test_an_account_is_opened_funded_and_debited(operator: Operator, user: str) 
         "result": "done",
     }
     assert (debited["transfer"], debited["sequence"], debited["balance"]) == ("DEBIT 0.00000001 USD", 2, "100.49999999")
-    assert shown["balances"] == {"USD": "100.49999999"}
-    assert shown["sequence"] == 2
+    account = operator.market.engine.ledger.read_account(int(user), operator.market.engine.deadline())
+    assert shown == {
+        "user_id": int(user),
+        "balances": {"USD": "100.49999999"},
+        "cost_basis_usd": {"USD": "100.49999999"},
+        "realized_pl_usd": "0.00000000",
+        "net_deposits_usd": "100.49999999",
+        "sequence": 2,
+        "head": account.head.hex(),
+    }
     assert operator.run("audit", user).exit_code == 0
 
 
@@ -532,6 +437,16 @@ def test_the_same_command_again_does_nothing_and_says_so(operator: Operator, use
     (again,) = operator.json(*command)
 
     assert (again["result"], again["sequence"], again["balance"]) == ("done before", 1, "100.00000000")
+
+
+def test_a_repeated_transfer_shows_the_balance_that_it_made(operator: Operator, user: str) -> None:
+    command = ("accounts", "fund", user, "USD", "100", "--key", "k")
+    operator.json(*command)
+    operator.json("accounts", "debit", user, "USD", "100", "--key", "l")
+
+    (again,) = operator.json(*command)
+
+    assert (again["result"], again["balance"]) == ("done before", "100.00000000")
 
 
 def test_a_key_stands_for_one_transfer(operator: Operator, user: str) -> None:
@@ -596,10 +511,13 @@ def test_an_account_is_shown_to_people(operator: Operator, user: str) -> None:
 
     operator.json("accounts", "fund", user, "USD", "1", "--key", "k")
 
-    assert operator.run("accounts", "show", user).stdout.split() == [
-        *("symbol", "balance", "USD", "1.00000000"),
-        *("user", f"{user}:", "1", "movements"),
+    lines = operator.run("accounts", "show", user).stdout.splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["symbol", "balance", "cost", "basis", "usd"],
+        ["USD", "1.00000000", "1.00000000"],
     ]
+    assert lines[2] == f"user {user}: realized 0.00000000 USD, net deposits 1.00000000 USD"
+    assert lines[3].startswith("decisions: 1, head ")
 
 
 # Audits: what they find is in test_audit.py.
@@ -654,7 +572,7 @@ def test_a_stage_says_its_region_and_its_tables(monkeypatch: pytest.MonkeyPatch,
     assert reach("qa", None, None).place == "hft-qa-* in eu-west-1"
     assert reach("qa", None, "eu-west-2").place == "hft-qa-* in eu-west-2"
     assert reach("qa", "other", None).place == "other-* in eu-west-1"
-    with pytest.raises(Failure, match=r"no stage 'prod': .* knows qa"):
+    with pytest.raises(Failure, match=r"no stage 'prod': .* has qa"):
         reach("prod", None, None)
 
 
@@ -681,7 +599,7 @@ def test_a_command_must_say_where() -> None:
     result = CliRunner().invoke(cli, ["assets", "list"])
 
     assert result.exit_code == 2
-    assert "--stage, or --prefix" in result.stderr
+    assert "Name a stage with --stage" in result.stderr
 
 
 @pytest.mark.usefixtures("moto_market")
@@ -747,7 +665,7 @@ def test_on_an_engine_of_this_machine_no_credentials_are_needed(ministack_market
     assert json.loads(run("accounts", "fund", user, "USD", "5", "--key", "k").stdout)[0]["result"] == "done"
     assert ministack_market.portfolio(int(user))["holdings"] == {"USD": "5.00000000"}
     audit = run("audit", user)
-    assert (audit.returncode, json.loads(audit.stdout)["movements"]) == (0, 1)
+    assert (audit.returncode, json.loads(audit.stdout)["records"]) == (0, 1)
 
 
 def in_a_process(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
