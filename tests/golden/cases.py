@@ -8,7 +8,7 @@ from chalicelib.contract.replies import reply_of
 from chalicelib.domain.account import Account
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.decision import decide
-from chalicelib.domain.facts import Decision, Transfer
+from chalicelib.domain.facts import Decision, Transfer, Void, Voided
 from chalicelib.domain.order import Order
 from chalicelib.domain.record import EMPTY_HEAD, Record, decision_from, instruction_of, next_head, text_of
 from chalicelib.domain.transfer import transfer
@@ -65,6 +65,10 @@ def transferred(change: str, symbol: str, held: Account, *, listed: bool = True)
     return lambda: transfer(held, instruction, SEED[symbol] if listed else None, AT)
 
 
+def voided(key: str) -> Callable[[], Decision]:
+    return lambda: Voided(Void(7, key), AT_TEXT)
+
+
 RICH = account(USD="100000", BTC="2", ETH="50")
 QUOTED = replace(buy("1"), idempotency_key='say "a\\b" twice', user_id=2**63 - 1)
 
@@ -94,6 +98,7 @@ CASES: dict[str, Callable[[], Decision]] = {
     "transfer-funded-usd": transferred("100000", "USD", Account(7)),
     "transfer-funded-asset": transferred("1.5", "BTC", RICH),
     "transfer-funded-asset-without-a-price": transferred("1.5", "BTC", RICH, listed=False),
+    "void-voided": voided("order-1"),
     "transfer-debited": transferred("-0.5", "BTC", RICH),
 }
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from chalicelib.domain.facts import OrderOutcome, TransferOutcome
+from chalicelib.domain.facts import OrderOutcome, TransferOutcome, VoidOutcome
 from tests.golden.cases import CASES, FOLDER, Golden, anew
 
 NAMES = sorted(file.stem for file in FOLDER.iterdir())
@@ -33,7 +33,7 @@ def test_a_head_is_verified_with_nothing_but_the_text(name: str) -> None:
 def test_every_kind_and_outcome_has_its_files() -> None:
     outcomes = {json.loads(Golden.stored(name).record)["outcome"] for name in NAMES}
 
-    assert {*OrderOutcome, *TransferOutcome} <= outcomes
+    assert {*OrderOutcome, *TransferOutcome, *VoidOutcome} <= outcomes
 
 
 def test_every_file_has_its_case() -> None:

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.decision import decide
-from chalicelib.domain.facts import Circumstances, Decision, Fill, OrderOutcome, Price, Refusal, Transfer, Transferred
+from chalicelib.domain.facts import (
+    Circumstances,
+    Decision,
+    Fill,
+    OrderOutcome,
+    Price,
+    Refusal,
+    Transfer,
+    Transferred,
+    Void,
+    Voided,
+)
 from chalicelib.domain.money import price_text, text_from
 from chalicelib.domain.order import ALL, Amount, Order, Side
 from chalicelib.domain.record import FORM, UnsupportedForm, decision_from, text_of
@@ -72,7 +83,11 @@ def transfers(draw: st.DrawFn) -> Decision:
     return Transferred(instruction, draw(times), draw(balances), price)
 
 
-@given(st.one_of(order_decisions(), transfers()), sequences)
+voids: st.SearchStrategy[Decision] = st.builds(Voided, st.builds(Void, user_ids, keys), times)
+decisions = st.one_of(order_decisions(), transfers(), voids)
+
+
+@given(decisions, sequences)
 def test_a_decision_is_read_back_as_what_it_was(decision: Decision, sequence: int) -> None:
     text = text_of(decision, sequence)
 
@@ -82,7 +97,7 @@ def test_a_decision_is_read_back_as_what_it_was(decision: Decision, sequence: in
     assert text_of(read, sequence) == text
 
 
-@given(st.one_of(order_decisions(), transfers()), sequences)
+@given(decisions, sequences)
 def test_a_text_is_compact_json_in_ascii_that_says_whose_it_is_and_where_it_stands(decision: Decision, sequence: int) -> None:
     text = text_of(decision, sequence)
 

@@ -51,7 +51,8 @@ class Process:
 @pytest.fixture
 def new_process(moto_market: Market) -> Callable[[], Process]:
     def new_process() -> Process:
-        settings = replace(moto_market.settings, price_age_ms=1_000)
+        settings = replace(moto_market.settings, price_age_ms=1_000, connect_timeout_ms=1_000, read_timeout_ms=4_000)
+        assert (settings.request_budget_ms, settings.call_worst_ms) == (20_000, 5_000)
         datastore, time = FaultyDatastore(moto_market.datastore), VirtualTime()
         return Process(build(settings, datastore, time.world), datastore, time)
 
