@@ -21,14 +21,14 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     def portfolio(request: Request, caller: Caller, user_id: str) -> Response:
         """Returns a user's holdings and their value."""
         number = read_user_id(user_id)
-        caller.require(number)
+        caller.require_reader(number)
         return json_response(portfolio_body(engine().queries.portfolio(number, endpoint.deadline(request))))
 
     @endpoint.route("/api/v1/trading/history/{user_id}", query=("limit", "before", "after"))
     def history(request: Request, caller: Caller, user_id: str) -> Response:
         """Returns a page of an account's decisions."""
         number = read_user_id(user_id)
-        caller.require(number)
+        caller.require_reader(number)
         paging = read_paging(read_query(query_of(request), ("limit", "before", "after")))
         return json_response(history_body(engine().queries.page(number, paging, endpoint.deadline(request))))
 

@@ -27,7 +27,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     def lookup(request: Request, caller: Caller, user_id: str) -> Response:
         """Returns the record under an order's key."""
         number = read_user_id(user_id)
-        caller.require(number)
+        caller.require_reader(number)
         key = read_key_parameter(read_query(query_of(request), ("idempotency_key",)))
         return json_response(json.dumps(record_body(engine().queries.order(number, key, endpoint.deadline(request)))))
 
@@ -35,7 +35,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     def void(request: Request, caller: Caller, user_id: str) -> Response:
         """Makes sure that a key never executes."""
         number = read_user_id(user_id)
-        caller.require(number)
+        caller.require_reader(number)
         key = read_void(body_of(request))
         try:
             outcome = engine().voids.make(Void(number, key), endpoint.deadline(request))

@@ -66,7 +66,7 @@ def batch(user_id: int, *orders: dict[str, Any]) -> dict[str, Any]:
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Closed by a shared secret."""
     log = tmp_path_factory.mktemp("closed") / "log"
-    with chalice_local(log, HFT_TOKEN_SECRET=SECRET) as server:
+    with chalice_local(log, HFT_TOKEN_SECRET=SECRET, HFT_TOKEN_OPERATOR_SCOPE="hft/operator") as server:
         yield Engine(server.url, log)
 
 
@@ -278,6 +278,32 @@ def test_anothers_key_replays_nothing(closed: Engine) -> None:
 
     again = closed.buy(token(FUNDED), order(FUNDED, quantity="0.01"), key)
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (bought.json(), "true")
+
+
+# The operator.
+
+
+@pytest.mark.parametrize("names", [{"sub": None}, {"sub": "client@clients"}, {"sub": str(UNKNOWN)}])
+def test_an_operator_reads_any_account_and_trades_for_none_but_the_own(closed: Engine, names: dict[str, Any]) -> None:
+    key = new_key()
+    bought = closed.buy(token(FUNDED), order(FUNDED, quantity="0.01"), key)
+    assert bought.status_code == 200, bought.text
+    operator = token(UNKNOWN, **names, scope="openid hft/operator")
+
+    reads = [
+        ("GET", f"/api/v1/trading/portfolio/{FUNDED}", 200),
+        ("GET", f"/api/v1/trading/history/{FUNDED}", 200),
+        ("GET", f"/api/v1/trading/orders/{FUNDED}/lookup?idempotency_key={key}", 200),
+        ("POST", f"/api/v1/trading/orders/{FUNDED}/void", 409),
+    ]
+    for method, path, status in reads:
+        body = {"idempotency_key": key} if method == "POST" else None
+        assert closed.ask(method, path, f"Bearer {operator}", json=body).status_code == status, path
+        refused(closed.ask(method, path, f"Bearer {token(UNFUNDED)}", json=body), 403, "ERR_FORBIDDEN")
+    assert closed.ask("GET", "/api/v1/trading/assets", f"Bearer {operator}").status_code == 200
+    refused(closed.buy(operator, order(FUNDED), new_key()), 403, "ERR_FORBIDDEN")
+    refused(closed.buy_batch(operator, batch(FUNDED, batched())), 403, "ERR_FORBIDDEN")
+    refused(closed.ask("GET", "/api/v1/trading/assets", f"Bearer {token(UNKNOWN, **names, exp=1)}"), 401, "ERR_UNAUTHENTICATED")
 
 
 # The keys of a provider.
