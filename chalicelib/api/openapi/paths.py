@@ -36,7 +36,7 @@ from chalicelib.domain.portfolio import value
 from chalicelib.domain.record import Record
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.domain.transfer import transfer
-from chalicelib.trading.instructions import Outcome
+from chalicelib.trading.instruction import Outcome
 
 # The market that a local run opens with, so that the examples work there as they stand here.
 ASSETS = {
