@@ -9,6 +9,7 @@ from chalicelib.domain.account import Account
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.decision import decide
 from chalicelib.domain.facts import Decision, Transfer, Void, Voided
+from chalicelib.domain.linked import append_linked
 from chalicelib.domain.order import Order
 from chalicelib.domain.record import EMPTY_HEAD, Record, decision_from, instruction_of, next_head, text_of
 from chalicelib.domain.transfer import transfer
@@ -69,6 +70,11 @@ def voided(key: str) -> Callable[[], Decision]:
     return lambda: Voided(Void(7, key), AT_TEXT)
 
 
+def linked(place: int, *orders: Order) -> Callable[[], Decision]:
+    """The decision of one of several orders that either all fill or none does."""
+    return lambda: append_linked(RICH, orders, SEED, AT, "MainThread")[1][place].decision
+
+
 RICH = account(USD="100000", BTC="2", ETH="50")
 QUOTED = replace(buy("1"), idempotency_key='say "a\\b" twice', user_id=2**63 - 1)
 
@@ -95,6 +101,9 @@ CASES: dict[str, Callable[[], Decision]] = {
     "order-price-limit-buy": ordered(buy("1", limit_price="49999.9999999999999999"), RICH),
     "order-price-limit-sell": ordered(sell("1", limit_price="50000.0000000000000001"), RICH),
     "order-price-limit-fine-prices": at(FINE, buy("1000000000", "MICRO", "BTC", limit_price="0.0000000000002469"), RICH),
+    "order-filled-linked": linked(0, buy("1"), sell("0.5")),
+    "order-liquidity-linked": linked(1, buy("1"), buy("1.5"), sell("0.5")),
+    "order-linked": linked(2, buy("1"), buy("1.5"), sell("0.5")),
     "transfer-funded-usd": transferred("100000", "USD", Account(7)),
     "transfer-funded-asset": transferred("1.5", "BTC", RICH),
     "transfer-funded-asset-without-a-price": transferred("1.5", "BTC", RICH, listed=False),
@@ -103,9 +112,14 @@ CASES: dict[str, Callable[[], Decision]] = {
 }
 
 
+SEQUENCES = {"order-liquidity-linked": 5, "order-linked": 6}
+"""Places in the account's history; those of the others are the fourth."""
+
+
 def anew(name: str) -> Golden:
-    """Makes a decision anew. Its place in the account's history is the fourth."""
-    return Golden.of(text_of(CASES[name](), 4), 4)
+    """Makes a decision anew."""
+    sequence = SEQUENCES.get(name, 4)
+    return Golden.of(text_of(CASES[name](), sequence), sequence)
 
 
 if __name__ == "__main__":

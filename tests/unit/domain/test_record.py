@@ -65,6 +65,7 @@ def order_decisions(draw: st.DrawFn) -> Decision:
         prices={symbol: Price(draw(prices), draw(times)) for symbol in (order.symbol, order.other)},
         fee_rate=draw(st.one_of(st.just(0), integers(1, MAX_FEE_RATE))),
         step_units=None if order.notional is None else draw(integers(1, 10**20)),
+        linked=draw(st.one_of(st.none(), st.tuples(sequences, st.integers(1, 99)))),
     )
     if outcome is OrderOutcome.FILLED:
         after = {symbol: draw(balances) for symbol in (order.symbol, order.other)}
@@ -72,7 +73,8 @@ def order_decisions(draw: st.DrawFn) -> Decision:
     if outcome is OrderOutcome.LIQUIDITY:
         needed = draw(st.one_of(st.none(), balances))
         return Refusal(order, circumstances, outcome, needed, draw(balances), unfunded=draw(st.booleans()))
-    return Refusal(order, circumstances, outcome)
+    failed = draw(st.integers(0, 98)) if outcome is OrderOutcome.LINKED else None
+    return Refusal(order, circumstances, outcome, failed=failed)
 
 
 @st.composite

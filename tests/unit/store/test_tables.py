@@ -97,9 +97,7 @@ def test_an_account_is_read_back_as_it_was(balances: dict[str, int], realized: i
 
 def fill(order: Order, price: int = 50_000 * PRICE_PER_USD, **facts: Any) -> Fill:
     prices = {order.symbol: Price(price, AT), order.other: Price(facts.pop("other_price", PRICE_PER_USD), AT)}
-    circumstances = Circumstances(
-        AT, facts.pop("by", "MainThread"), prices, facts.pop("fee_rate", 0), facts.pop("step_units", None)
-    )
+    circumstances = Circumstances(AT, facts.pop("by", "MainThread"), prices, **facts.pop("circumstances", {}))
     figures = {"quantity_units": 10**8, "other_units": 50_000 * 10**8, "fee_units": 0} | facts
     balances = {order.symbol: figures.pop("symbol_after", 10**8), order.other: figures.pop("other_after", 50_000 * 10**8)}
     return Fill(order, circumstances, **figures, balances=balances)
@@ -208,8 +206,7 @@ SMALL: dict[str, Decision] = {
         fee_units=BELOW,
         symbol_after=BELOW,
         other_after=BELOW,
-        fee_rate=2_555,
-        step_units=1,
+        circumstances={"fee_rate": 2_555, "step_units": 1, "linked": (10**12, 99)},
     ),
     "a transfer": Transferred(Transfer(7, LONG_KEY, "BTC", BELOW), AT, BELOW, Price(50_000 * PRICE_PER_USD, AT)),
 }
@@ -235,8 +232,7 @@ def longest(key: str) -> Fill:
         price=MAX_PRICE - 1,
         other_price=MAX_PRICE - 1,
         by="Thread-4294967295 (process_request_thread)",
-        fee_rate=100 * MAX_FEE_BPS - 1,
-        step_units=10**23,
+        circumstances={"fee_rate": 100 * MAX_FEE_BPS - 1, "step_units": 10**23, "linked": (10**15, 99)},
         quantity_units=MAX_BALANCE_UNITS,
         other_units=MAX_BALANCE_UNITS,
         fee_units=MAX_BALANCE_UNITS,
@@ -245,7 +241,7 @@ def longest(key: str) -> Fill:
     )
 
 
-@pytest.mark.parametrize(("key", "size"), [("k" * 128, 1_279), ('"' * 128, 1_407)])
+@pytest.mark.parametrize(("key", "size"), [("k" * 128, 1_310), ('"' * 128, 1_438)])
 def test_no_record_is_longer_than_this(key: str, size: int) -> None:
     """Its second kilobyte costs three units: two for the record, one for the index. JSON writes a quote with two characters."""
     assert size_bytes(item_from_record(stored(longest(key), sequence=10**15, user_id=2**63 - 1))) == size
