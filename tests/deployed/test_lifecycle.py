@@ -90,7 +90,7 @@ def test_a_change_that_would_lose_a_table_is_refused_and_nothing_changes(
 
     resources.write_text(before)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("This would replace or remove AccountsTable,")
+    assert refused.stderr.startswith("This would replace or remove AccountsTable and lose")
     assert function(dev, "dev")["MemorySize"] == 1536
     assert_nothing_is_lost(market, filled)
 

@@ -34,7 +34,11 @@ PUBLIC = {"/health", "/docs", "/docs/{asset}", "/openapi.json"}
 PRIVATE = {
     "/api/v1/trading/execute",
     "/api/v1/trading/execute/batch",
+    "/api/v1/trading/preview",
+    "/api/v1/trading/orders/{user_id}/lookup",
+    "/api/v1/trading/orders/{user_id}/void",
     "/api/v1/trading/portfolio/{user_id}",
+    "/api/v1/trading/history/{user_id}",
     "/api/v1/trading/assets",
 }
 GATEWAY_LIMIT_S = 29
