@@ -5,6 +5,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -175,7 +176,7 @@ def test_an_answer_without_keys_rejects_no_token_and_replaces_no_keys(verifier: 
 
 
 def test_a_key_that_cannot_be_read_leaves_the_others_usable(verifier: Verifier, provider: Issuer) -> None:
-    odd = [{"n": 1}, {"alg": ["RS256"]}, {"alg": "RSA-OAEP"}, {"kty": "future"}]
+    odd: list[dict[str, Any]] = [{"n": 1}, {"alg": ["RS256"]}, {"alg": "RSA-OAEP"}, {"kty": "future"}]
     provider.keys = [*({**published(rsa_key(), "odd"), **changed} for changed in odd), *provider.keys]
 
     assert accepted(verifier, provider.token())
