@@ -18,6 +18,15 @@ AT = datetime(2026, 2, 21, 14, 1, 48, 11_301, UTC)
 
 TRADING, SERVICE = "Trading", "Service"
 
+STORED = (
+    errors.InsufficientFunds,
+    errors.LinkedOrderFailed,
+    errors.OrderExpired,
+    errors.OrderVoided,
+    errors.PriceLimitExceeded,
+)
+"""The errors that are decisions: stored, and replayed."""
+
 REQUEST_ID = {
     "X-Request-Id": {
         "required": True,
@@ -71,6 +80,11 @@ def in_path(name: str, description: str, example: Any, schema: Json) -> Json:
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema, "example": example}
 
 
+def in_query(name: str, description: str, example: Any, schema: Json, *, required: bool = False) -> Json:
+    """Returns a parameter in the query."""
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema, "example": example}
+
+
 def reply(description: str, schema: str, examples: Mapping[str, Any], headers: Json | None = None) -> Json:
     """A JSON response."""
     return response(description, json_content(schema, examples), headers)
@@ -93,7 +107,7 @@ def refusal(*samples: EngineError) -> Json:
     for sample in samples:
         headers |= {name: {"schema": {"type": "string"}, "example": text} for name, text in sample.headers.items()}
         headers |= RETRY_AFTER if sample.retry_after_s else {}
-        headers |= REPLAYED if isinstance(sample, errors.InsufficientFunds) else {}
+        headers |= REPLAYED if isinstance(sample, STORED) else {}
     return reply(
         "<br>".join(f"`{sample.code}`: {meaning(type(sample))}" for sample in samples),
         "ErrorWithDetails" if any(sample.details for sample in samples) else "Error",
