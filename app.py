@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from threading import Lock
 
 gc.disable()  # until the end of this module: what is made until then stays, and searching it for garbage is 4 % of a cold start
@@ -16,7 +17,12 @@ from chalicelib.store.connection import DynamoDB
 from chalicelib.telemetry import log
 
 log.configure()
-settings = Settings.from_environment()
+try:
+    settings = Settings.from_environment()
+except ValueError as error:
+    if "AWS_CHALICE_CLI_MODE" not in os.environ:
+        raise
+    sys.exit(str(error))
 app = Chalice(app_name="hft-trading-engine", configure_logs=False)
 
 _engine: Engine | None = None
@@ -39,6 +45,24 @@ def engine() -> Engine:
 app.register_blueprint(authorizer.blueprint)
 for routes in (orders, order_keys, accounts, markets, service):
     app.register_blueprint(routes.blueprint(settings, engine))
+
+
+def has_operator_api() -> bool:
+    """Returns whether the operator's routes exist: where the stage says so, and in an open local run."""
+    if settings.operator_api or "AWS_CHALICE_CLI_MODE" not in os.environ:
+        return settings.operator_api
+    from chalicelib.local.authorizer import is_open
+
+    try:
+        return is_open()
+    except ValueError:  # a setting is invalid: the run says so, and ends, as it starts
+        return False
+
+
+if has_operator_api():
+    from chalicelib.api import operator
+
+    app.register_blueprint(operator.blueprint(settings, engine))
 
 if settings.on_lambda:
     engine()  # in the init phase, which has a full CPU at any memory size

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chalicelib.config import Settings
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
+from chalicelib.store.assets import AssetList
 from chalicelib.store.connection import Datastore
 from chalicelib.store.history import History
 from chalicelib.store.ledger import Ledger
@@ -13,6 +14,7 @@ from chalicelib.store.tables import Tables
 from chalicelib.trading.account_cache import AccountCache
 from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.execution import Executor, OrderDecider
+from chalicelib.trading.listings import Listings
 from chalicelib.trading.queries import Queries
 from chalicelib.trading.transfers import TransferDecider, Transfers
 from chalicelib.trading.voids import VoidDecider, Voids
@@ -32,6 +34,7 @@ class Engine:
     executor: Executor
     transfers: Transfers
     voids: Voids
+    listings: Listings
     queries: Queries
 
     def deadline(self, remaining_ms: int | None = None) -> Deadline:
@@ -57,5 +60,6 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
         executor=Executor(exactly_once, OrderDecider(prices, world)),
         transfers=Transfers(exactly_once, ledger, TransferDecider(prices, world)),
         voids=Voids(exactly_once, VoidDecider(world)),
+        listings=Listings(AssetList(datastore, tables)),
         queries=Queries(ledger, History(datastore, tables), prices, world),
     )

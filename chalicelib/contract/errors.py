@@ -9,6 +9,7 @@ EngineError
 │   ├── IdempotencyKeyReused     422 ERR_IDEMPOTENCY_KEY_REUSED   the key belongs to another order
 │   ├── TooLarge                 413 ERR_TOO_LARGE
 │   ├── InsufficientFunds        402 ERR_LIQUIDITY                a decision: stored, and replayed
+│   ├── TransferOverdraws        402 ERR_LIQUIDITY                a debit: decides nothing
 │   ├── OrderExpired             410 ERR_ORDER_EXPIRED            a decision
 │   ├── OrderVoided              410 ERR_ORDER_VOIDED             a decision
 │   ├── PriceLimitExceeded       412 ERR_PRICE_LIMIT              a decision
@@ -34,7 +35,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chalicelib.domain.record import Record
-from chalicelib.domain.refusals import BrokenRule, HaltedAsset, Undecided, UndecidedTogether, UnknownAsset
+from chalicelib.domain.refusals import BrokenRule, HaltedAsset, TransferRejected, Undecided, UndecidedTogether, UnknownAsset
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,16 @@ class InsufficientFunds(EngineError):
         else:
             message = f"Need {needed} {symbol} but only have {held} {symbol}"
         super().__init__(f"{message}. This account was never funded" if unfunded else message)
+
+
+class TransferOverdraws(EngineError):
+    """A debit is larger than the balance. Decides nothing."""
+
+    status = 402
+    code = "ERR_LIQUIDITY"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason[:1].upper()}{reason[1:]}. Nothing was decided")
 
 
 class OrderExpired(EngineError):
@@ -334,6 +345,10 @@ def error_of(reason: Undecided) -> EngineError:
             return OrderRuleBroken(field, str(reason))
         case UndecidedTogether(places=places, reason=of_one):
             return in_batch(error_of(of_one), places)
+        case TransferRejected(overdraws=True):
+            return TransferOverdraws(str(reason))
+        case TransferRejected():
+            return ValidationFailed(FieldError("amount", str(reason)))
         case _:
             raise reason
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal, DecimalException
 from typing import Any
 
-from chalicelib.domain.money import DECIMALS, EXACT, PRICE_DECIMALS, price_from, units_from
+from chalicelib.domain.money import DECIMALS, EXACT, PRICE_DECIMALS, PRICE_PER_USD, units_from
 from chalicelib.domain.order import ALL, Amount, Side
 from chalicelib.domain.timestamps import rfc3339
 
@@ -64,7 +64,7 @@ class Field:
 _WHOLE = re.compile(r"[1-9][0-9]{0,18}")
 _SYMBOL = re.compile(r"[A-Za-z0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?")
-_PRICE = re.compile(r"[0-9]+(?:\.[0-9]{1,16})?")
+_DECIMAL_TEXT = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-][0-9]{2}:[0-9]{2}))"
 )
@@ -132,16 +132,33 @@ def _amount_or_all(value: Json) -> Amount:
     return Amount(None, ALL) if _is_string(value) and value == ALL else _quantity(value)
 
 
+def price_text_units(value: Json, decimals: int = PRICE_DECIMALS) -> int:
+    """Returns the units of decimal text, of 10 to the minus `decimals` each.
+
+    Raises:
+        InvalidValue: it is not a string of digits with at most so many decimals.
+    """
+    if not _is_string(value) or not _DECIMAL_TEXT.fullmatch(value):
+        raise InvalidValue(f'must be a decimal string such as "49500", of digits with at most {decimals} decimals')
+    try:
+        return units_from(Decimal(value), decimals)
+    except DecimalException:
+        raise InvalidValue(f"must have at most {decimals} decimals") from None
+
+
 def _limit_price(value: Json) -> int:
-    if not _is_string(value) or not _PRICE.fullmatch(value):
-        raise InvalidValue(f'must be a decimal string such as "49500", of digits with at most {PRICE_DECIMALS} decimals')
-    price = Decimal(value)
-    if not 0 < price <= MAX_LIMIT_PRICE:
+    price = price_text_units(value)
+    if not 0 < price <= MAX_LIMIT_PRICE * PRICE_PER_USD:
         raise InvalidValue("must be more than 0, and at most 10^28")
-    return price_from(price)
+    return price
 
 
-def _expires_at(value: Json) -> str:
+def time_text(value: Json) -> str:
+    """Returns a time in UTC with microseconds, as the API shows it; more decimals are cut.
+
+    Raises:
+        InvalidValue: it is not RFC 3339 with an offset.
+    """
     found = _TIME.fullmatch(value) if _is_string(value) else None
     try:
         if found is None:
@@ -279,7 +296,7 @@ EXPIRES_AT = Field(
         "description": "An order decided later than this is refused. RFC 3339 with an offset; cut to microseconds.",
         "examples": ["2030-01-01T00:00:00Z"],
     },
-    _expires_at,
+    time_text,
     required=False,
 )
 KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$"}

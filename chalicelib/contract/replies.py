@@ -12,7 +12,7 @@ from chalicelib.contract.errors import (
     OrderVoided,
     PriceLimitExceeded,
 )
-from chalicelib.domain.asset import Asset, fee_bps_text
+from chalicelib.domain.asset import Asset, fee_bps_text, max_move_text
 from chalicelib.domain.facts import Fill, OrderOutcome, Refusal, Transferred, Voided
 from chalicelib.domain.history import Page
 from chalicelib.domain.money import UNITS_PER_ONE, divide_half_up, price_text, quotient_text, text_from
@@ -201,18 +201,22 @@ def _optional(units: int | None) -> str | None:
 
 def assets_body(assets: Sequence[Asset]) -> str:
     """Returns the list of assets as JSON text."""
-    return json.dumps(
-        [
-            {
-                "symbol": asset.symbol,
-                "price": price_text(asset.price),
-                "price_at": asset.price_at,
-                "halted": asset.halted,
-                "min_quantity": text_from(asset.min_quantity_units),
-                "quantity_step": text_from(asset.quantity_step_units),
-                "min_notional_usd": text_from(asset.min_notional_usd_units),
-                "fee_bps": fee_bps_text(asset.fee_rate),
-            }
-            for asset in assets
-        ]
-    )
+    return json.dumps([_asset(asset) for asset in assets])
+
+
+def asset_body(asset: Asset) -> str:
+    """Returns one asset as an operator sees it, with its guard, as JSON text."""
+    return json.dumps(_asset(asset) | {"max_move": max_move_text(asset.max_move)})
+
+
+def _asset(asset: Asset) -> dict[str, object]:
+    return {
+        "symbol": asset.symbol,
+        "price": price_text(asset.price),
+        "price_at": asset.price_at,
+        "halted": asset.halted,
+        "min_quantity": text_from(asset.min_quantity_units),
+        "quantity_step": text_from(asset.quantity_step_units),
+        "min_notional_usd": text_from(asset.min_notional_usd_units),
+        "fee_bps": fee_bps_text(asset.fee_rate),
+    }

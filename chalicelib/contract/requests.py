@@ -65,7 +65,7 @@ def read_order(body: bytes, headers: Headers, caller: Caller) -> Order:
         IdempotencyKeyRequired, ValidationFailed: the key is missing or invalid.
     """
     fields = read_order_fields(parse_object(body, MAX_BODY_BYTES), ORDER_FIELDS, "an order", caller)
-    return order_of(fields, fields["user_id"], _read_key(headers))
+    return order_of(fields, fields["user_id"], read_key(headers))
 
 
 def order_of(fields: Mapping[str, Any], user_id: int, idempotency_key: str) -> Order:
@@ -320,7 +320,12 @@ def _shown(name: str) -> str:
     return name if len(name) <= MAX_SHOWN else name[: MAX_SHOWN - 1] + "…"
 
 
-def _read_key(headers: Headers) -> str:
+def read_key(headers: Headers) -> str:
+    """Reads the idempotency key in headers.
+
+    Raises:
+        IdempotencyKeyRequired, ValidationFailed: there is none, or it cannot be one.
+    """
     try:
         given = [idempotency_key(value) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
     except InvalidValue as invalid:

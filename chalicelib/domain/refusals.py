@@ -49,6 +49,10 @@ class UndecidedTogether(Undecided):
 
 
 class TransferRejected(Undecided):
-    """A transfer that may not be made; the message says why."""
+    """A transfer that may not be made; the message says why. `overdraws`: the balance does not cover it."""
 
     needs_account = True
+
+    def __init__(self, message: str, *, overdraws: bool = False) -> None:
+        super().__init__(message)
+        self.overdraws = overdraws

@@ -21,7 +21,8 @@ def transfer(account: Account, instruction: Transfer, asset: Asset | None, at: d
     held_units = account.balance_units(symbol)
     after_units = held_units + units
     if after_units < 0:
-        raise TransferRejected(f"a debit of {text_from(-units)} {symbol} overdraws the balance of {text_from(held_units)}")
+        message = f"a debit of {text_from(-units)} {symbol} overdraws the balance of {text_from(held_units)}"
+        raise TransferRejected(message, overdraws=True)
     if units > 0 and after_units > MAX_BALANCE_UNITS:
         most = text_from(MAX_BALANCE_UNITS)
         raise TransferRejected(f"the balance would be {text_from(after_units)} {symbol}; an account holds at most {most}")

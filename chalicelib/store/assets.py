@@ -3,13 +3,14 @@
 The API's role does not need this module: it only reads assets (see `prices`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.domain.asset import UNIT_OF_ACCOUNT, Asset, fee_bps_text
+from chalicelib.domain.asset import UNIT_OF_ACCOUNT, Asset, fee_bps_text, is_too_large_a_move, max_move_text
 from chalicelib.domain.money import PRICE_PER_USD, price_text, text_from
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
@@ -22,6 +23,16 @@ class ImmutableAsset(Exception):
 
     def __init__(self) -> None:
         super().__init__(f"{UNIT_OF_ACCOUNT} is the unit of account: its price is 1, and it is always listed and never halted")
+
+
+class HeldPrice(Exception):
+    """A price that moves further than the asset's guard lets it. Nothing was written."""
+
+    def __init__(self, asset: Asset, price: int) -> None:
+        super().__init__(
+            f"{asset.symbol} would move from {price_text(asset.price)} to {price_text(price)} USD, "
+            f"by more than {max_move_text(asset.max_move)} of its price: allow the move by name if it is meant"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +79,12 @@ class AssetBusy(Exception):
     """A change that met other transactions until its time was over. Nothing was written."""
 
 
-def set_price(before: Listing | None, symbol: str, price: int, at: datetime) -> Change:
+def set_price(before: Listing | None, symbol: str, price: int, at: datetime, *, allow_move: bool = False) -> Change:
     """Sets a price, of an asset that is listed or not yet. The same price again is confirmed: `price_at` moves on.
 
     Raises:
         ImmutableAsset: it is not the price of the unit of account.
+        HeldPrice: it moves too far, and `allow_move` does not say that this is meant.
     """
     if symbol == UNIT_OF_ACCOUNT:
         if price != PRICE_PER_USD:
@@ -81,7 +93,17 @@ def set_price(before: Listing | None, symbol: str, price: int, at: datetime) -> 
             return Change(symbol, before, before)
     if before is None:
         return Change(symbol, None, Listing(Asset(symbol, price, rfc3339(at)), version=1))
+    if not allow_move and is_too_large_a_move(before.asset.price, price, before.asset.max_move):
+        raise HeldPrice(before.asset, price)
     return Change(symbol, before, Listing(replace(before.asset, price=price, price_at=rfc3339(at)), before.version + 1))
+
+
+def set_rules(before: Listing, rules: Mapping[str, int]) -> Change:
+    """Sets trading rules, by the names of `Asset`'s fields; those that are absent stay."""
+    after = replace(before.asset, **rules)  # type: ignore[arg-type]  # the names are those of integers
+    if after == before.asset:
+        return Change(after.symbol, before, before)
+    return Change(after.symbol, before, Listing(after, before.version + 1))
 
 
 def set_halted(before: Listing, *, halted: bool) -> Change:
@@ -238,5 +260,6 @@ def _attributes(listing: Listing) -> Item:
         "quantity_step": {"S": text_from(asset.quantity_step_units)},
         "min_notional_usd": {"S": text_from(asset.min_notional_usd_units)},
         "fee_bps": {"S": fee_bps_text(asset.fee_rate)},
+        "max_move": {"S": max_move_text(asset.max_move)},
         "version": number(listing.version),
     }

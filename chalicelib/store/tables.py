@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.account import Account
-from chalicelib.domain.asset import Asset
+from chalicelib.domain.asset import DEFAULT_MAX_MOVE, MOVE_DECIMALS, Asset
 from chalicelib.domain.money import price_from, units_from
 from chalicelib.domain.position import Books
 from chalicelib.domain.record import FORM, Record, UnsupportedForm, decision_from
@@ -60,6 +60,7 @@ def asset_from(item: Item) -> Asset:
         quantity_step_units=_decimal(item, "quantity_step", default=1),
         min_notional_usd_units=_decimal(item, "min_notional_usd", default=0),
         fee_rate=_decimal(item, "fee_bps", default=0, decimals=2),
+        max_move=_decimal(item, "max_move", default=DEFAULT_MAX_MOVE, decimals=MOVE_DECIMALS),
     )
 
 

@@ -36,7 +36,6 @@ confirmed by a transaction of the same shape that stores nothing under its key, 
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chalicelib.contract.errors import Contention, DatastoreUnavailable
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
@@ -48,12 +47,12 @@ from chalicelib.trading.leader import Leader
 from chalicelib.trading.request import Item, Request
 
 
-@dataclass(frozen=True, slots=True)
 class ExactlyOnce:
     """Executes orders and transfers. One for a process: its threads share what it remembers."""
 
-    ledger: Ledger
-    accounts: AccountCache
+    def __init__(self, ledger: Ledger, accounts: AccountCache) -> None:
+        self.ledger = ledger
+        self.accounts = accounts
 
     def execute(self, instruction: I_contra, decider: Decider[I_contra], deadline: Deadline) -> Outcome:
         """Executes an instruction, or finds out how it was executed: exactly once, however often it is asked.

@@ -1,7 +1,6 @@
 """Executing orders: fresh prices, the rule book, and one transaction that stores what it decides."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
@@ -17,12 +16,12 @@ from chalicelib.trading.instruction import Outcome, Refused
 from chalicelib.trading.queries import until_answered
 
 
-@dataclass(frozen=True, slots=True)
 class OrderDecider:
     """Decides orders, at prices that are fresh at each attempt."""
 
-    prices: PriceBook
-    world: World
+    def __init__(self, prices: PriceBook, world: World) -> None:
+        self.prices = prices
+        self.world = world
 
     def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
         """See `Decider.prepare`. Returns the market: assets by symbol."""
@@ -40,12 +39,12 @@ class OrderDecider:
         return append_linked(account, orders, market, self.world.now(), by)
 
 
-@dataclass(frozen=True, slots=True)
 class Executor:
     """Executes orders. One for a process: its threads share what it remembers."""
 
-    exactly_once: ExactlyOnce
-    decider: OrderDecider
+    def __init__(self, exactly_once: ExactlyOnce, decider: OrderDecider) -> None:
+        self.exactly_once = exactly_once
+        self.decider = decider
 
     def execute(self, order: Order, deadline: Deadline) -> Outcome:
         """Executes an order, or finds out how it was executed: exactly once, however often it is asked.

@@ -1,7 +1,6 @@
 """Queries: a portfolio, the history, an order, the assets. Nothing here writes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib.contract.errors import DatastoreUnavailable, OrderNotFound
@@ -24,14 +23,14 @@ INDEX_LAG_S = 1.0
 INDEX_WAIT_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
 class Queries:
     """Answers questions about accounts and assets."""
 
-    ledger: Ledger
-    history: History
-    prices: PriceBook
-    world: World
+    def __init__(self, ledger: Ledger, history: History, prices: PriceBook, world: World) -> None:
+        self.ledger = ledger
+        self.history = history
+        self.prices = prices
+        self.world = world
 
     def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
         """Returns one account as it is now: a single item, hence never half of a trade.

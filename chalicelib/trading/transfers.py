@@ -8,7 +8,7 @@ from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Transfer
 from chalicelib.domain.record import Record
-from chalicelib.domain.refusals import TransferRejected
+from chalicelib.domain.refusals import TransferRejected, UnknownAsset
 from chalicelib.domain.transfer import transfer
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
@@ -31,7 +31,9 @@ class TransferDecider:
 
     def decide(self, instruction: Transfer, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:  # noqa: ARG002
         """See `Decider.decide`."""
-        return append(account, transfer(account, instruction, market.get(instruction.symbol), self.world.now()))
+        if instruction.symbol not in market:
+            raise UnknownAsset([instruction.symbol])
+        return append(account, transfer(account, instruction, market[instruction.symbol], self.world.now()))
 
 
 @dataclass(frozen=True, slots=True)

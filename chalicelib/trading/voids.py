@@ -1,7 +1,6 @@
 """Voiding: makes sure that a key never executes. Executed exactly once, like an order, and one of the two wins."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.facts import Void, Voided
@@ -13,11 +12,11 @@ from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.instruction import Outcome
 
 
-@dataclass(frozen=True, slots=True)
 class VoidDecider:
     """Decides voids, which no rule refuses."""
 
-    world: World
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def prepare(self, voids: Sequence[Void], deadline: Deadline) -> None:
         """See `Decider.prepare`. Reads nothing."""
@@ -27,12 +26,12 @@ class VoidDecider:
         return append(account, Voided(void, rfc3339(self.world.now())))
 
 
-@dataclass(frozen=True, slots=True)
 class Voids:
     """Voids keys. One for a process."""
 
-    exactly_once: ExactlyOnce
-    decider: VoidDecider
+    def __init__(self, exactly_once: ExactlyOnce, decider: VoidDecider) -> None:
+        self.exactly_once = exactly_once
+        self.decider = decider
 
     def make(self, void: Void, deadline: Deadline) -> Outcome:
         """Voids a key, or finds out that it was voided.
