@@ -56,7 +56,7 @@ class Deadline:
             self.datastore_s += self._world.monotonic_s() - started_s
 
     def wait(self, seconds: float) -> None:
-        """Waits, but never past the last moment at which a call may start."""
+        """Waits until the last moment at which a call may start, at most."""
         self._world.sleep_s(max(0.0, min(seconds, self.remaining_s())))
 
     def wait_throttled(self) -> None:
