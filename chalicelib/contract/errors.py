@@ -153,7 +153,7 @@ class InsufficientFunds(EngineError):
 
 
 class TransferOverdraws(EngineError):
-    """A debit is larger than the balance. Decides nothing."""
+    """A debit larger than the balance. It decides nothing."""
 
     status = 402
     code = "ERR_LIQUIDITY"
@@ -204,7 +204,7 @@ class OrderDecided(EngineError):
 
 
 class OrdersDecided(EngineError):
-    """Some keys of an all-or-nothing batch have outcomes, and others do not. `places`: those that have, from 0."""
+    """An all-or-nothing batch in which some keys have outcomes and others do not. `places`: the former, from 0."""
 
     status = 409
     code = "ERR_ORDER_DECIDED"
@@ -214,7 +214,7 @@ class OrdersDecided(EngineError):
 
 
 class LinkedOrderFailed(EngineError):
-    """Another order of an all-or-nothing batch did not fill. Stored."""
+    """An order of an all-or-nothing batch in which another one did not fill. Stored."""
 
     status = 424
     code = "ERR_LINKED_ORDER"
@@ -354,7 +354,7 @@ def error_of(reason: Undecided) -> EngineError:
 
 
 def in_batch(error: EngineError, places: Sequence[int]) -> EngineError:
-    """Says of an error to which orders of an all-or-nothing batch it belongs. Returns the error."""
+    """Adds the places of its orders in an all-or-nothing batch to an error. Returns the error."""
     error.args = (f"{_places(places)}: {error}",)
     error.details = [
         FieldError(f"orders[{place}].{detail.field}", detail.message) for place in places for detail in error.details

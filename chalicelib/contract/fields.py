@@ -1,7 +1,7 @@
 """Fields of a request. One definition of each validates it and is published in the OpenAPI document.
 
-This module uses the standard library only. A validation library would add more to a cold start than the whole package, and would
-not read a quantity, which is decimal text, digit for digit.
+This module uses the standard library only. A validation library would add more to a cold start than the whole package. It would
+not read a quantity digit for digit either.
 """
 
 import re
@@ -133,10 +133,10 @@ def _amount_or_all(value: Json) -> Amount:
 
 
 def price_text_units(value: Json, decimals: int = PRICE_DECIMALS) -> int:
-    """Returns the units of decimal text, of 10 to the minus `decimals` each.
+    """Returns decimal text as a number of units, each 10 to the power of minus `decimals`.
 
     Raises:
-        InvalidValue: it is not a string of digits with at most so many decimals.
+        InvalidValue: the value is not a string of digits with at most `decimals` decimals.
     """
     if not _is_string(value) or not _DECIMAL_TEXT.fullmatch(value):
         raise InvalidValue(f'must be a decimal string such as "49500", of digits with at most {decimals} decimals')
@@ -157,7 +157,7 @@ def time_text(value: Json) -> str:
     """Returns a time in UTC with microseconds, as the API shows it; more decimals are cut.
 
     Raises:
-        InvalidValue: it is not RFC 3339 with an offset.
+        InvalidValue: the text is not an RFC 3339 time with an offset.
     """
     found = _TIME.fullmatch(value) if _is_string(value) else None
     try:

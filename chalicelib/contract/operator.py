@@ -1,4 +1,4 @@
-"""Reading an operator's requests: prices, transfers, listings."""
+"""An operator's requests, read into values: prices, transfers, listings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE, units_from
 
 MAX_PRICES = 100
 MAX_AHEAD = timedelta(seconds=5)
-"""How far a price's time may be ahead of the engine's clock."""
+"""The furthest that a price's time may be ahead of the engine's clock."""
 
 MAX_SOURCE_LENGTH = 64
 
@@ -44,7 +44,7 @@ def read_prices(body: bytes, now: datetime) -> Prices:
     """Reads prices.
 
     Raises:
-        TooLarge, ValidationFailed: something is wrong with the body; nothing of it counts.
+        TooLarge, ValidationFailed: something in the body is wrong, and so none of its prices is used.
     """
     given = parse_object(body, MAX_BODY_BYTES)
     fields = _Fields(given, ("prices", "as_of", "source", "allow_move"))
@@ -60,7 +60,7 @@ def read_transfer(body: bytes, headers: Headers) -> Transfer:
     """Reads a transfer and its key.
 
     Raises:
-        TooLarge, ValidationFailed, IdempotencyKeyRequired: something is wrong with them.
+        TooLarge, ValidationFailed, IdempotencyKeyRequired: the body or the key is wrong.
     """
     fields = _Fields(parse_object(body, MAX_BODY_BYTES), ("user_id", "symbol", "amount"))
     user_id = fields.take("user_id", USER_ID.read, 0)
@@ -71,10 +71,10 @@ def read_transfer(body: bytes, headers: Headers) -> Transfer:
 
 
 def read_listing(body: bytes) -> tuple[int | None, dict[str, int]]:
-    """Reads an asset's price, where there is one, and its rules by the names of `Asset`'s fields.
+    """Reads an asset's price, or `None`, and its rules by the names of `Asset`'s fields.
 
     Raises:
-        TooLarge, ValidationFailed: something is wrong with the body.
+        TooLarge, ValidationFailed: something in the body is wrong.
     """
     fields = _Fields(parse_object(body, MAX_BODY_BYTES), ("price", *_RULES))
     price = fields.take("price", _price, None, required=False)
@@ -91,7 +91,7 @@ def read_symbol(text: str) -> str:
     """Reads the symbol in a path.
 
     Raises:
-        ValidationFailed: it is not one.
+        ValidationFailed: the text is not a symbol.
     """
     try:
         return str(SYMBOL.read(text))
@@ -100,7 +100,7 @@ def read_symbol(text: str) -> str:
 
 
 class _Fields:
-    """The fields of a body, and what is wrong with them."""
+    """The fields of a body, and their errors."""
 
     def __init__(self, given: Mapping[str, Json], known: tuple[str, ...]) -> None:
         self._given = given
@@ -108,7 +108,7 @@ class _Fields:
         self._unknown = [FieldError(name[:40], "is not a field of this request") for name in given if name not in known][:8]
 
     def take(self, name: str, read: Callable[[Json], Any], default: Any, *, required: bool = True) -> Any:
-        """Reads one field."""
+        """Returns one field's value, or the default where it is missing or wrong."""
         if name not in self._given:
             if required:
                 self._wrong.append(FieldError(name, "is required"))
@@ -123,7 +123,7 @@ class _Fields:
             return default
 
     def end(self) -> None:
-        """Raises what is wrong, if anything is."""
+        """Raises the errors, if there are any."""
         wrong = [*self._wrong, *self._unknown]
         if wrong:
             raise ValidationFailed(*wrong)
@@ -200,4 +200,4 @@ _RULES: dict[str, tuple[str, Callable[[Json], int]]] = {
     "fee_bps": ("fee_rate", _decimal(MAX_FEE_BPS * 100, 2)),
     "max_move": ("max_move", _decimal(MAX_MAX_MOVE, MOVE_DECIMALS, least=1)),
 }
-"""Rules by the contract's names: the field of `Asset`, and what takes it."""
+"""The rules by their names in the contract: the field of `Asset`, and the reader of its value."""

@@ -324,7 +324,7 @@ def read_key(headers: Headers) -> str:
     """Reads the idempotency key in headers.
 
     Raises:
-        IdempotencyKeyRequired, ValidationFailed: there is none, or it cannot be one.
+        IdempotencyKeyRequired, ValidationFailed: the key is missing or invalid.
     """
     try:
         given = [idempotency_key(value) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
