@@ -1,7 +1,6 @@
 """The wrapper of every route: it identifies the caller, calls the view and turns exceptions into the contract's errors."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -24,13 +23,13 @@ from chalicelib.telemetry import log
 View = Callable[..., Response]
 
 
-@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Registration of one blueprint's routes. `engine` returns the process's engine, and builds it on the first call."""
 
-    blueprint: Blueprint
-    settings: Settings
-    engine: Callable[[], Engine]
+    def __init__(self, blueprint: Blueprint, settings: Settings, engine: Callable[[], Engine]) -> None:
+        self.blueprint = blueprint
+        self.settings = settings
+        self.engine = engine
 
     def route(self, path: str, method: str = "GET", *, public: bool = False, query: Sequence[str] = ()) -> Callable[[View], View]:
         """Registers a view, which takes the request, the caller unless it is `public`, and the path's parameters.

@@ -102,7 +102,7 @@ class Transport:
                 failure = error
             else:
                 return connection
-        raise failure or OSError(f"{target.hostname} has no address")
+        raise failure or OSError(f"{target.host} has no address")
 
 
 class _TimeLeft:
@@ -164,10 +164,13 @@ class _Body:
 
 
 class _Target(NamedTuple):
-    """A URL, taken apart. `host`: as the request names it, and as botocore has signed it."""
+    """A URL, taken apart. `host`: as the request names it, and as botocore has signed it.
+
+    `hostname` is bytes, since Python loads its tables of Unicode names for a text: a sixth of a process's first request.
+    """
 
     tls: bool
-    hostname: str
+    hostname: bytes
     port: int
     host: str
     path: str
@@ -182,7 +185,7 @@ def _target(url: str) -> _Target:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     if parts.port not in (None, default):
         host += f":{parts.port}"
-    return _Target(tls, parts.hostname, parts.port or default, host, parts.path or "/")
+    return _Target(tls, parts.hostname.encode("ascii"), parts.port or default, host, parts.path or "/")
 
 
 def _message(request: AWSPreparedRequest, target: _Target) -> bytes:
