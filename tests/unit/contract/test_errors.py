@@ -63,7 +63,7 @@ REASONS: list[tuple[Undecided, type[EngineError], str]] = [
     (UnknownAsset(["NOPE", "NEVER"]), AssetNotFound, "NOPE, NEVER"),
     (HaltedAsset(["BTC"]), AssetHalted, "BTC"),
     (BrokenRule("notional", "size", "is too large", needs_account=True), OrderRuleBroken, "notional: is too large (rule size)"),
-    (TransferRejected("a debit overdraws", overdraws=True), TransferOverdraws, "a debit overdraws"),
+    (TransferRejected("a debit overdraws", overdraws=True), TransferOverdraws, "debit overdraws"),
     (TransferRejected("the balance would be too large"), ValidationFailed, "amount: the balance would be too large"),
     (
         UndecidedTogether([1, 3], BrokenRule("quantity", "size", "is too large", needs_account=True), needs_account=True),
