@@ -1,7 +1,7 @@
-"""The description of this API as OpenAPI 3.1, made from what runs it.
+"""The description of this API as OpenAPI 3.1, made from the code that runs it.
 
-What an order may hold comes from `fields`, which validates it; statuses, codes and messages come from `errors`; the examples are
-what the engine's own functions answer to sample data at a fixed time. So the document cannot drift from the engine unseen.
+The fields of an order come from `fields`, which validates them; statuses, codes and messages come from `errors`; the examples are
+the answers of the engine's own functions to sample data at a fixed time. So the document cannot drift from the engine unseen.
 """
 
 from operator import attrgetter
@@ -16,19 +16,26 @@ from chalicelib.contract.errors import EngineError
 
 DESCRIPTION = """\
 **Amounts** are strings in plain notation with 8 decimals (`"50000.00000000"`), so that no JSON reader makes floats of them.
-Times are RFC 3339 in UTC. Replies may gain fields: ignore those you do not know. An order takes no fields but its own.
+Prices have 8 to 16 decimals. Times are RFC 3339 in UTC. Replies may gain fields: ignore unknown ones. A request takes no fields
+but its own.
 
-**Rounding.** What an order costs is computed exactly from two USD prices, then rounded up to 8 decimals: never in the buyer's
-favour, never to zero. What is only shown, a price or a valuation, is rounded half up.
+**Orders** are market orders, and are filled at once or not at all. A buy names what it pays with, and a `quantity` of its symbol
+or a `notional`, the most that it spends. A sell names what it receives. A `limit_price` is the worst price taken.
 
-**Exactly once.** Each order carries an idempotency key: a value of your own, new for each order. The first decision under a key,
-a fill or `ERR_LIQUIDITY`, is stored and belongs to it for ever. Send the same order again and you get the same reply, with the
-header `Idempotent-Replayed: true`, whatever has changed since. Any other 4xx decides nothing and leaves the key as it was. In
-a batch each order has its own key, outcome and `replayed`, and is the same order as by itself.
+**Rounding.** The engine computes each figure exactly and rounds it against the client, once: a cost up, proceeds down, a fee up.
+An order for which rounding would cost more than 1 % of its value is refused. Displayed prices and values are rounded half up.
+
+**Exactly once.** Each order has an idempotency key: a value that you choose, new for each order. The engine stores the first
+decision under a key for ever: a fill, or a refusal with 402, 410, 412 or 424. Send the same order again and you get the same
+reply, with the header `Idempotent-Replayed: true`, whatever has changed since. Any other 4xx decides nothing, so that the key may
+fill later. In a batch each order has its own key, outcome and `replayed`.
 
 **After 500, 503, 504 or no answer** the outcome is unknown. Send the same order with the same key, after the seconds in
-`Retry-After` where there are some, until a fill or `ERR_LIQUIDITY` comes: that is what happened, and it happened once. With a
-new key it would be a new order.
+`Retry-After`, until you get a decision: it happened, and it happened once. With a new key it would be a new order. A look-up
+shows what is stored under a key now, and a void makes sure that a key never executes.
+
+**History.** Every decision of an account is numbered 1, 2, 3 … without gaps, and chained: each `head` is SHA-256 over the head
+before it and the decision's stored text. With the history alone you can verify an account up to the head in its portfolio.
 
 | status | error_code | when | retry |
 |---|---|---|---|
@@ -37,7 +44,7 @@ new key it would be a new order.
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI document, the same every time."""
+    """Returns the OpenAPI document, the same every time."""
     kinds = _kinds_of_error()
     return {
         "openapi": "3.1.0",
@@ -64,7 +71,7 @@ def document() -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "Says whose account may be used. A local run asks for none unless it was told to.",
+                    "description": "Names the account that may be used. A local run needs none unless its settings ask for one.",
                 }
             },
         },
@@ -72,7 +79,7 @@ def document() -> dict[str, Any]:
 
 
 def _kinds_of_error() -> list[type[EngineError]]:
-    """Every error there is, by status."""
+    """Returns every error, by status."""
     found = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EngineError)]
     return sorted((kind for kind in found if kind is not EngineError), key=attrgetter("status"))
 

@@ -1,4 +1,4 @@
-"""What the description of an operation is put together from."""
+"""The parts of an operation's description."""
 
 import json
 from collections.abc import Mapping
@@ -9,12 +9,13 @@ from typing import Any
 
 from chalicelib.contract import errors
 from chalicelib.contract.errors import EngineError
+from chalicelib.contract.replies import record_body
 from chalicelib.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 
 AT = datetime(2026, 2, 21, 14, 1, 48, 11_301, UTC)
-"""When all examples happen."""
+"""The time of all examples."""
 
 TRADING, SERVICE = "Trading", "Service"
 
@@ -36,7 +37,7 @@ REQUEST_ID = {
 }
 REPLAYED = {
     "Idempotent-Replayed": {
-        "description": "There when an earlier request with this key decided the order: this is the reply of that time.",
+        "description": "Present where an earlier request with this key decided the order: this is the reply of that time.",
         "schema": {"type": "string", "const": "true"},
     }
 }
@@ -58,7 +59,7 @@ def operation(
     public: bool = False,
     **parts: Any,
 ) -> Json:
-    """An operation. `reply`: its 200; `refusals`: a sample of each error of its own; `parts`: the rest, by OpenAPI's names."""
+    """Returns an operation. `reply`: its 200; `refusals`: a sample of each error; `parts`: the rest, by OpenAPI's names."""
     everywhere = (errors.InternalError(),) if public else (errors.Unauthenticated(), errors.InternalError())
     return {
         "operationId": operation_id,
@@ -76,7 +77,7 @@ def operation(
 
 
 def in_path(name: str, description: str, example: Any, schema: Json) -> Json:
-    """A parameter in a path."""
+    """Returns a parameter in a path."""
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema, "example": example}
 
 
@@ -86,23 +87,23 @@ def in_query(name: str, description: str, example: Any, schema: Json, *, require
 
 
 def reply(description: str, schema: str, examples: Mapping[str, Any], headers: Json | None = None) -> Json:
-    """A JSON response."""
+    """Returns a JSON response."""
     return response(description, json_content(schema, examples), headers)
 
 
 def response(description: str, content: Json, headers: Json | None = None) -> Json:
-    """Any response: each says which request it answers."""
+    """Returns a response. Each has the id of its request."""
     return {"description": description, "headers": REQUEST_ID | (headers or {}), "content": content}
 
 
 def json_content(schema: str, examples: Mapping[str, Any]) -> Json:
-    """JSON of a schema in ``components/schemas``, with examples by what they show."""
+    """Returns JSON content of a schema in ``components/schemas``, with named examples."""
     named = {name: {"summary": name, "value": example} for name, example in examples.items()}
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": named}}
 
 
 def refusal(*samples: EngineError) -> Json:
-    """The response that stands for one or several errors, each of them an example."""
+    """Returns the response of one or several errors, each of them an example."""
     headers: Json = {}
     for sample in samples:
         headers |= {name: {"schema": {"type": "string"}, "example": text} for name, text in sample.headers.items()}
@@ -111,13 +112,18 @@ def refusal(*samples: EngineError) -> Json:
     return reply(
         "<br>".join(f"`{sample.code}`: {meaning(type(sample))}" for sample in samples),
         "ErrorWithDetails" if any(sample.details for sample in samples) else "Error",
-        {sample.code: json.loads(sample.body(rfc3339(AT))) for sample in samples},
+        {sample.code: _body(sample) for sample in samples},
         headers,
     )
 
 
+def _body(sample: EngineError) -> Any:
+    more = {"order": record_body(sample.record)} if isinstance(sample, errors.OrderDecided) else {}
+    return json.loads(sample.body(rfc3339(AT), **more))
+
+
 def meaning(kind: type[EngineError]) -> str:
-    """The first sentence of an error's docstring."""
+    """Returns the first sentence of an error's docstring."""
     return (kind.__doc__ or "").partition(".")[0]
 
 

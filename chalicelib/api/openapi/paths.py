@@ -23,15 +23,16 @@ from chalicelib.api.openapi.parts import (
 from chalicelib.contract import errors
 from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.contract.caller import Caller
-from chalicelib.contract.errors import FieldError
+from chalicelib.contract.errors import EngineError, FieldError, in_batch
 from chalicelib.contract.fields import KEY_SCHEMA, USER_ID_MESSAGE
-from chalicelib.contract.replies import assets_body, portfolio_body, preview_body, record_body, reply_of
+from chalicelib.contract.replies import assets_body, history_body, portfolio_body, preview_body, record_body, reply_of
 from chalicelib.contract.requests import KEY_HEADERS, MAX_BODY_BYTES, MAX_SEQUENCE, read_order
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.decision import decide
-from chalicelib.domain.facts import Transfer, Void, Voided
-from chalicelib.domain.history import MAX_LIMIT
+from chalicelib.domain.facts import OrderOutcome, Transfer, Void, Voided
+from chalicelib.domain.history import MAX_LIMIT, Paging, page
+from chalicelib.domain.linked import append_linked
 from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import value
@@ -47,30 +48,35 @@ ASSETS = {
 }
 
 
-def _funded(user_id: int, units: int) -> Account:
+def _funded(user_id: int, units: int) -> tuple[Account, Record]:
     funding = transfer(Account(user_id), Transfer(user_id, "seed", "USD", units), ASSETS["USD"], AT)
-    return append(Account(user_id), funding)[0]
+    return append(Account(user_id), funding)
 
 
 def _decided(order: Order, account: Account) -> tuple[Account, Record]:
     return append(account, decide(order, account, ASSETS, AT, "MainThread"))
 
 
-ACCOUNT = _funded(1, 100_000 * UNITS_PER_ONE)
+def _order(body: Json, key: str) -> Order:
+    return read_order(json.dumps(body).encode(), {KEY_HEADERS[0].lower(): [key]}, Caller(user_id=1, expires_at_s=0))
+
+
+ACCOUNT, FUNDING = _funded(1, 100_000 * UNITS_PER_ONE)
 
 KEY = "order-1"
-USER = in_path("user_id", "The account's user.", 1, {"$ref": "#/components/schemas/UserId"})
-ORDERS = {
+ORDERS: dict[str, Json] = {
     "Buy BTC with USD": {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"},
     "Buy ETH with BTC, at the cross rate": {"user_id": 1, "symbol": "ETH", "pay_with": "BTC", "quantity": "2.5"},
-    "Spend 250 USD on SOL": {"user_id": 1, "symbol": "SOL", "pay_with": "USD", "notional": "250.00"},
-    "Sell BTC, at 49500 USD or more": {
+    "Buy SOL for at most 250 USD": {"user_id": 1, "symbol": "SOL", "pay_with": "USD", "notional": "250.00"},
+    "Sell BTC for USD": {"user_id": 1, "side": "sell", "symbol": "BTC", "receive": "USD", "quantity": "0.5"},
+    "Sell the rest, at 49500 USD or better, until a time": {
         "user_id": 1,
         "side": "sell",
         "symbol": "BTC",
         "receive": "USD",
-        "quantity": "0.1",
+        "quantity": "all",
         "limit_price": "49500",
+        "expires_at": "2099-12-31T23:59:59Z",
     },
 }
 """Orders by what they do. Swagger UI fills in the first."""
@@ -79,19 +85,25 @@ BATCH: Json = {
     "user_id": 1,
     "orders": [
         {"idempotency_key": "order-1", "symbol": "BTC", "pay_with": "USD", "quantity": "0.5"},
-        {"idempotency_key": "order-2", "side": "sell", "symbol": "BTC", "receive": "ETH", "quantity": "all"},
+        {"idempotency_key": "order-2", "side": "sell", "symbol": "BTC", "receive": "USD", "quantity": "all"},
     ],
 }
+BATCHES: dict[str, Json] = {"Each for itself": BATCH, "All or nothing": BATCH | {"all_or_nothing": True}}
 
-ORDER, ANOTHER, *_ = (
-    read_order(json.dumps(body).encode(), {KEY_HEADERS[0].lower(): [KEY]}, Caller(user_id=1, expires_at_s=0))
-    for body in ORDERS.values()
-)
-ACCOUNT_AFTER, RECORD = _decided(ORDER, ACCOUNT)
+BUY, CROSS, _SPEND, SELL, _SELL_ALL = ORDERS.values()
+ORDER, ANOTHER = _order(BUY, KEY), _order(CROSS, KEY)
+TOO_DEAR = _order({**BUY, "quantity": "3.0"}, "order-3")
+AFTER_BUY, BOUGHT = _decided(ORDER, ACCOUNT)
+AFTER_SELL, SOLD = _decided(_order(SELL, "order-2"), AFTER_BUY)
+AFTER_REFUSAL, REFUSED = _decided(TOO_DEAR, AFTER_SELL)
+VOIDED = append(AFTER_REFUSAL, Voided(Void(1, "order-4"), rfc3339(AT)))[1]
+
+NOT_POSITIVE = FieldError("quantity", "must be more than 0")
+ROUNDS_BADLY = "is so small that rounding would cost more than 1 % of its value (rule rounding)"
 
 
 def paths() -> Json:
-    """The document's ``paths``."""
+    """Returns the document's ``paths``."""
     return {
         "/api/v1/trading/execute": {"post": _execute()},
         "/api/v1/trading/execute/batch": {"post": _execute_batch()},
@@ -109,19 +121,32 @@ def paths() -> Json:
 
 
 def otherwise() -> Json:
-    """What any path may answer, whether this document knows it or not."""
+    """Returns the answers that any path may give, known to this document or not."""
     return refusal(errors.RouteNotFound(), errors.MethodNotAllowed(), errors.TooManyRequests())
+
+
+def _user_in_path() -> Json:
+    return in_path("user_id", "The account's user.", 1, {"$ref": "#/components/schemas/UserId"})
+
+
+def _body_of(schema: str, examples: Json, max_bytes: int = MAX_BODY_BYTES) -> Json:
+    return {
+        "required": True,
+        "description": f"At most {max_bytes} bytes of JSON, whatever the content type says.",
+        "content": json_content(schema, examples),
+    }
 
 
 def _execute() -> Json:
     key, alias = KEY_HEADERS
+    fills = {"ORDER_FILLED": json.loads(reply_of(BOUGHT)[1]), "A sell": json.loads(reply_of(SOLD)[1])}
     return operation(
         "executeOrder",
         TRADING,
         "Buy or sell at the market price",
-        "Checked in this order: whose account it is, the body, the key, the outcome that the key has already, the assets, the "
-        "rules, the expiry, the limit, the funds.",
-        reply("The order is filled.", "Fill", {"ORDER_FILLED": json.loads(reply_of(RECORD)[1])}, REPLAYED),
+        "A market order. Checked in this sequence: the caller, the body, the key, the outcome that the key already has, "
+        "the assets, trading rules, expiry, limit, funds.",
+        reply("The order is filled.", "Fill", fills, REPLAYED),
         errors.IdempotencyKeyRequired(),
         errors.InsufficientFunds("150000.00000000", "100000.00000000", "USD"),
         errors.Forbidden(),
@@ -131,19 +156,19 @@ def _execute() -> Json:
         errors.OrderExpired("2026-02-21T14:00:00.000000Z"),
         errors.OrderVoided(rfc3339(AT)),
         errors.PriceLimitExceeded("50000.00000000", "49500.00000000", "BTC", "USD"),
-        errors.LinkedOrderFailed(0),
         errors.TooLarge(MAX_BODY_BYTES),
-        errors.ValidationFailed(FieldError("quantity", "must be more than 0")),
-        errors.OrderRuleBroken("quantity", "is so small that rounding would cost more than 1 % of its value"),
+        errors.ValidationFailed(NOT_POSITIVE),
+        errors.OrderRuleBroken("quantity", ROUNDS_BADLY),
         errors.IdempotencyKeyReused(ORDER.fingerprint, ANOTHER.fingerprint),
+        errors.LinkedOrderFailed(0),
         errors.DatastoreUnavailable(),
         parameters=[
             {
                 "name": key,
                 "in": "header",
                 "required": True,
-                "description": "A value of your own: new for each order, the same when an order is sent again. It is trimmed, "
-                f"and belongs to its user for ever. `{alias}` is the same thing.",
+                "description": "A value that you choose: new for each order, the same when an order is sent again. It is "
+                f"trimmed, and belongs to its user for ever. `{alias}` is the same thing.",
                 "schema": KEY_SCHEMA,
                 "example": KEY,
             },
@@ -154,11 +179,7 @@ def _execute() -> Json:
                 "schema": KEY_SCHEMA,
             },
         ],
-        requestBody={
-            "required": True,
-            "description": f"At most {MAX_BODY_BYTES} bytes of JSON, whatever the content type says.",
-            "content": json_content("Order", ORDERS),
-        },
+        requestBody=_body_of("Order", ORDERS),
     )
 
 
@@ -167,57 +188,81 @@ def _execute_batch() -> Json:
         "executeBatch",
         TRADING,
         "Execute several orders at once",
-        "Up to 99 orders of one account, each with a key of its own. They are decided in the order in which they are sent, "
-        "each for itself: one that is refused, replayed or invalid does not stop the next. All that is decided is stored in one "
-        "transaction, so a batch is much faster than its orders one by one. To try again, send the same batch, or any of its "
-        "orders in any other: what counts is an order's key. With `all_or_nothing` either every order fills or none does; what "
-        "cannot be decided for one is then the answer to the whole.",
+        "Up to 99 orders of one account, each with a key of its own, decided in the sequence in which they are sent. Each is "
+        "decided for itself: a refused, replayed or invalid order does not stop the next. All decisions are stored in one "
+        "transaction, so that a batch is much faster than its orders one by one. With `all_or_nothing` either every order fills "
+        "or none does; where one cannot be decided, or only some have outcomes, its error answers the whole request. To try "
+        "again, send the same batch; each for itself, its orders may be sent in any other way too.",
         reply(
-            "What became of each order, in its place. Every order that could not be decided for the time being says so in its "
-            "status (`409 ERR_CONTENTION`, `503`): send those again, with their keys.",
+            "The result of each order, in its place. A result with status `409 ERR_CONTENTION` or `503` can be sent again, with "
+            "its key.",
             "BatchResults",
-            {"A fill, a replayed refusal, and what is no order": json.loads(_batch_reply())},
+            {
+                "A fill, a replayed refusal, and what is no order": json.loads(_batch_reply()),
+                "All or nothing: one refusal, and the order that it stopped": json.loads(_linked_reply()),
+            },
         ),
-        errors.IdempotencyKeyRequired("the field idempotency_key"),
+        *_of_second(
+            errors.IdempotencyKeyRequired("the field idempotency_key"),
+            errors.AssetNotFound(["DOGE"]),
+            errors.AssetHalted(["BTC"]),
+            errors.OrderRuleBroken("quantity", ROUNDS_BADLY),
+        ),
         errors.Forbidden(),
-        errors.AssetNotFound(["DOGE"]),
-        errors.AssetHalted(["BTC"]),
         errors.Contention(),
-        errors.OrdersDecided([0]),
+        errors.OrdersDecided([1]),
         errors.TooLarge(MAX_BATCH_BODY_BYTES),
         errors.ValidationFailed(FieldError("orders[1].idempotency_key", "appears twice in the batch")),
+        errors.IdempotencyKeyReused(ORDER.fingerprint, ANOTHER.fingerprint),
         errors.DatastoreUnavailable(),
-        requestBody={
-            "required": True,
-            "description": f"At most {MAX_BATCH_BODY_BYTES} bytes of JSON, whatever the content type says.",
-            "content": json_content("Batch", {"Two orders": BATCH}),
-        },
+        requestBody=_body_of("Batch", BATCHES, MAX_BATCH_BODY_BYTES),
     )
 
 
+def _of_second(*samples: EngineError) -> list[EngineError]:
+    """Returns errors as an all-or-nothing batch has them for its second order."""
+    return [in_batch(sample, [1]) for sample in samples]
+
+
 def _batch_reply() -> str:
-    _, refusal = _decided(ORDER, _funded(1, 1))
+    poor, _ = _funded(1, 1)
+    _, refused = _decided(ORDER, poor)
     results = (
-        Result(KEY, ORDER, Outcome(RECORD, replayed=False)),
-        Result("order-2", ORDER, Outcome(refusal, replayed=True)),
-        Result("order-3", None, errors.ValidationFailed(FieldError("quantity", "must be more than 0"))),
+        Result(KEY, ORDER, Outcome(BOUGHT, replayed=False)),
+        Result("order-2", ORDER, Outcome(refused, replayed=True)),
+        Result("order-3", None, errors.ValidationFailed(NOT_POSITIVE)),
     )
     return batch_body(results, AT)
 
 
+def _linked_reply() -> str:
+    orders = [ORDER, TOO_DEAR]
+    _, records = append_linked(ACCOUNT, orders, ASSETS, AT, "MainThread")
+    results = [
+        Result(order.idempotency_key, order, Outcome(record, replayed=False))
+        for order, record in zip(orders, records, strict=True)
+    ]
+    return batch_body(results, AT)
+
+
 def _preview() -> Json:
-    would = preview_body(RECORD.decision.outcome.value, *reply_of(RECORD))
+    refused = errors.OrderRuleBroken("quantity", ROUNDS_BADLY)
+    previews = {
+        "It would fill": preview_body(OrderOutcome.FILLED.value, *reply_of(BOUGHT)),
+        "It would be refused": preview_body(OrderOutcome.LIQUIDITY.value, *reply_of(REFUSED)),
+        "It would not be decided": preview_body(refused.code, refused.status, refused.body(rfc3339(AT))),
+    }
     return operation(
         "previewOrder",
         TRADING,
-        "What an order would be answered now",
-        "Takes an order's body, and no key. Stores nothing.",
-        reply("What the order would get.", "Preview", {"It would fill": json.loads(would)}),
+        "Preview an order",
+        "Returns the answer that an order would get now. Stores nothing, and takes no key.",
+        reply("The answer.", "Preview", {name: json.loads(preview) for name, preview in previews.items()}),
         errors.Forbidden(),
         errors.TooLarge(MAX_BODY_BYTES),
-        errors.ValidationFailed(FieldError("quantity", "must be more than 0")),
+        errors.ValidationFailed(NOT_POSITIVE),
         errors.DatastoreUnavailable(),
-        requestBody={"required": True, "content": json_content("Order", ORDERS)},
+        requestBody=_body_of("Order", ORDERS),
     )
 
 
@@ -225,79 +270,57 @@ def _lookup() -> Json:
     return operation(
         "lookUpOrder",
         TRADING,
-        "What is stored under an order's key",
-        "Never executes anything.",
-        reply("The record.", "Record", {"A fill": record_body(RECORD)}),
+        "Look up an order by its key",
+        "Returns what is stored under an order's key now. Never executes. Where nothing is stored, a request under way may still "
+        "store something; a void prevents it.",
+        reply("The record, as the history has it.", "Record", {"A fill": record_body(BOUGHT), "A void": record_body(VOIDED)}),
         errors.IdempotencyKeyRequired("the parameter idempotency_key"),
         errors.Forbidden(),
         errors.OrderNotFound(),
         errors.ValidationFailed(FieldError("user_id", USER_ID_MESSAGE)),
         errors.DatastoreUnavailable(),
-        parameters=[USER, in_query("idempotency_key", "The order's key.", KEY, KEY_SCHEMA, required=True)],
-    )
-
-
-def _void() -> Json:
-    void = Void(1, "order-4")
-    _, record = append(ACCOUNT_AFTER, Voided(void, rfc3339(AT)))
-    return operation(
-        "voidOrder",
-        TRADING,
-        "Make sure that a key never executes",
-        "From then on `execute` with the key answers `410 ERR_ORDER_VOIDED`, whatever the order. Voiding twice is a replay.",
-        reply("The key is void.", "Voided", {"ORDER_VOIDED": json.loads(reply_of(record)[1])}, REPLAYED),
-        errors.IdempotencyKeyRequired("the field idempotency_key"),
-        errors.Forbidden(),
-        errors.Contention(),
-        errors.OrderDecided(RECORD),
-        errors.TooLarge(MAX_BODY_BYTES),
-        errors.ValidationFailed(FieldError("user_id", USER_ID_MESSAGE)),
-        errors.DatastoreUnavailable(),
-        parameters=[USER],
-        requestBody={"required": True, "content": json_content("Void", {"A key": {"idempotency_key": "order-4"}})},
-    )
-
-
-def _history() -> Json:
-    page = {"records": [record_body(RECORD)], "next": "before=2", "sequence": 2}
-    return operation(
-        "getHistory",
-        TRADING,
-        "Every decision of an account",
-        "One number each, 1, 2, 3 … without a gap, refusals included. Newest first; with `after`, oldest first, for those who "
-        "keep a copy. Text and head of each record verify the whole history.",
-        reply("A page of records.", "History", {"The newest": page}),
-        errors.Forbidden(),
-        errors.ValidationFailed(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")),
-        errors.DatastoreUnavailable(),
         parameters=[
-            USER,
-            in_query("limit", "The most records of a page.", 50, _whole(1, MAX_LIMIT)),
-            in_query("before", "Only records before this one.", 3, _whole(1, MAX_SEQUENCE)),
-            in_query("after", "Only records after this one; not with `before`.", 1, _whole(0, MAX_SEQUENCE)),
+            _user_in_path(),
+            in_query("idempotency_key", "The order's key.", KEY, KEY_SCHEMA, required=True),
         ],
     )
 
 
-def _whole(least: int, most: int) -> Json:
-    return {"type": "integer", "format": "int64", "minimum": least, "maximum": most}
+def _void() -> Json:
+    return operation(
+        "voidOrder",
+        TRADING,
+        "Void an order's key",
+        "Makes sure that the key never executes: from then on an order with it, whatever its terms, is answered with "
+        "`410 ERR_ORDER_VOIDED`. Where the key has an outcome, the answer contains it. Voiding twice is a replay.",
+        reply("The key never executes.", "Voided", {"ORDER_VOIDED": json.loads(reply_of(VOIDED)[1])}, REPLAYED),
+        errors.IdempotencyKeyRequired("the field idempotency_key"),
+        errors.Forbidden(),
+        errors.Contention(),
+        errors.OrderDecided(BOUGHT),
+        errors.TooLarge(MAX_BODY_BYTES),
+        errors.ValidationFailed(FieldError("user_id", USER_ID_MESSAGE)),
+        errors.DatastoreUnavailable(),
+        parameters=[_user_in_path()],
+        requestBody=_body_of("Void", {"A key": {"idempotency_key": "order-4"}}),
+    )
 
 
 def _portfolio() -> Json:
     return operation(
         "getPortfolio",
         TRADING,
-        "What a user holds, and what it is worth",
+        "Show an account's holdings and their value",
         "A consistent snapshot: never half of a trade. An account that nobody funded is an empty portfolio.",
         reply(
             "The portfolio.",
             "Portfolio",
-            {"After a fill": _portfolio_of(ACCOUNT_AFTER), "Never funded": _portfolio_of(Account(2))},
+            {"After a fill": _portfolio_of(AFTER_BUY), "Never funded": _portfolio_of(Account(2))},
         ),
         errors.Forbidden(),
         errors.ValidationFailed(FieldError("user_id", USER_ID_MESSAGE)),
         errors.DatastoreUnavailable(),
-        parameters=[USER],
+        parameters=[_user_in_path()],
     )
 
 
@@ -305,13 +328,45 @@ def _portfolio_of(account: Account) -> Any:
     return json.loads(portfolio_body(value(account, ASSETS, AT)))
 
 
+def _history() -> Json:
+    number = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_SEQUENCE}
+    records = [FUNDING, BOUGHT, SOLD, REFUSED, VOIDED]
+    return operation(
+        "getHistory",
+        TRADING,
+        "Show every decision of an account",
+        "Every decision of the account, numbered 1, 2, 3 … without gaps, refusals included. Newest first; with `after` oldest "
+        "first, for a copy of the history. `before` and `after` cannot be combined.",
+        reply(
+            "A page of the history.",
+            "History",
+            {"All kinds of decisions": json.loads(history_body(page(Paging(limit=5), len(records), records)))},
+        ),
+        errors.Forbidden(),
+        errors.ValidationFailed(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")),
+        errors.DatastoreUnavailable(),
+        parameters=[
+            _user_in_path(),
+            in_query(
+                "limit",
+                "The largest number of records on the page.",
+                Paging().limit,
+                {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": Paging().limit},
+            ),
+            in_query("before", "Only records below this number, newest first.", 6, number),
+            in_query("after", "Only records above this number, oldest first.", 0, number | {"minimum": 0}),
+        ],
+    )
+
+
 def _assets() -> Json:
     return operation(
         "listAssets",
         TRADING,
-        "What can be traded, at what price",
+        "List the assets, with prices and trading rules",
         "Every asset, sorted by symbol.",
         reply("The assets.", "Assets", {"Four assets": json.loads(assets_body(list(ASSETS.values())))}),
+        errors.ValidationFailed(FieldError("page", "is not a parameter of this route")),
         errors.DatastoreUnavailable(),
     )
 
@@ -320,9 +375,9 @@ def _health() -> Json:
     return operation(
         "getHealth",
         SERVICE,
-        "Whether the process answers",
-        "It asks nothing of the datastore.",
-        reply("It does.", "Health", {"ok": {"status": "ok", "engine": f"HFT Trading Engine v{__version__}"}}),
+        "Check that the process answers",
+        "Makes no call to the datastore.",
+        reply("The process answers.", "Health", {"ok": {"status": "ok", "engine": f"HFT Trading Engine v{__version__}"}}),
         public=True,
     )
 
@@ -343,7 +398,7 @@ def _docs() -> Json:
         "getDocs",
         SERVICE,
         "Swagger UI",
-        "This document, as a page to try things out on.",
+        "A page to read this document and to try requests.",
         response("The page.", {"text/html": {"schema": {"type": "string"}}}),
         public=True,
     )

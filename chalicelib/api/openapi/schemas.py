@@ -1,6 +1,6 @@
-"""The JSON Schemas that the OpenAPI document publishes: an order as it is validated, replies as they are sent."""
+"""The JSON Schemas of the OpenAPI document: requests as the engine validates them, replies as it sends them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chalicelib.contract.fields import (
@@ -18,126 +18,101 @@ from chalicelib.contract.fields import (
     USER_ID,
     Field,
 )
+from chalicelib.contract.replies import NOT_IN_A_PREVIEW
+from chalicelib.domain.facts import OrderOutcome, TransferOutcome, VoidOutcome
+from chalicelib.domain.history import MAX_LIMIT
 from chalicelib.domain.money import DECIMALS
 
 Schema = dict[str, Any]
 
 
 def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
-    """Every schema by its name in ``components/schemas``. Replies may gain fields; an order takes none but its own."""
+    """Returns every schema by its name in ``components/schemas``. Replies may gain fields; a request takes only its own."""
+    codes = sorted(error_codes)
+    return {**_requests(), **_orders(), **_batches(), **_accounts(codes), **_market(), **_errors(codes), **_values()}
+
+
+def _requests() -> dict[str, Schema]:
     return {
         "Order": _order(USER_ID),
         "Batch": _request(BATCH_FIELDS),
         "BatchOrder": _order(IDEMPOTENCY_KEY),
-        "Void": _request((IDEMPOTENCY_KEY,)),
-        "Fill": _object(
-            {
-                "status": {"const": "ORDER_FILLED"},
-                "symbol": _described("Symbol", "The asset that was bought or sold."),
-                "quantity_filled": {
-                    "type": "string",
-                    "pattern": _decimal_pattern("{1,8}", optional=True),
-                    "description": "How much of `symbol` was bought or sold, at the scale in which the order gave it.",
-                },
-                "execution_price": _described(
-                    "Price", "One `symbol` in the other asset, rounded half up. For display; the cost is computed exactly."
-                ),
-                "remaining_balance": _described("Amount", "What the account holds of the asset it gave, after this order."),
-                "executed_at": _described("Time", "When the order was decided."),
-                "executed_by_thread": {"type": "string", "description": "The thread of the engine that decided the order."},
-                "side": {"enum": ["buy", "sell"], "description": "The order's side."},
-                "fee": _described("Amount", "The fee, in the asset that the order trades `symbol` against."),
-                "balances": {
-                    **_by_symbol({"$ref": "#/components/schemas/Amount"}),
-                    "description": "What the account holds of both assets after this order.",
-                },
-                "sequence": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "description": "The place of this decision among all of the account: 1, 2, 3 … without gaps.",
-                },
-            },
-            optional={
-                "total_cost": _described("Amount", "On a buy: what was paid, rounded up, the fee included."),
-                "paid_with": _described("Symbol", "On a buy: the asset that was paid with."),
-                "total_proceeds": _described("Amount", "On a sell: what was received, rounded down, after the fee."),
-                "received": _described("Symbol", "On a sell: the asset that was received."),
-            },
-        )
-        | {"oneOf": [{"required": ["total_cost", "paid_with"]}, {"required": ["total_proceeds", "received"]}]},
-        "Preview": _object(
-            {
-                "would": {"type": "string", "description": "`ORDER_FILLED`, or the code of the error."},
-                "status": {"type": "integer", "minimum": 200, "maximum": 599, "description": "The status that it would have."},
-                "reply": {
-                    "type": "object",
-                    "description": "The body that it would have, less what only an execution has: times, thread, sequence.",
-                },
-            }
-        ),
+        "Void": _request([IDEMPOTENCY_KEY]),
+    }
+
+
+def _orders() -> dict[str, Schema]:
+    return {
+        "Fill": {"oneOf": [_ref("BuyFill"), _ref("SellFill")]},
+        "BuyFill": _object(_fill("buy")),
+        "SellFill": _object(_fill("sell")),
         "Voided": _object(
             {
-                "status": {"const": "ORDER_VOIDED"},
-                "idempotency_key": {"type": "string", "description": "The key, which never executes from now on."},
-                "voided_at": _described("Time", "When it was voided."),
-                "sequence": {"type": "integer", "minimum": 1, "description": "The place among the account's decisions."},
+                "status": {"const": VoidOutcome.VOIDED.value},
+                "idempotency_key": {"type": "string", "description": "The key that never executes."},
+                "voided_at": _described("Time", "The time of the first void of this key."),
+                "sequence": _sequence(),
             }
         ),
-        "Transfer": _object(
+        "Preview": _object(
             {
-                "status": {"enum": ["ACCOUNT_FUNDED", "ACCOUNT_DEBITED"], "description": "In, or out."},
-                "symbol": _described("Symbol", "The asset."),
-                "amount": _described("Amount", "How much of it."),
-                "balance": _described("Amount", "The balance after it."),
-                "sequence": {"type": "integer", "minimum": 1, "description": "The place among the account's decisions."},
-            }
-        ),
-        "Record": _object(
-            {
-                "sequence": {"type": "integer", "minimum": 1, "description": "Its place: 1, 2, 3 … without gaps."},
-                "idempotency_key": {"type": "string", "description": "The key that it was stored under."},
-                "kind": {"enum": ["order", "transfer", "void"], "description": "What was decided."},
-                "outcome": {"type": "string", "description": "The outcome's name: of a refusal its error's code."},
-                "status": {"type": "integer", "minimum": 200, "maximum": 599, "description": "The status of the reply."},
-                "decided_at": _described("Time", "When it was decided."),
+                "would": {"type": "string", "description": "The outcome or the error code that the order would get now."},
+                "status": _status("The HTTP status that the order would get now."),
                 "reply": {
-                    "description": "The reply, the same at once and at every replay.",
-                    "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Fill", "Voided", "Transfer", "Error")],
+                    "description": f"The reply that the order would get now, without {_listed(sorted(NOT_IN_A_PREVIEW))}.",
+                    "anyOf": [
+                        _object(_previewed(fields))
+                        for fields in (_fill("buy"), _fill("sell"), _error_fields(None) | _detail_fields(), _error_fields(None))
+                    ],
                 },
-                "record": {"type": "string", "description": "The exact text that was stored."},
-                "head": _described("Head", "The chain's value: SHA-256 of the previous head and `record`."),
-            },
-            optional={
-                "order": {"type": "object", "description": "The order as it was understood."},
-                "transfer": {"type": "object", "description": "The asset and the amount."},
-            },
+            }
         ),
-        "History": _object(
-            {
-                "records": {
-                    "type": "array",
-                    "items": {"$ref": "#/components/schemas/Record"},
-                    "description": "Newest first; with `after`, oldest first.",
-                },
-                "next": {"type": ["string", "null"], "description": "The parameter of the next page, such as `before=2`."},
-                "sequence": {"type": "integer", "minimum": 0, "description": "How many decisions the account has seen."},
-            },
-            optional={
-                "missing": {
-                    "type": "array",
-                    "items": {"type": "integer"},
-                    "description": "Sequences that this page lacks, since the index behind it lags: ask again.",
-                }
-            },
-        ),
+    }
+
+
+def _fill(side: str) -> dict[str, Schema]:
+    buys = side == "buy"
+    if buys:
+        moved = {
+            "total_cost": _described("Amount", "The cost, in `paid_with`: exact, then rounded up; the fee included."),
+            "paid_with": _described("Symbol", "The asset that was paid."),
+        }
+    else:
+        moved = {
+            "total_proceeds": _described("Amount", "The proceeds after the fee, in `received`: exact, then rounded down."),
+            "received": _described("Symbol", "The asset that was received."),
+        }
+    other, given = ("paid_with", "paid_with") if buys else ("received", "symbol")
+    return {
+        "status": {"const": OrderOutcome.FILLED.value},
+        "symbol": _described("Symbol", "The asset that was bought." if buys else "The asset that was sold."),
+        "quantity_filled": {
+            "type": "string",
+            "pattern": _decimal_pattern("{1,8}", optional=True),
+            "description": "The amount of `symbol`, at the scale in which the order gave it.",
+        },
+        "execution_price": _described("Price", f"One `symbol` in `{other}`, rounded half up. For display only."),
+        **moved,
+        "remaining_balance": _described("Amount", f"The balance of `{given}` after this order."),
+        "executed_at": _described("Time", "The time of the decision."),
+        "executed_by_thread": {"type": "string", "description": "The thread of the engine that decided the order."},
+        "side": {"const": side, "description": "The order's side."},
+        "fee": _described("Amount", f"The fee, in `{other}`."),
+        "balances": {**_by_symbol(_ref("Amount")), "description": "The balances of both assets after this order."},
+        "sequence": _sequence(),
+    }
+
+
+def _batches() -> dict[str, Schema]:
+    return {
         "BatchResults": _object(
             {
                 "results": {
                     "type": "array",
                     "minItems": 1,
                     "maxItems": MAX_BATCH_ORDERS,
-                    "description": "One for each order, in its place.",
-                    "items": {"$ref": "#/components/schemas/BatchResult"},
+                    "description": "One result for each order, in its place.",
+                    "items": _ref("BatchResult"),
                 }
             }
         ),
@@ -145,60 +120,156 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
             {
                 "idempotency_key": {
                     "type": ["string", "null"],
-                    "description": "The order's key, trimmed; `null` where there is none, or none that could be one.",
+                    "description": "The order's key, trimmed; `null` where it is missing or invalid.",
                 },
-                "status": {
-                    "type": "integer",
-                    "minimum": 200,
-                    "maximum": 599,
-                    "description": "The HTTP status that the order would have got by itself.",
-                },
-                "replayed": {
-                    "type": "boolean",
-                    "description": "Whether an earlier request with this key decided the order: `body` is its reply.",
-                },
+                "status": _status("The HTTP status that the order would have got by itself."),
+                "replayed": {"type": "boolean", "description": "An earlier request decided the order: `body` is its reply."},
                 "body": {
-                    "description": "What the order would have got by itself.",
-                    "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Fill", "ErrorWithDetails", "Error")],
+                    "description": "The reply that the order would have got by itself.",
+                    "anyOf": [_ref(name) for name in ("Fill", "ErrorWithDetails", "Error")],
                 },
             }
         ),
+    }
+
+
+def _accounts(codes: list[str]) -> dict[str, Schema]:
+    outcomes = sorted({*codes, OrderOutcome.FILLED, VoidOutcome.VOIDED, *TransferOutcome})
+    return {
         "Portfolio": _object(
             {
-                "user_id": _described("UserId", "Whose account it is."),
+                "user_id": _described("UserId", "The account's user."),
                 "total_valuation_usd": {
                     "type": "string",
                     "pattern": _decimal_pattern("{2}"),
                     "description": "The sum of `usd_values`, rounded half up to cents.",
                 },
                 "holdings": {
-                    **_by_symbol({"$ref": "#/components/schemas/Amount"}),
+                    **_by_symbol(_ref("Amount")),
                     "description": "Balances by symbol, each in its own asset. Everything ever held is listed, zeros too.",
                 },
                 "usd_values": {
                     **_by_symbol(_or_null("Amount")),
-                    "description": "What each holding is worth in USD, rounded half up; `null` where the asset has no price.",
+                    "description": "The value of each holding in USD, rounded half up; `null` where the asset has no price.",
                 },
-                "sequence": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "description": "How many decisions the account has seen: the `sequence` of the last one.",
-                },
-                "head": _described("Head", "The head of the account's chain: that of its last record."),
-                "valued_at": _described("Time", "When the account was read."),
-                "net_deposits_usd": _described("SignedAmount", "What was put in, less what was taken out, in USD."),
-                "positions": {**_by_symbol(_position()), "description": "Each holding's value, cost and gain, by symbol."},
-                "realized_pl_usd": _described("SignedAmount", "What sales gained or lost, by average cost, in USD."),
+                "sequence": _count("The number of decisions in the account's history."),
+                "head": _described("Head", "The head of the account's history; empty before the first decision."),
+                "valued_at": _described("Time", "The time at which the account was read."),
+                "net_deposits_usd": _described("SignedAmount", "All transfers in, less all transfers out, in USD."),
+                "positions": {**_by_symbol(_ref("Position")), "description": "Each holding's value, cost and gain, by symbol."},
+                "realized_pl_usd": _described("SignedAmount", "The gain or loss of all sales, by average cost, in USD."),
             }
         ),
+        "Position": _object(
+            {
+                "quantity": _described("Amount", "The balance."),
+                "price": {**_or_null("Price"), "description": "One of the asset in USD; `null` where it has no price."},
+                "price_at": {**_or_null("Time"), "description": "The time at which the market set the price."},
+                "value_usd": {**_or_null("Amount"), "description": "The value at that price, rounded half up."},
+                "cost_basis_usd": _described("Amount", "The cost of the balance, fees included, by average cost."),
+                "average_price_usd": {**_or_null("Price"), "description": "The cost of one; `null` at quantity 0."},
+                "unrealized_pl_usd": {**_or_null("SignedAmount"), "description": "The value less the cost."},
+                "share": {
+                    "type": ["string", "null"],
+                    "pattern": r"^[01]\.[0-9]{4}$",
+                    "description": "The part of the total value; `null` where there is no price, or the total is 0.",
+                },
+            }
+        ),
+        "History": _object(
+            {
+                "records": {
+                    "type": "array",
+                    "maxItems": MAX_LIMIT,
+                    "description": "Decisions of the account: newest first, or oldest first with `after`.",
+                    "items": _ref("Record"),
+                },
+                "next": {
+                    "type": ["string", "null"],
+                    "pattern": "^(before|after)=[0-9]+$",
+                    "description": "The query parameter of the page that follows; `null` on the last page.",
+                },
+                "sequence": _count("The number of decisions in the account's history."),
+            },
+            {
+                "missing": {
+                    "type": "array",
+                    "items": _sequence(),
+                    "description": "Numbers that the page cannot show yet. Ask again for them.",
+                }
+            },
+        ),
+        "Record": _object(
+            {
+                "sequence": _sequence(),
+                "idempotency_key": {"type": "string", "description": "The key of the order or of the transfer."},
+                "kind": {"enum": ["order", "transfer", "void"], "description": "The kind of decision."},
+                "outcome": {"enum": outcomes, "description": "The outcome, or the error code of a refusal."},
+                "status": _status("The HTTP status of the reply."),
+                "decided_at": _described("Time", "The time of the decision."),
+                "reply": {
+                    "description": "The reply, the same at every replay.",
+                    "anyOf": [_ref(name) for name in ("Fill", "Transfer", "Voided", "Error")],
+                },
+                "record": {
+                    "type": "string",
+                    "description": "The exact text that is stored. SHA-256 over the previous `head` and this text gives `head`.",
+                },
+                "head": _described("Head", "The head of the history after this decision."),
+            },
+            {
+                "order": {**_order_terms(), "description": "The order as the engine understood it. Only for an order."},
+                "transfer": {
+                    **_object(
+                        {
+                            "symbol": _described("Symbol", "The asset."),
+                            "amount": _described("Amount", "The amount."),
+                        }
+                    ),
+                    "description": "The transfer. Only for a transfer.",
+                },
+            },
+        ),
+        "Transfer": _object(
+            {
+                "status": {"enum": sorted(TransferOutcome), "description": "The direction: to the account or from it."},
+                "symbol": _described("Symbol", "The asset."),
+                "amount": _described("Amount", "The amount."),
+                "balance": _described("Amount", "The balance after the transfer."),
+                "sequence": _sequence(),
+            }
+        ),
+    }
+
+
+def _order_terms() -> Schema:
+    text = {"type": "string"}
+    return _object(
+        {
+            "side": {"enum": ["buy", "sell"], "description": "The order's side."},
+            "symbol": _described("Symbol", "The asset that is bought or sold."),
+        },
+        {
+            "pay_with": _described("Symbol", "The asset that a buy pays with."),
+            "receive": _described("Symbol", "The asset that a sell receives."),
+            "quantity": {**text, "description": "The quantity, as the client wrote it."},
+            "notional": {**text, "description": "The notional, as the client wrote it."},
+            "limit_price": _described("Price", "The worst accepted price."),
+            "expires_at": _described("Time", "The time after which the order is refused."),
+        },
+    )
+
+
+def _market() -> dict[str, Schema]:
+    return {
         "Asset": _object(
             {
                 "symbol": _described("Symbol", "The asset's name in orders."),
                 "price": _described("Price", "One of the asset in USD, exactly."),
-                "price_at": _described("Time", "When the market set the price."),
-                "halted": {"type": "boolean", "description": "Whether an operator halted trading in the asset."},
-                "min_quantity": _described("Amount", "The smallest quantity of an order for the asset."),
-                "quantity_step": _described("Amount", "Quantities of the asset are multiples of this."),
+                "price_at": _described("Time", "The time at which the market set the price."),
+                "halted": {"type": "boolean", "description": "True while trading in the asset is halted."},
+                "min_quantity": _described("Amount", "The smallest quantity of an order in the asset."),
+                "quantity_step": _described("Amount", "The step of quantities of the asset."),
                 "min_notional_usd": _described("Amount", "The smallest value of an order; of two assets' the larger holds."),
                 "fee_bps": {
                     "type": "string",
@@ -207,60 +278,69 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
                 },
             }
         ),
-        "Assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}},
+        "Assets": {"type": "array", "items": _ref("Asset")},
         "Health": _object(
             {
                 "status": {"const": "ok"},
                 "engine": {"type": "string", "description": "The engine's name and version."},
             }
         ),
+    }
+
+
+def _errors(codes: list[str]) -> dict[str, Schema]:
+    return {
         "Error": _object(
-            {
-                "timestamp": {
-                    "description": "When the request was refused; in a replay, when the order was. API Gateway's own answers "
-                    "have its notation instead.",
-                    "anyOf": [
-                        {"$ref": "#/components/schemas/Time"},
-                        {"type": "string", "pattern": r"^[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}(:[0-9]{2}){3} \+0000$"},
-                    ],
-                },
-                "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
-                "error_code": {"enum": sorted(error_codes), "description": "What happened, for a program to read."},
-                "message": {"type": "string", "description": "What happened, for a person to read; its wording may change."},
-            },
-            optional={"order": _described("Record", "With `ERR_ORDER_DECIDED` on a void: the record under the key.")},
+            _error_fields(codes), {"order": _described("Record", "The stored record, where a void comes too late.")}
         ),
-        "ErrorWithDetails": {
-            "allOf": [{"$ref": "#/components/schemas/Error"}],
-            **_object(
+        "ErrorWithDetails": {"allOf": [_ref("Error")], **_object(_detail_fields())},
+    }
+
+
+def _error_fields(codes: list[str] | None) -> dict[str, Schema]:
+    code: Schema = {"type": "string"} if codes is None else {"enum": codes}
+    return {
+        "timestamp": {
+            "description": "The time of the refusal, the first one in a replay. API Gateway's own answers have its notation.",
+            "anyOf": [
+                _ref("Time"),
+                {"type": "string", "pattern": r"^[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}(:[0-9]{2}){3} \+0000$"},
+            ],
+        },
+        "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
+        "error_code": {**code, "description": "The error, for a program to read."},
+        "message": {"type": "string", "description": "The error, for a person to read; its wording may change."},
+    }
+
+
+def _detail_fields() -> dict[str, Schema]:
+    return {
+        "details": {
+            "type": "array",
+            "minItems": 1,
+            "description": "All errors of the request, not only the first; of many unknown fields the first few.",
+            "items": _object(
                 {
-                    "details": {
-                        "type": "array",
-                        "minItems": 1,
-                        "description": "All that is wrong, not only the first thing; of many unknown fields the first few.",
-                        "items": _object(
-                            {
-                                "field": {
-                                    "type": "string",
-                                    "description": "A field of the order or the path, a header, or `body`.",
-                                },
-                                "message": {"type": "string", "description": "What is wrong with it."},
-                            }
-                        ),
-                    }
+                    "field": {"type": "string", "description": "A field, a parameter, a header, or `body`."},
+                    "message": {"type": "string", "description": "The error in it."},
                 }
             ),
-        },
+        }
+    }
+
+
+def _values() -> dict[str, Schema]:
+    return {
         "UserId": dict(USER_ID.schema["anyOf"][0]),
-        "Head": {
-            "type": "string",
-            "pattern": "^([0-9a-f]{64})?$",
-            "description": "SHA-256 in hexadecimal; empty before the first decision.",
-        },
         "SignedAmount": {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{8}$", "examples": ["-12.50000000"]},
         "Price": {"type": "string", "pattern": _decimal_pattern("{8,}"), "examples": ["0.0000012345"]},
         "Amount": {"type": "string", "pattern": _decimal_pattern(f"{{{DECIMALS}}}"), "examples": ["50000.00000000"]},
         "Symbol": {"type": "string", "pattern": "^[A-Z0-9]{1,10}$", "examples": ["BTC"]},
+        "Head": {
+            "type": "string",
+            "pattern": "^([0-9a-f]{64})?$",
+            "description": "SHA-256 over the previous head's bytes and the last record's text, in hexadecimal.",
+        },
         "Time": {
             "type": "string",
             "format": "date-time",
@@ -271,27 +351,36 @@ def schemas(error_codes: Iterable[str]) -> dict[str, Schema]:
     }
 
 
-def _position() -> Schema:
-    return _object(
-        {
-            "quantity": _described("Amount", "The balance."),
-            "price": {**_or_null("Price"), "description": "One of the asset in USD; `null` where it has no price."},
-            "price_at": {**_or_null("Time"), "description": "When the market set the price."},
-            "value_usd": {**_or_null("Amount"), "description": "The value at that price, rounded half up."},
-            "cost_basis_usd": _described("Amount", "What the balance cost, fees included, by average cost."),
-            "average_price_usd": {**_or_null("Price"), "description": "The cost of one; `null` at quantity 0."},
-            "unrealized_pl_usd": {**_or_null("SignedAmount"), "description": "The value less the cost."},
-            "share": {
-                "type": ["string", "null"],
-                "pattern": r"^[01]\.[0-9]{4}$",
-                "description": "The part of the total value; `null` where there is no price, or the total is 0.",
-            },
-        }
-    )
+def _previewed(fields: Mapping[str, Schema]) -> dict[str, Schema]:
+    return {name: schema for name, schema in fields.items() if name not in NOT_IN_A_PREVIEW}
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _sequence() -> Schema:
+    return {
+        "type": "integer",
+        "minimum": 1,
+        "description": "The decision's place in the account's history: 1, 2, 3 … without gaps.",
+    }
+
+
+def _count(description: str) -> Schema:
+    return {"type": "integer", "minimum": 0, "description": description}
+
+
+def _status(description: str) -> Schema:
+    return {"type": "integer", "minimum": 200, "maximum": 599, "description": description}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _or_null(name: str) -> Schema:
-    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
+    return {"anyOf": [_ref(name), {"type": "null"}]}
 
 
 def _object(properties: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
@@ -299,7 +388,7 @@ def _object(properties: dict[str, Schema], optional: dict[str, Schema] | None = 
 
 
 def _request(fields: Iterable[Field], title: str | None = None) -> Schema:
-    """Returns what is sent to the engine: it takes no fields but its own."""
+    """Returns the schema of a request. It takes no fields but its own."""
     named = {field.name: field for field in fields}
     return {
         **({"title": title} if title else {}),
@@ -333,11 +422,11 @@ def _given(field: Field, *, optional: bool = False, **keywords: Any) -> Field:
 
 
 def _by_symbol(values: Schema) -> Schema:
-    return {"type": "object", "propertyNames": {"$ref": "#/components/schemas/Symbol"}, "additionalProperties": values}
+    return {"type": "object", "propertyNames": _ref("Symbol"), "additionalProperties": values}
 
 
 def _described(name: str, description: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}", "description": description}
+    return {**_ref(name), "description": description}
 
 
 def _decimal_pattern(decimals: str, *, optional: bool = False) -> str:

@@ -39,12 +39,16 @@ DOCUMENT = document()
 OPERATIONS = {(path, method.upper()): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()}
 EXECUTE = "/api/v1/trading/execute"
 BATCH = f"{EXECUTE}/batch"
+PREVIEW = "/api/v1/trading/preview"
 PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
+HISTORY = "/api/v1/trading/history/{user_id}"
+LOOKUP = "/api/v1/trading/orders/{user_id}/lookup"
+VOID = "/api/v1/trading/orders/{user_id}/void"
 VOLATILE = {"executed_at", "executed_by_thread", "valued_at", "timestamp", "head", "price_at"}
 
 
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
-    """What a reference of this document refers to."""
+    """Returns the part of this document that a reference names."""
     if "$ref" in node:
         _, *names = node["$ref"].split("/")
         node = DOCUMENT
@@ -54,7 +58,7 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def problems(schema: dict[str, Any], value: Any) -> list[str]:
-    """Where a value is not what a schema of the document says, or says more than it."""
+    """Returns the errors of a value against a schema of the document; a field that the schema does not describe is one."""
     whole = {**schema, "components": DOCUMENT["components"]}
     if isinstance(value, dict):
         whole["unevaluatedProperties"] = False
@@ -63,7 +67,7 @@ def problems(schema: dict[str, Any], value: Any) -> list[str]:
 
 
 def content_examples() -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Each example of a body: where it stands, its schema, its value."""
+    """Yields each example of a body: its place, its schema, its value."""
     for (path, method), operation in OPERATIONS.items():
         bodies = {"request": operation["requestBody"]} if "requestBody" in operation else {}
         for name, body in (bodies | operation["responses"]).items():
@@ -73,7 +77,7 @@ def content_examples() -> Iterator[tuple[str, dict[str, Any], Any]]:
 
 
 def error_examples() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each example of an error: the status of its response, its body."""
+    """Yields each example of an error: the status of its response, its body."""
     for operation in OPERATIONS.values():
         for status, response in operation["responses"].items():
             for content in resolve(response)["content"].values():
@@ -165,7 +169,7 @@ def test_an_order_takes_the_fields_that_are_validated_and_no_other() -> None:
     for sample in ORDERS.values():
         assert problems(schema, sample) == []
         assert problems(schema, sample | {"stop_price": "1"}) != []
-        for name in sample.keys() - {"limit_price"}:
+        for name in sample.keys() - {"limit_price", "expires_at"}:
             assert problems(schema, {key: value for key, value in sample.items() if key != name}) != []
 
 
@@ -294,6 +298,9 @@ def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market
         *(batched(quantity="0.1"), batched(quantity="9"), batched(key=key, quantity="1.0"), batched("ETH", key=f" {new_key()} ")),
         *(batched("NOSUCH"), batched(quantity="0"), batched(key=" "), {}, 1),
     ]
+    linked = [batched(quantity="0.1"), batched(quantity="9")]
+    voided = new_key()
+    void, lookup = (path.format(user_id=user) for path in (VOID, LOOKUP))
     answers = [
         (EXECUTE, "POST", moto_market.post(order(user), key)),
         (EXECUTE, "POST", moto_market.post(order(user), key)),
@@ -303,7 +310,17 @@ def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market
         (BATCH, "POST", moto_market.post_batch({"user_id": user, "orders": [*every_outcome, every_outcome[0]]})),
         (BATCH, "POST", moto_market.post_batch(b"x" * 80_000)),
         (BATCH, "POST", moto_market.get(BATCH)),
+        (BATCH, "POST", moto_market.post_batch({"user_id": user, "orders": linked, "all_or_nothing": True})),
+        (BATCH, "POST", moto_market.post_batch({"user_id": user, "orders": every_outcome, "all_or_nothing": True})),
+        *((PREVIEW, "POST", moto_market.send("POST", PREVIEW, body | {"user_id": user})) for body in ORDERS.values()),
+        *((PREVIEW, "POST", moto_market.send("POST", PREVIEW, order(user, quantity=each))) for each in ("9", "0.00000001", "0")),
+        (PREVIEW, "POST", moto_market.send("POST", PREVIEW, order(user, "DOGE"))),
+        *((VOID, "POST", moto_market.send("POST", void, {"idempotency_key": each})) for each in (voided, voided, key, " ")),
+        (EXECUTE, "POST", moto_market.post(order(user), voided)),
+        *((LOOKUP, "GET", moto_market.get(f"{lookup}?idempotency_key={each}")) for each in (key, voided, new_key(), "")),
         (PORTFOLIO, "GET", moto_market.get(f"/api/v1/trading/portfolio/{user}")),
+        *((HISTORY, "GET", moto_market.get(f"/api/v1/trading/history/{user}{query}")) for query in ("", "?limit=1", "?after=2")),
+        (HISTORY, "GET", moto_market.get(f"/api/v1/trading/history/{user}?limit=0")),
         ("/api/v1/trading/assets", "GET", moto_market.get("/api/v1/trading/assets")),
         ("/health", "GET", moto_market.get("/health")),
         ("/openapi.json", "GET", moto_market.get("/openapi.json")),
