@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 from chalicelib.api.openapi import document
@@ -12,37 +12,48 @@ from chalicelib.local.seed import PRICES_USD
 USER = 2**62
 """The user whose orders find money; no other test has this one."""
 
-TRADED = {"symbol": ["BTC", "eth", " Sol\t"], "pay_with": ["USD", "usd", "BTC"]}
+TRADED = {"symbol": ["BTC", "eth", " Sol\t"], "pay_with": ["USD", "usd", "BTC"], "receive": ["USD", "usd ", "ETH"]}
 """Assets that are bought, and assets that pay for them, in some of the spellings that they may have."""
 
 EXECUTE = "/api/v1/trading/execute"
 BATCH = f"{EXECUTE}/batch"
 
 
+PREVIEW = "/api/v1/trading/preview"
+VOID = "/api/v1/trading/orders/{user_id}/void"
+LOOKUP = "/api/v1/trading/orders/{user_id}/lookup"
+HISTORY = "/api/v1/trading/history/{user_id}"
+
+EXPIRIES = ["2030-01-01T00:00:00Z", "2030-01-01t02:00:00.123456789+02:00", "2020-01-01T00:00:00Z"]
+
+
 def steered_document() -> dict[str, Any]:
-    """The document, with changes that allow and forbid the same.
+    """Returns the document, with changes that allow and forbid the same, but for times.
 
     Half of the users and symbols are known ones: of those that the patterns allow, nearly all are not, and every order would end
-    in the same 404. Half of the keys are new. The sample orders are `USER`'s. And one of the two names of the key's header is
-    left out: the document cannot express that one of them is enough, and the fuzzer would report it as a mistake that it is.
+    in the same 404. Half of the keys are new. The sample orders are `USER`'s. Of the key's two headers one is left out: the
+    document cannot express that one of them is enough, and the fuzzer would report it as a mistake. Times are a few: JSON Schema
+    has a format for them that every reader understands in another way, and the parser's tests try them.
     """
     steered = document()
+    for path in (EXECUTE, BATCH, PREVIEW):
+        for sample in steered["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"].values():
+            sample["value"]["user_id"] = USER
     operation = steered["paths"][EXECUTE]["post"]
     key, _ = operation["parameters"]
     key["schema"] = _half_new(key["schema"])
     operation["parameters"] = [key]
     schemas = steered["components"]["schemas"]
-    for path, schema in ((EXECUTE, "Order"), (BATCH, "Batch")):
-        for sample in steered["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"].values():
-            sample["value"]["user_id"] = USER
-        fields = schemas[schema]["properties"]
-        fields["user_id"] = {"anyOf": [{"enum": [USER, str(USER)]}, fields["user_id"]]}
-    for schema in ("Order", "BatchOrder"):
-        fields = schemas[schema]["properties"]
-        for name, symbols in TRADED.items():
-            fields[name] = {"anyOf": [{"enum": symbols}, fields[name]]}
-    keys = schemas["BatchOrder"]["properties"]
-    keys["idempotency_key"] = _half_new(keys["idempotency_key"])
+    for form in [schemas["Batch"], *schemas["Order"]["oneOf"], *schemas["BatchOrder"]["oneOf"]]:
+        fields = form["properties"]
+        if "user_id" in fields:
+            fields["user_id"] = {"anyOf": [{"enum": [USER, str(USER)]}, fields["user_id"]]}
+        if "idempotency_key" in fields:
+            fields["idempotency_key"] = _half_new(fields["idempotency_key"])
+        if "expires_at" in fields:
+            fields["expires_at"] = {"enum": EXPIRIES}
+        for name in TRADED.keys() & fields.keys():
+            fields[name] = {"anyOf": [{"enum": TRADED[name]}, fields[name]]}
     return steered
 
 
@@ -59,15 +70,13 @@ def without_whole_floats(order: Any) -> Any:
 
 def with_plain_keys(body: Any) -> Any:
     """Trims the keys in a body, and leaves none in quotes: JSON Schema can only describe the whole of a key as it was sent."""
-    if not isinstance(body, dict) or not isinstance(body.get("orders"), list):
+    if not isinstance(body, dict):
         return body
-    return body | {"orders": [_with_plain_key(each) for each in body["orders"]]}
-
-
-def _with_plain_key(order: Any) -> Any:
-    if not isinstance(order, dict) or not isinstance(order.get("idempotency_key"), str):
-        return order
-    return order | {"idempotency_key": plain_key(order["idempotency_key"])}
+    if isinstance(body.get("idempotency_key"), str):
+        body = body | {"idempotency_key": plain_key(body["idempotency_key"])}
+    if isinstance(body.get("orders"), list):
+        body = body | {"orders": [with_plain_keys(each) for each in body["orders"]]}
+    return body
 
 
 def plain_key(key: str) -> str:
@@ -81,11 +90,14 @@ def beyond_the_document(order: Mapping[str, Any]) -> set[str]:
     fields: set[str] = set()
     if is_user_too_large(order.get("user_id")):
         fields.add("user_id")
-    quantity = order["quantity"]
-    if not isinstance(quantity, str) and (_exact(quantity) * 10**8).denominator != 1:
-        fields.add("quantity")
-    symbol, pay_with = _symbols(order)
-    return fields or ({"pay_with"} if symbol == pay_with else set())
+    for name in ("quantity", "notional"):
+        amount = order.get(name, "1")
+        if not isinstance(amount, str) and (_exact(amount) * 10**8).denominator != 1:
+            fields.add(name)
+    symbol, other = _symbols(order)
+    if symbol == other:
+        fields.add("receive" if "receive" in order else "pay_with")
+    return fields
 
 
 def is_user_too_large(user_id: Any) -> bool:
@@ -93,17 +105,29 @@ def is_user_too_large(user_id: Any) -> bool:
     return isinstance(user_id, str) and int(user_id) > MAX_USER_ID
 
 
-def rounds_badly(order: Mapping[str, Any]) -> bool:
-    """Returns whether rounding would cost an order more than 1 % of its value, at the prices of the seed."""
-    symbol, pay_with = _symbols(order)
-    exact = _exact(order["quantity"]) * 10**8 * Fraction(PRICES_USD[symbol]) / Fraction(PRICES_USD[pay_with])
-    return ceil(exact) > exact * Fraction(101, 100)
+def breaks_a_rule(order: Mapping[str, Any]) -> bool:
+    """Returns whether an order is too small, at the prices of the seed: it buys nothing, or rounding costs over 1 % of its value.
+
+    An order of all there is may be too small as well, or too large.
+    """
+    amount = order.get("quantity", order.get("notional"))
+    if amount == "all":
+        return True
+    units = _exact(amount) * 10**8
+    symbol, other = (Fraction(PRICES_USD[each]) for each in _symbols(order))
+    if "notional" in order:
+        units = Fraction(floor(units * other / symbol))
+        if units == 0:
+            return True
+    exact = units * symbol / other
+    moved = floor(exact) if "receive" in order else ceil(exact)
+    return moved == 0 or abs(moved - exact) * 100 > exact
 
 
-def _exact(quantity: Any) -> Fraction:
-    return Fraction(quantity if isinstance(quantity, str) else repr(quantity))
+def _exact(amount: Any) -> Fraction:
+    return Fraction(amount if isinstance(amount, str) else repr(amount))
 
 
 def _symbols(order: Mapping[str, Any]) -> tuple[str, str]:
-    symbol, pay_with = (order[name].strip(BLANKS).upper() for name in ("symbol", "pay_with"))
-    return symbol, pay_with
+    symbol, other = (order[name].strip(BLANKS).upper() for name in ("symbol", "receive" if "receive" in order else "pay_with"))
+    return symbol, other

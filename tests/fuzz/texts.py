@@ -7,6 +7,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 ORDER = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
+FORMS: list[dict[str, Any]] = [
+    ORDER,
+    {"user_id": "1", "side": "buy", "symbol": "BTC", "pay_with": "USD", "notional": "250.00", "limit_price": "49500.5"},
+    {"user_id": 1, "side": "sell", "symbol": "BTC", "receive": "USD", "quantity": "all", "expires_at": "2030-01-01T00:00:00Z"},
+]
+"""An order of each form, and with each condition."""
+
+FIELDS = sorted({name for form in FORMS for name in form})
 
 # JSON's own signs, what only nearly belongs to it, and bytes that are not UTF-8.
 PIECES = st.sampled_from(
@@ -55,13 +63,15 @@ STRINGS = (
     | NUMBERS.map('"{}"'.format)
 )
 VALUES = st.one_of(
-    st.sampled_from([json.dumps(value) for value in ORDER.values()]),
+    st.sampled_from([json.dumps(value) for form in FORMS for value in form.values()]),
+    st.sampled_from(['"BUY"', '"Sell"', '"all"', '"ALL"', '"2030-02-30T00:00:00Z"', '"2030-01-01t00:00:00.123456789-23:59"']),
+    st.sampled_from(['"0001-01-01T00:00:00+23:59"', '"1e5"', '"0.0000000000000001"', '"10000000000000000000000000000.1"']),
     st.sampled_from(["2", '"1"', '"01"', '"ETH"', '" usd "', '"0.00000001"', "1.5", "1E+3", "1e-8", "1.000000000"]),
     NUMBERS,
     STRINGS,
     st.sampled_from(["null", "true", "false", "NaN", "-Infinity", "[]", "{}", "[[1]]", '{"a":{"b":1}}']),
 )
-NAMES = st.sampled_from([*ORDER, "side", "", "USER_ID", "user_id "]).map(json.dumps) | STRINGS
+NAMES = st.sampled_from([*FIELDS, "qty", "", "USER_ID", "user_id "]).map(json.dumps) | STRINGS
 SPACES = st.sampled_from([""] * 40 + [" ", "\n", "\t", "\r\n", "\u00a0"])
 
 
@@ -99,7 +109,10 @@ def in_other_encodings(draw: st.DrawFn) -> bytes:
 
 
 BODIES = st.one_of(
-    *[objects(ORDER)] * 5, damaged(), in_other_encodings(), st.lists(PIECES).map(b"".join) | st.binary(max_size=200)
+    *[objects(form) for form in FORMS * 2],
+    damaged(),
+    in_other_encodings(),
+    st.lists(PIECES).map(b"".join) | st.binary(max_size=200),
 )
 KEYS = st.one_of(
     st.sampled_from(["k", " k ", "", " ", "\t", "k" * 128, "k" * 129, "two words", "caf\u00e9", "\u00a0", "a\x00", "\x7f"]),
@@ -119,8 +132,8 @@ def batches(draw: st.DrawFn) -> bytes:
     orders = []
     for number in range(draw(st.integers(1, 4))):
         key = draw(st.sampled_from(["k0", " k0", '"k0"', "", '""', None])) if draw(seldom) else f"k{number}"
-        order = ORDER | {"idempotency_key": key}
-        del order["user_id"]
+        form = draw(st.sampled_from(FORMS))
+        order = {name: value for name, value in form.items() if name != "user_id"} | {"idempotency_key": key}
         orders.append(json.dumps(order).encode() if draw(st.booleans()) else draw(BODIES if draw(seldom) else objects(order)))
     user_id = draw(st.sampled_from([b"2", b'"1"', b"0", b"1.0"])) if draw(seldom) else b"1"
     return b'{"user_id":%s,"%s":[%s]}' % (user_id, b"Orders" if draw(seldom) else b"orders", b",".join(orders))
