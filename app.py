@@ -47,29 +47,23 @@ for routes in (orders, order_keys, accounts, markets, service):
     app.register_blueprint(routes.blueprint(settings, engine))
 
 
-def has_operator_api() -> bool:
-    """Returns whether the operator's routes exist: where the stage says so, and in an open local run."""
-    if settings.operator_api or "AWS_CHALICE_CLI_MODE" not in os.environ:
-        return settings.operator_api
-    from chalicelib.local.authorizer import is_open
-
-    try:
-        return is_open()
-    except ValueError:  # a setting is invalid: the run says so, and ends, as it starts
-        return False
-
-
-if has_operator_api():
+def add_operator_api() -> None:
+    """Registers the operator's routes, once."""
     from chalicelib.api import operator
 
-    app.register_blueprint(operator.blueprint(settings, engine))
+    if not any(path.startswith(operator.OPERATOR) for path in app.routes):
+        app.register_blueprint(operator.blueprint(settings, engine))
+
+
+if settings.operator_api:  # an open local run adds them as it starts: `chalice package` imports this module as well
+    add_operator_api()
 
 if settings.on_lambda:
     engine()  # in the init phase, which has a full CPU at any memory size
 elif "AWS_CHALICE_CLI_MODE" in os.environ:
     from chalicelib.local import server
 
-    server.install(warm_up=engine)
+    server.install(warm_up=engine, when_open=add_operator_api)
 
 gc.freeze()
 gc.enable()

@@ -8,7 +8,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.local.datastore import is_loopback, stand_in_credentials
+from chalicelib.config import is_loopback
+from chalicelib.local.datastore import stand_in_credentials
 from deploy import DeployError
 from deploy.stage import Stage
 

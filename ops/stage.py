@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, is_loopback
 from chalicelib.engine import Engine, build
-from chalicelib.local.datastore import is_loopback, stand_in_credentials
+from chalicelib.local.datastore import stand_in_credentials
 from chalicelib.store.assets import AssetList
 from chalicelib.store.connection import DynamoDB
 from chalicelib.store.tables import Tables

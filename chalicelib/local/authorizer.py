@@ -23,7 +23,6 @@ from chalicelib.contract.errors import EngineError, InternalError, Unauthenticat
 from chalicelib.contract.fields import USER_ID, InvalidValue
 from chalicelib.contract.requests import parse_object, read_user_id
 from chalicelib.identity.authorizer import verifier
-from chalicelib.local.datastore import is_own
 from chalicelib.runtime.world import utc_now
 from chalicelib.telemetry import log
 
@@ -40,7 +39,7 @@ def is_open() -> bool:
     Raises:
         ValueError: the configuration is broken.
     """
-    return verifier() is None and is_own(Settings.from_environment())
+    return verifier() is None and Settings.from_environment().on_this_machine
 
 
 def describe() -> str:

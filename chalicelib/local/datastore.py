@@ -1,36 +1,95 @@
 """The DynamoDB of a local run, and its preparation."""
 
+import logging
 import os
-from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+_OURS = frozenset({"AWS_ENDPOINT_URL_DYNAMODB", "AWS_CHALICE_CLI_MODE"})
+"""The variables named AWS_… that are not the SDK's own configuration."""
+
+_TIMES = {"connect_timeout": 2, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
+
+
+class DatastoreUnusable(Exception):
+    """The datastore that the settings name cannot be used; the message says why, in a line."""
 
 
 def prepare(settings: Settings) -> None:
     """Makes the datastore of a local run ready for connections.
 
-    It is moto in this process, unless the settings name an endpoint or AWS. Tables are created and seeded only on this machine.
+    It is moto in this process, unless our settings name an endpoint or AWS. Tables are created and seeded only on this machine.
 
     Raises:
+        DatastoreUnusable: nothing answers there, or nobody is signed in.
+        JournalUnusable: the directory in HFT_DATA cannot be used.
         UnsupportedForm: the tables hold items of version 1.x, or of a newer release.
     """
-    if not is_own(settings):
-        return
-    if settings.datastore_endpoint is None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        if settings.on_this_machine:
+            isolate(settings)
+            _prepare_tables(settings)
+        else:
+            _require_credentials(settings)
+    except (BotoCoreError, ClientError) as error:
+        raise DatastoreUnusable(_explain(error, settings)) from error
+
+
+def isolate(settings: Settings) -> None:
+    """Takes the SDK's own configuration out of this process: files, profiles, regions, endpoints, proxies, time-outs.
+
+    Without this, a profile or a variable set for other programs would redirect a local run into somebody's real tables.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_") and name not in _OURS]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+    }
+    stand_in_credentials()
+    # Proxies stay for others, such as the keys of tokens: only the datastore is reached without one.
+    host = urlsplit(settings.datastore_endpoint or f"https://dynamodb.{settings.region}.amazonaws.com").netloc
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), host]))
+
+
+def stand_in_credentials() -> None:
+    """Sets made-up credentials, unless keys are set: the SDK needs some, though a datastore on this machine ignores them.
+
+    A profile would win over them, and may be one that nobody is signed in to.
+    """
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        os.environ.pop(name, None)
+    if "AWS_ACCESS_KEY_ID" not in os.environ:
+        os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "local"  # noqa: S105
+
+
+def _prepare_tables(settings: Settings) -> None:
+    if settings.in_process:
         _start_moto()
-    else:
-        stand_in_credentials()
 
     import boto3
+    from botocore.config import Config
 
     from chalicelib.engine import build
     from chalicelib.local.schema import create_missing
     from chalicelib.local.seed import seed
     from chalicelib.store.connection import DynamoDB
 
-    client = boto3.client("dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint)
+    client: Any = boto3.Session().client(
+        "dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint, config=Config(**_TIMES)
+    )
     create_missing(client, settings.table_prefix)
     if settings.data_directory is not None:
         _keep_books(Path(settings.data_directory), settings)
@@ -55,24 +114,6 @@ def _keep_books(directory: Path, settings: Settings) -> None:
     durable_moto.install(journal)
 
 
-def is_own(settings: Settings) -> bool:
-    """Returns whether the datastore is on this machine, in moto or on loopback. Any other may contain real data."""
-    if settings.datastore_endpoint is None:
-        return settings.datastore == "moto"
-    return is_loopback(settings.datastore_endpoint)
-
-
-def is_loopback(url: str) -> bool:
-    """Returns whether a URL points at this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _start_moto() -> None:
     from moto import mock_aws
 
@@ -83,7 +124,39 @@ def _start_moto() -> None:
     mock_aws().start()  # with its own credentials: it never uses real ones
 
 
-def stand_in_credentials() -> None:
-    """Sets made-up credentials where none are set: the SDK needs them, though a datastore on this machine ignores them."""
-    if "AWS_ACCESS_KEY_ID" not in os.environ and "AWS_PROFILE" not in os.environ:
-        os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "local"  # noqa: S105
+def _require_credentials(settings: Settings) -> None:
+    """Checks that there are credentials for a datastore elsewhere, and keeps the SDK's configuration from moving it.
+
+    Raises:
+        DatastoreUnusable: there are none.
+        BotoCoreError: they cannot be used.
+    """
+    import boto3
+
+    logging.getLogger("botocore").setLevel(logging.CRITICAL)  # it logs the traceback of what is raised as well
+    if settings.datastore_endpoint is None:
+        # At AWS means at AWS: an endpoint that the SDK's configuration names would not be in the banner.
+        os.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
+    credentials = boto3.Session().get_credentials()
+    if credentials is None:
+        where = settings.datastore_endpoint or "HFT_DATASTORE=aws"
+        raise DatastoreUnusable(f"{where} needs AWS credentials: set AWS_PROFILE, or sign in (aws sso login, aws configure)")
+    credentials.get_frozen_credentials()  # SSO and roles get theirs only here
+
+
+def _explain(error: "BotoCoreError | ClientError", settings: Settings) -> str:
+    """Returns one line about an error of the SDK's."""
+    from botocore.exceptions import ClientError, HTTPClientError, WaiterError
+    from botocore.exceptions import ConnectionError as NotConnected
+
+    text = " ".join(str(error).split())
+    if not settings.on_this_machine:
+        return f"The AWS credentials cannot be used: {text}"
+    if isinstance(error, NotConnected | HTTPClientError):
+        return (
+            f"Nothing answers at {settings.datastore_endpoint}, which AWS_ENDPOINT_URL_DYNAMODB names: start a datastore there, "
+            "or unset the variable to trade in memory"
+        )
+    if isinstance(error, ClientError | WaiterError):
+        return f"{settings.datastore_endpoint} does not answer as DynamoDB does: {text}"
+    return f"The datastore cannot be used: {text}"

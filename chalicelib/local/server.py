@@ -4,7 +4,6 @@ Chalice builds its server from one class. `install` replaces that class, and not
 """
 
 import errno
-import json
 import os
 import re
 import sys
@@ -19,14 +18,13 @@ from chalice.app import Chalice
 from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, LocalDevServer, LocalGateway, LocalGatewayException, ThreadedHTTPServer
 
-from chalicelib import __version__
-from chalicelib.config import Settings
 from chalicelib.contract.errors import EngineError, FieldError, MethodNotAllowed, RouteNotFound, TooLarge, ValidationFailed
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.domain.record import UnsupportedForm
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.local import authorizer as auth
-from chalicelib.local.datastore import is_loopback
+from chalicelib.local.banner import banner
+from chalicelib.local.datastore import DatastoreUnusable
 from chalicelib.local.journal import JournalUnusable
 from chalicelib.runtime.world import utc_now
 
@@ -188,8 +186,10 @@ class Server(ThreadedHTTPServer):
             super().handle_error(request, client_address)
 
 
-def install(warm_up: Callable[[], Any]) -> None:
-    """Makes `chalice local` serve with the classes above. `warm_up` makes the engine ready before the first request.
+def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
+    """Makes `chalice local` serve with the classes above.
+
+    `warm_up` makes the engine ready before the first request. `when_open` adds the routes of a run that is open.
 
     app.py calls it under every command of Chalice, but only `chalice local` builds a server.
     """
@@ -200,6 +200,8 @@ def install(warm_up: Callable[[], Any]) -> None:
                 is_open = auth.is_open()
             except ValueError as error:
                 _end(str(error))
+            if is_open:
+                when_open()
             try:
                 super().__init__(app_object, config, host, port, handler_cls=Handler, server_cls=Server)
             except OSError as error:
@@ -208,7 +210,7 @@ def install(warm_up: Callable[[], Any]) -> None:
                 _end(f"Port {port} is in use. Choose another: make run PORT={port + 1}")
             try:
                 engine = warm_up()
-            except (UnsupportedForm, JournalUnusable) as error:
+            except (DatastoreUnusable, JournalUnusable, UnsupportedForm) as error:
                 _end(str(error))
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             print(banner(host, self.server.server_address[1], engine.settings, auth.describe(), is_open=is_open), flush=True)
@@ -224,34 +226,3 @@ def _end(reason: str) -> NoReturn:
     """Ends the process. Under Chalice's reloader this is not the main thread, so an exception would leave the process hanging."""
     print(reason, file=sys.stderr, flush=True)
     os._exit(1)
-
-
-def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: bool) -> str:
-    """Returns the first lines of a run: its addresses, an order to try, and whom the authorizer accepts."""
-    everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
-    url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
-    order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
-    token = "" if is_open else ' -H "Authorization: Bearer $TOKEN"'
-    lines = [
-        f"HFT Trading Engine v{__version__}",
-        f"  Swagger UI  {url}/docs",
-        f"  Portfolio   {url}/api/v1/trading/portfolio/1",
-        f"  An order    curl -s -X POST {url}/api/v1/trading/execute{token} -H 'X-Idempotency-Key: order-1' -d '{order}'",
-        f"  State       {_state(settings)}",
-        f"  Identity    {identity}",
-    ]
-    if not is_loopback(f"//{host}"):
-        lines.append("  Reach       every machine that can connect to this one; connections are not encrypted")
-        if is_open:
-            lines.append("  WARNING     ANYBODY ON THOSE MACHINES CAN READ AND TRADE EVERY ACCOUNT: requests need no token")
-    return "\n".join(lines)
-
-
-def _state(settings: Settings) -> str:
-    if settings.datastore_endpoint is not None:
-        return f"in the datastore at {settings.datastore_endpoint}"
-    if settings.datastore == "aws":
-        return f"in DynamoDB at AWS, {settings.region}: the tables {settings.table_prefix}-*"
-    if settings.data_directory is not None:
-        return f"on disk in {settings.data_directory}: the next run with it begins where this one ends"
-    return "in this process's memory: it is gone when the process ends; DATA=directory keeps it"

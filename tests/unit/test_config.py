@@ -10,14 +10,50 @@ def test_settings_come_from_the_environment() -> None:
         {
             "HFT_TABLE_PREFIX": "hft-x",
             "AWS_REGION": "eu-central-1",
-            "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:4566",
+            "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example",
             "HFT_PRICE_AGE_MS": "50",
+            "HFT_CORS_ORIGINS": "https://a.example, http://localhost:3000",
+            "HFT_LOCAL_HOSTS": "Trader.lan",
         }
     )
 
     assert settings == Settings(
-        table_prefix="hft-x", region="eu-central-1", datastore_endpoint="http://127.0.0.1:4566", price_age_ms=50
+        table_prefix="hft-x",
+        region="eu-central-1",
+        datastore_endpoint="https://dynamodb.example",
+        price_age_ms=50,
+        cors_origins=frozenset({"https://a.example", "http://localhost:3000"}),
+        local_hosts=frozenset({"trader.lan"}),
     )
+
+
+def test_the_region_of_a_store_on_this_machine_is_always_the_same() -> None:
+    for store in ({}, {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:4566"}):
+        assert Settings.from_environment({"AWS_REGION": "local", **store}).region == Settings().region
+
+
+def test_only_on_lambda_does_an_endpoint_of_all_services_name_the_store() -> None:
+    all_services = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+
+    assert Settings.from_environment(all_services).datastore_endpoint is None
+    on_lambda = Settings.from_environment(all_services | {"AWS_LAMBDA_FUNCTION_NAME": "hft"})
+    assert on_lambda.datastore_endpoint == "http://127.0.0.1:4566"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("AWS_ENDPOINT_URL_DYNAMODB", url)
+            for url in ("127.0.0.1:4566", "localhost", "ftp://a", "http://", "http://[::1", "http://a:x")
+        ),
+        *(("AWS_REGION", region) for region in ("local", "the moon", "eu_west_1")),
+        *(("HFT_CORS_ORIGINS", origin) for origin in ("*", "null", "a.example", "https://a.example/", "https://a.example/x")),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Settings.from_environment({"HFT_DATASTORE": "aws", name: value})
 
 
 def test_without_any_there_are_defaults() -> None:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from chalicelib.config import Settings
-from chalicelib.local.server import banner
+from chalicelib.local.banner import banner
 from harness.processes import ROOT, chalice_local, environment, free_port
 from tests.support.issuer import SECRET, Issuer, by_secret, issuer
 from tests.support.market import batched, new_key, order

@@ -52,10 +52,9 @@ def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: P
         env = {"AWS_ENDPOINT_URL_DYNAMODB": endpoint}
 
         def start_and_trade(number: int) -> int:
-            with chalice_local(tmp_path / f"{number}", **env) as server:
-                url = server.url
+            with chalice_local(tmp_path / f"{number}", **env) as engine:
                 reply = requests.post(
-                    f"{url}/api/v1/trading/execute", json=ORDER, headers={"X-Idempotency-Key": f"key-{number}"}, timeout=30
+                    f"{engine.url}/api/v1/trading/execute", json=ORDER, headers={"X-Idempotency-Key": f"key-{number}"}, timeout=30
                 )
                 return reply.status_code
 
@@ -63,10 +62,9 @@ def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: P
             statuses = Counter(threads.map(start_and_trade, range(3)))
 
         assert statuses == {200: 2, 402: 1}
-        with chalice_local(tmp_path / "last", **env) as server:
-            url = server.url
+        with chalice_local(tmp_path / "last", **env) as last:
             assert endpoint in (tmp_path / "last").read_text()
-            holdings = requests.get(f"{url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]
+            holdings = requests.get(f"{last.url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]
             assert holdings == {"BTC": "2.00000000", "USD": "0.00000000"}
 
 

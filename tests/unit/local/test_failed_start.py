@@ -3,7 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from socket import SHUT_RDWR, create_server
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -96,3 +99,62 @@ def test_a_data_directory_that_cannot_be_used(tmp_path: Path) -> None:
     line = the_only_line(start(HFT_DATA=str(tmp_path / "file")))
 
     assert line == f"{tmp_path / 'file'} cannot be used for data: File exists"
+
+
+NOT_DYNAMODB = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot here\n"
+
+
+@pytest.fixture
+def web_server() -> Iterator[str]:
+    """A server that is not DynamoDB."""
+    with create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(NOT_DYNAMODB)
+
+        Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(SHUT_RDWR)
+
+
+def test_a_store_that_is_not_dynamodb(web_server: str) -> None:
+    line = the_only_line(start(AWS_ENDPOINT_URL_DYNAMODB=web_server))
+
+    assert line.startswith(f"{web_server} does not answer as DynamoDB does: ")
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"AWS_ENDPOINT_URL_DYNAMODB": NOWHERE}, f"Nothing answers at {NOWHERE}, which AWS_ENDPOINT_URL_DYNAMODB names"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "127.0.0.1:9"}, "AWS_ENDPOINT_URL_DYNAMODB must be a URL such as"),
+        ({"HFT_DATASTORE": "foo"}, "HFT_DATASTORE must be moto or aws, not 'foo'"),
+        ({"HFT_DATASTORE": "aws"}, "HFT_DATASTORE=aws needs AWS credentials"),
+        ({"HFT_DATASTORE": "aws", "AWS_PROFILE": "nobody"}, "The AWS credentials cannot be used: "),
+        ({"HFT_DATASTORE": "aws", "AWS_REGION": "local"}, "AWS_REGION must be a region of AWS such as us-east-1, not 'local'"),
+        ({"HFT_PRICE_AGE_MS": "soon"}, "HFT_PRICE_AGE_MS must be a positive whole number, not 'soon'"),
+        ({"HFT_DATASTORE": "aws", "HFT_DATA": "/tmp"}, "HFT_DATA is for a run whose datastore is in this process"),
+        ({"HFT_CORS_ORIGINS": "*"}, "HFT_CORS_ORIGINS must list origins"),
+    ],
+)
+def test_settings_that_cannot_work(env: dict[str, str], says: str) -> None:
+    assert the_only_line(start(**env)).startswith(says)
+
+
+def test_a_profile_that_is_signed_out(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile p]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n"
+        "[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://sso.example/start\n"
+    )
+    line = the_only_line(start(HFT_DATASTORE="aws", AWS_PROFILE="p", AWS_CONFIG_FILE=str(config), HOME=str(tmp_path)))
+
+    assert line.startswith("The AWS credentials cannot be used: ")

@@ -1,0 +1,38 @@
+"""The first lines of a local run."""
+
+import json
+
+from chalicelib import __version__
+from chalicelib.config import Settings, is_loopback
+
+
+def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: bool) -> str:
+    """Returns the first lines of a run: its addresses, an order to try, and whom the authorizer accepts."""
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
+    url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
+    order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
+    token = "" if is_open else ' -H "Authorization: Bearer $TOKEN"'
+    lines = [
+        f"HFT Trading Engine v{__version__}",
+        f"  Swagger UI  {url}/docs",
+        f"  Portfolio   {url}/api/v1/trading/portfolio/1",
+        f"  An order    curl -s -X POST {url}/api/v1/trading/execute{token} -H 'X-Idempotency-Key: order-1' -d '{order}'",
+        f"  State       {_state(settings)}",
+        f"  Identity    {identity}",
+    ]
+    if not is_loopback(f"//{host}"):
+        lines.append("  Reach       every machine that can connect to this one; connections are not encrypted")
+        if is_open:
+            lines.append("  WARNING     ANYBODY ON THOSE MACHINES CAN READ AND TRADE EVERY ACCOUNT: requests need no token")
+    return "\n".join(lines)
+
+
+def _state(settings: Settings) -> str:
+    tables = f"the tables {settings.table_prefix}-*"
+    if settings.datastore_endpoint is not None:
+        return f"in the datastore at {settings.datastore_endpoint}: {tables}"
+    if settings.datastore == "aws":
+        return f"in DynamoDB at AWS, {settings.region}: {tables}"
+    if settings.data_directory is not None:
+        return f"on disk in {settings.data_directory}: the next run with it begins where this one ends"
+    return "in this process's memory: it is gone when the process ends; DATA=directory keeps it"
