@@ -53,7 +53,7 @@ def moto_market() -> Iterator[Market]:
     from chalicelib.local import server
 
     app.DynamoDB = RecordingDynamoDB  # type: ignore[attr-defined]
-    server.install(warm_up=app.engine)
+    server.install(warm_up=app.engine, when_open=app.add_operator_api)
     config = CLIFactory(str(ROOT)).create_config_obj()
     local = chalice.local.create_local_server(app.app, config, "127.0.0.1", 0)
     thread = Thread(target=local.serve_forever)

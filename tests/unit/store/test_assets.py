@@ -76,7 +76,7 @@ class Desk:
 
     def reprice(self, symbol: str, price: int) -> None:
         """Changes a price, as somebody else would."""
-        self.apply(set_price(self.find(symbol), symbol, price, AT))
+        self.apply(set_price(self.find(symbol), symbol, price, AT, allow_move=True))
 
     def item(self, symbol: str) -> Any:
         return self.market.dynamodb.get_item(TableName=self.market.tables.assets, Key=asset_key(symbol)).get("Item")
@@ -110,6 +110,7 @@ def test_a_new_asset_is_stored_with_its_rules_as_text(desk: Desk, symbol: str) -
         "quantity_step": {"S": "0.00000001"},
         "min_notional_usd": {"S": "0.00000000"},
         "fee_bps": {"S": "0"},
+        "max_move": {"S": "0.2"},
         "version": {"N": "1"},
     }
 
@@ -196,7 +197,7 @@ def test_another_operators_change_is_not_overwritten(desk: Desk, symbol: str, ch
     desk.reprice(symbol, 200 * USD)
 
     with pytest.raises(StaleAsset) as stale:
-        desk.apply(set_price(seen, symbol, 1, AT) if change == "price" else remove(seen))
+        desk.apply(set_price(seen, symbol, 1, AT, allow_move=True) if change == "price" else remove(seen))
 
     now = desk.listed(symbol)
     assert (stale.value.now, now.asset.price, now.version) == (now, 200 * USD, 2)
@@ -214,7 +215,7 @@ def test_an_asset_that_somebody_else_removed_does_not_come_back(desk: Desk, symb
     desk.apply(remove(seen))
 
     with pytest.raises(StaleAsset) as stale:
-        desk.apply(set_price(seen, symbol, 1, AT))
+        desk.apply(set_price(seen, symbol, 1, AT, allow_move=True))
 
     assert (stale.value.now, desk.item(symbol)) == (None, None)
 
@@ -258,7 +259,7 @@ def test_a_write_whose_answer_was_lost_is_recognized(desk: Desk, symbol: str, ch
         return answer
 
     seen = desk.listed(symbol)
-    planned = set_price(seen, symbol, 5, AT) if change == "price" else remove(seen)
+    planned = set_price(seen, symbol, 5, AT, allow_move=True) if change == "price" else remove(seen)
 
     assert desk.apply(planned, write) == planned
     assert answers_lost
@@ -274,7 +275,7 @@ def test_a_write_that_failed_is_sent_again(desk: Desk, symbol: str, error: Excep
             raise errors.pop()
         return desk.market.datastore.call(operation, request)
 
-    desk.apply(set_price(desk.find(symbol), symbol, 5, AT), write)
+    desk.apply(set_price(desk.find(symbol), symbol, 5, AT, allow_move=True), write)
 
     assert desk.listed(symbol).asset.price == 5
 
@@ -295,7 +296,7 @@ def test_at_the_deadline_a_write_is_given_up(desk: Desk, symbol: str, errors: li
         raise next(calls)
 
     with pytest.raises(raised):
-        desk.apply(set_price(desk.find(symbol), symbol, 5, AT), write)
+        desk.apply(set_price(desk.find(symbol), symbol, 5, AT, allow_move=True), write)
 
     assert desk.now_s <= 20.0
 

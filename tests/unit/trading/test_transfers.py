@@ -9,7 +9,7 @@ from chalicelib.contract.errors import Contention, DatastoreUnavailable
 from chalicelib.domain.facts import Transfer, Transferred
 from chalicelib.domain.money import MAX_BALANCE_UNITS, PRICE_PER_USD
 from chalicelib.domain.record import Record, next_head
-from chalicelib.domain.refusals import TransferRejected
+from chalicelib.domain.refusals import TransferRejected, UnknownAsset
 from chalicelib.engine import Engine, build
 from chalicelib.store.connection import Throttled
 from chalicelib.trading.instruction import Outcome
@@ -101,10 +101,11 @@ def test_a_halted_asset_can_still_be_transferred(desk: Desk) -> None:
     assert desk.market.account(desk.user).balances == {"HALTED": 0}
 
 
-def test_an_asset_without_a_price_comes_in_at_no_cost(desk: Desk) -> None:
-    desk.transfer(5, symbol="UNPRICED")
+def test_an_asset_that_is_not_listed_is_not_moved(desk: Desk) -> None:
+    with pytest.raises(UnknownAsset):
+        desk.transfer(5, symbol="UNPRICED")
 
-    assert desk.market.account(desk.user).books.cost_basis == {"UNPRICED": 0}
+    assert desk.market.account(desk.user).sequence == 0
 
 
 def test_a_balance_can_be_debited_to_the_last_unit(desk: Desk) -> None:
