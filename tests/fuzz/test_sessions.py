@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import requests
 import schemathesis
@@ -30,17 +30,24 @@ UNIT = Decimal("1E-8")
 
 symbols = st.sampled_from(sorted(PRICES))
 quantities = st.integers(1, 10**6) | st.integers(1, 10**13)  # units
+limits = st.sampled_from(["0.00000004", "0.5", "7.25", "100000", "16000000000"])
 spellings = st.randoms(use_true_random=False)
 described = schemathesis.openapi.from_dict(document())
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """An order to buy."""
+    """An order: to buy or to sell so many units, or to buy for so many; `None` is all there is."""
 
+    form: Literal["buy", "spend", "sell"]
     symbol: str
-    pay_with: str
-    units: int
+    other: str
+    units: int | None
+    limit: str | None
+
+    @property
+    def given(self) -> str:
+        return self.symbol if self.form == "sell" else self.other
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,21 @@ class Told:
     reply: dict[str, Any]
 
 
-orders = st.builds(Instruction, symbols, symbols | st.just("FUZZD"), quantities)
+orders = st.builds(
+    Instruction,
+    st.just("buy"),
+    symbols,
+    symbols | st.just("FUZZD"),
+    quantities,
+    st.none() | st.none() | limits,
+) | st.builds(
+    Instruction,
+    st.sampled_from(["spend", "sell"]),
+    symbols,
+    symbols | st.just("FUZZD"),
+    quantities | quantities | st.none(),
+    st.none() | st.none() | limits,
+)
 
 
 class Sessions(RuleBasedStateMachine):
@@ -118,42 +139,70 @@ class Sessions(RuleBasedStateMachine):
 
     def decided(self, key: str, wanted: Instruction, answer: Answer) -> None:
         """Checks the answer to an order under an unused key, and does to the model what the order does."""
-        reply, held = dict(answer.reply), self.units.get(wanted.pay_with, 0)
         assert not answer.replayed
-        if wanted.symbol == wanted.pay_with:
-            assert (answer.status, reply["error_code"]) == (422, "ERR_VALIDATION")
-            self.unused.append(key)
-            return
-        price = Fraction(PRICES[wanted.symbol]) / Fraction(PRICES[wanted.pay_with])
-        exact = price * wanted.units
-        cost = ceil(exact)
-        if cost > exact * Fraction(101, 100):  # rounding would cost more than 1 %
-            assert (answer.status, reply["error_code"]) == (422, "ERR_ORDER_RULE")
+        said = (answer.status, answer.reply.get("error_code"))
+        refusal, quantity, moved = self.outcome_of(wanted)
+        if refusal is not None:
+            assert said == refusal
+        if answer.status == 422:
             self.unused.append(key)
             return
         self.decisions += 1
-        if held < cost:
-            assert answer.status == 402
-            assert reply["message"] == f"Need {shown(cost)} {wanted.pay_with} but only have {shown(held)} {wanted.pay_with}"
-        else:
-            self.give(wanted.pay_with, cost)
-            self.receive(wanted.symbol, wanted.units, half_up(Fraction(PRICES[wanted.pay_with]) * cost))
-            assert answer.status == 200
-            assert Decimal(reply["quantity_filled"]) == wanted.units * UNIT
-            del reply["executed_at"], reply["executed_by_thread"], reply["quantity_filled"]
-            assert reply == {
-                "status": "ORDER_FILLED",
-                "symbol": wanted.symbol,
-                "execution_price": quotient(price),
-                "total_cost": shown(cost),
-                "paid_with": wanted.pay_with,
-                "remaining_balance": shown(held - cost),
-                "side": "buy",
-                "fee": "0.00000000",
-                "balances": {symbol: shown(self.units[symbol]) for symbol in (wanted.symbol, wanted.pay_with)},
-                "sequence": self.decisions,
-            }
+        if refusal is None:
+            self.filled(wanted, quantity, moved, answer)
+        elif wanted.units is not None and answer.status == 402:
+            needed, held = quantity if wanted.form == "sell" else moved, self.units.get(wanted.given, 0)
+            assert answer.reply["message"] == f"Need {shown(needed)} {wanted.given} but only have {shown(held)} {wanted.given}"
         self.told.append(Told(key, wanted, answer.status, answer.reply))
+
+    def outcome_of(self, wanted: Instruction) -> tuple[tuple[int, str] | None, int, int]:
+        """Returns the refusal of an order, if there is one, and how much of its two assets it moves."""
+        held = self.units.get(wanted.given, 0)
+        if wanted.symbol == wanted.other:
+            return (422, "ERR_VALIDATION"), 0, 0
+        if wanted.units is None and held == 0:
+            return (402, "ERR_LIQUIDITY"), 0, 0
+        price = Fraction(PRICES[wanted.symbol]) / Fraction(PRICES[wanted.other])
+        units = held if wanted.units is None else wanted.units
+        quantity = floor(units / price) if wanted.form == "spend" else units
+        exact = price * quantity
+        moved = floor(exact) if wanted.form == "sell" else ceil(exact)
+        if quantity == 0 or moved == 0 or abs(moved - exact) * 100 > exact:
+            return (422, "ERR_ORDER_RULE"), quantity, moved
+        if wanted.limit is not None and (
+            price < Fraction(wanted.limit) if wanted.form == "sell" else price > Fraction(wanted.limit)
+        ):
+            return (412, "ERR_PRICE_LIMIT"), quantity, moved
+        if (quantity if wanted.form == "sell" else moved) > held:
+            return (402, "ERR_LIQUIDITY"), quantity, moved
+        return None, quantity, moved
+
+    def filled(self, wanted: Instruction, quantity: int, moved: int, answer: Answer) -> None:
+        reply = dict(answer.reply)
+        value = half_up(Fraction(PRICES[wanted.other]) * moved)
+        if wanted.form == "sell":
+            self.give(wanted.symbol, quantity)
+            self.units.setdefault(wanted.other, 0)
+            self.receive(wanted.other, moved, value)
+        else:
+            self.give(wanted.other, moved)
+            self.receive(wanted.symbol, quantity, value)
+        assert answer.status == 200
+        assert Decimal(reply["quantity_filled"]) == quantity * UNIT
+        del reply["executed_at"], reply["executed_by_thread"], reply["quantity_filled"]
+        cost, other = ("total_proceeds", "received") if wanted.form == "sell" else ("total_cost", "paid_with")
+        assert reply == {
+            "status": "ORDER_FILLED",
+            "symbol": wanted.symbol,
+            "execution_price": quotient(Fraction(PRICES[wanted.symbol]) / Fraction(PRICES[wanted.other])),
+            cost: shown(moved),
+            other: wanted.other,
+            "remaining_balance": shown(self.units[wanted.given]),
+            "side": "sell" if wanted.form == "sell" else "buy",
+            "fee": "0.00000000",
+            "balances": {symbol: shown(self.units[symbol]) for symbol in (wanted.symbol, wanted.other)},
+            "sequence": self.decisions,
+        }
 
     @rule(data=st.data(), spelling=spellings)
     def batch(self, data: st.DataObject, spelling: Any) -> None:
@@ -179,7 +228,7 @@ class Sessions(RuleBasedStateMachine):
                 self.decided(key, wanted, answer)
             elif wanted == told.wanted:
                 assert answer == Answer(told.status, told.reply, replayed=True)
-            elif wanted.symbol == wanted.pay_with:
+            elif wanted.symbol == wanted.other:
                 assert (answer.status, answer.reply["error_code"]) == (422, "ERR_VALIDATION")
             else:
                 assert (answer.status, answer.reply["error_code"]) == (422, "ERR_IDEMPOTENCY_KEY_REUSED")
@@ -196,7 +245,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(data=st.data(), other=orders, spelling=spellings)
     def another_under_its_key(self, data: st.DataObject, other: Instruction, spelling: Any) -> None:
         told = data.draw(st.sampled_from(self.told))
-        if other.symbol != other.pay_with and other != told.wanted:
+        if other.symbol != other.other and other != told.wanted:
             response = self.send(told.key, other, spelling)
             assert (response.status_code, response.json()["error_code"]) == (422, "ERR_IDEMPOTENCY_KEY_REUSED")
 
@@ -242,16 +291,27 @@ class Sessions(RuleBasedStateMachine):
         return response
 
     def spelled(self, wanted: Instruction, spelling: Any) -> str:
-        """The fields of an order, written in one of the ways that mean the same."""
-        symbol, pay_with = wanted.symbol, wanted.pay_with
-        quantity = f"{(wanted.units * UNIT).normalize():f}"
+        """Returns the fields of an order, written in one of the ways that mean the same."""
+        symbol, other = wanted.symbol, wanted.other
+        amount = '"all"'
+        if wanted.units is not None:
+            amount = shown(wanted.units) if spelling.random() < 0.5 else f"{(wanted.units * UNIT).normalize():f}"
+            if spelling.random() < 0.5:
+                amount = f'"{amount}"'
         if spelling.random() < 0.5:
-            quantity = shown(wanted.units)
-        if spelling.random() < 0.5:
-            quantity = f'"{quantity}"'
-        if spelling.random() < 0.5:
-            symbol, pay_with = symbol.lower(), f" {pay_with.title()}\t"
-        return f'"symbol": {json.dumps(symbol)}, "pay_with": {json.dumps(pay_with)}, "quantity": {quantity}'
+            symbol, other = symbol.lower(), f" {other.title()}\t"
+        sells = wanted.form == "sell"
+        fields = {
+            "symbol": json.dumps(symbol),
+            "receive" if sells else "pay_with": json.dumps(other),
+            "notional" if wanted.form == "spend" else "quantity": amount,
+        }
+        if sells or spelling.random() < 0.5:
+            fields["side"] = json.dumps(spelling.choice(["sell", "SELL"] if sells else ["buy", "Buy"]))
+        if wanted.limit is not None:
+            fields["limit_price"] = json.dumps(wanted.limit if spelling.random() < 0.5 else f"0{Decimal(wanted.limit):.16f}")
+        names = spelling.sample(list(fields), len(fields))
+        return ", ".join(f'"{name}": {fields[name]}' for name in names)
 
 
 def shown(units: int) -> str:
@@ -278,6 +338,6 @@ def test_every_session_goes_as_the_model_says(moto_market: Market) -> None:
     Sessions.market = moto_market
     Sessions.statuses = Counter()
 
-    run_state_machine_as_test(Sessions, settings=settings(inputs(8), stateful_step_count=12))
+    run_state_machine_as_test(Sessions, settings=settings(inputs(20), stateful_step_count=12))
 
-    assert min(Sessions.statuses[status] for status in (200, 402, 422)) > 3, Sessions.statuses
+    assert min(Sessions.statuses[status] for status in (200, 402, 412, 422)) > 3, Sessions.statuses
