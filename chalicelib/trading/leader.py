@@ -4,7 +4,6 @@ See `exactly_once` for the outcomes, `account_slot` for who leads and who rides 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.account import Account
@@ -32,14 +31,14 @@ class _BugInCompany(Exception):
     """One request of the company could not be decided for a bug: the attempt starts anew without it."""
 
 
-@dataclass(slots=True)
 class Leader:
     """One request's work on one account, for itself and for those that wait meanwhile."""
 
-    ledger: Ledger
-    slot: AccountSlot
-    request: Request
-    user_id: int
+    def __init__(self, ledger: Ledger, slot: AccountSlot, request: Request, user_id: int) -> None:
+        self.ledger = ledger
+        self.slot = slot
+        self.request = request
+        self.user_id = user_id
 
     @property
     def deadline(self) -> Deadline:

@@ -1,7 +1,6 @@
 """Changing the market: prices, listings, rules and halts, for operators and their feeds."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -33,11 +32,11 @@ class PriceResult(StrEnum):
     HELD = "held"
 
 
-@dataclass(frozen=True, slots=True)
 class Listings:
     """Changes assets, each on condition that nobody else did since it was read."""
 
-    assets: AssetList
+    def __init__(self, assets: AssetList) -> None:
+        self.assets = assets
 
     def set_prices(
         self, prices: Mapping[str, int], as_of: datetime, allow_move: Collection[str], deadline: Deadline

@@ -1,7 +1,6 @@
 """Making transfers: executed like orders, but that a refusal is confirmed rather than stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from chalicelib.contract.errors import IdempotencyKeyReused
 from chalicelib.domain.account import Account, append
@@ -18,12 +17,12 @@ from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.instruction import Outcome, require_same
 
 
-@dataclass(frozen=True, slots=True)
 class TransferDecider:
     """Decides transfers, at the last prices known."""
 
-    prices: PriceBook
-    world: World
+    def __init__(self, prices: PriceBook, world: World) -> None:
+        self.prices = prices
+        self.world = world
 
     def prepare(self, transfers: Sequence[Transfer], deadline: Deadline) -> Mapping[str, Asset]:
         """See `Decider.prepare`. Returns the market: assets by symbol."""
@@ -36,13 +35,13 @@ class TransferDecider:
         return append(account, transfer(account, instruction, market[instruction.symbol], self.world.now()))
 
 
-@dataclass(frozen=True, slots=True)
 class Transfers:
     """Makes transfers. One for a process."""
 
-    exactly_once: ExactlyOnce
-    ledger: Ledger
-    decider: TransferDecider
+    def __init__(self, exactly_once: ExactlyOnce, ledger: Ledger, decider: TransferDecider) -> None:
+        self.exactly_once = exactly_once
+        self.ledger = ledger
+        self.decider = decider
 
     def make(self, instruction: Transfer, deadline: Deadline) -> Outcome:
         """Makes a transfer, or finds out that it was made: exactly once per key, however often it is asked.
