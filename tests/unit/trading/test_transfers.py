@@ -34,6 +34,7 @@ class Desk:
     market: Market
     engine: Engine
     datastore: FaultyDatastore
+    time: VirtualTime
     user: int
 
     def transfer(self, units: int, key: str | None = None, symbol: str = "USD") -> Outcome:
@@ -70,8 +71,8 @@ def hidden(_: Callable[[], dict[str, object]]) -> dict[str, object]:
 
 @pytest.fixture
 def desk(moto_market: Market) -> Desk:
-    datastore = FaultyDatastore(moto_market.datastore)
-    return Desk(moto_market, build(moto_market.settings, datastore, VirtualTime().world), datastore, new_user_id())
+    datastore, time = FaultyDatastore(moto_market.datastore), VirtualTime()
+    return Desk(moto_market, build(moto_market.settings, datastore, time.world), datastore, time, new_user_id())
 
 
 def test_a_funding_opens_an_account_and_a_debit_takes_from_it(desk: Desk) -> None:
@@ -106,6 +107,17 @@ def test_an_asset_that_is_not_listed_is_not_moved(desk: Desk) -> None:
         desk.transfer(5, symbol="UNPRICED")
 
     assert desk.market.account(desk.user).sequence == 0
+
+
+def test_a_transfer_that_was_made_is_replayed_although_its_asset_is_gone(desk: Desk) -> None:
+    desk.market.list_asset("DEPARTED", "2")
+    made = desk.transfer(5, key="k", symbol="DEPARTED")
+    desk.market.remove_asset("DEPARTED")
+    desk.time.elapsed_s += 2
+
+    again = desk.transfer(5, key="k", symbol="DEPARTED")
+
+    assert (again.record, again.replayed) == (made.record, True)
 
 
 def test_a_balance_can_be_debited_to_the_last_unit(desk: Desk) -> None:
