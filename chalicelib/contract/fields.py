@@ -64,7 +64,7 @@ class Field:
 _WHOLE = re.compile(r"[1-9][0-9]{0,18}")
 _SYMBOL = re.compile(r"[A-Za-z0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?")
-_DECIMAL_TEXT = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
+_DECIMAL_TEXT = re.compile(r"[0-9]+(?:\.([0-9]+))?")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-][0-9]{2}:[0-9]{2}))"
 )
@@ -138,12 +138,13 @@ def price_text_units(value: Json, decimals: int = PRICE_DECIMALS) -> int:
     Raises:
         InvalidValue: the value is not a string of digits with at most `decimals` decimals.
     """
-    if not _is_string(value) or not _DECIMAL_TEXT.fullmatch(value):
+    found = _DECIMAL_TEXT.fullmatch(value) if _is_string(value) else None
+    if found is None or len(found[1] or "") > decimals:
         raise InvalidValue(f'must be a decimal string such as "49500", of digits with at most {decimals} decimals')
     try:
         return units_from(Decimal(value), decimals)
     except DecimalException:
-        raise InvalidValue(f"must have at most {decimals} decimals") from None
+        raise InvalidValue("is too large") from None
 
 
 def _limit_price(value: Json) -> int:
