@@ -1,7 +1,10 @@
 """Requests, read into values. Numbers in a body are read digit for digit, never through a float."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from chalicelib.contract.caller import Caller
@@ -309,9 +312,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    fields: dict[str, Json] = {}
-    for name, value in pairs:
-        fields[name] = DuplicateName() if name in fields else value
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        times = Counter(map(itemgetter(0), pairs))
+        fields |= {name: DuplicateName() for name, count in times.items() if count > 1}
     return fields
 
 
@@ -327,7 +331,8 @@ def read_key(headers: Headers) -> str:
         IdempotencyKeyRequired, ValidationFailed: the key is missing or invalid.
     """
     try:
-        given = [idempotency_key(value) for name in KEY_HEADERS for value in headers.get(name.lower(), [])]
+        sent = dict.fromkeys(chain.from_iterable(headers.get(name.lower(), []) for name in KEY_HEADERS))
+        given = [idempotency_key(value) for value in sent]
     except InvalidValue as invalid:
         raise ValidationFailed(FieldError(KEY_HEADERS[0], str(invalid))) from None
     keys = {key for key in given if key}

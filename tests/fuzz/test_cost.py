@@ -178,6 +178,10 @@ BODIES = {
     "a quantity with a small exponent": GOOD.replace(b'"0.00000001"', b"1e-999999999999999999"),
     "a zero with a large exponent": GOOD.replace(b'"0.00000001"', b"0e999999999999999999"),
     "a quantity that is a long text": GOOD.replace(b"0.00000001", b"0" * 16_000 + b"."),
+    "a limit of many digits": full_of(b"9", GOOD[:-1] + b', "limit_price": "', b'"}'),
+    "a limit of many decimals": full_of(b"0", GOOD[:-1] + b', "limit_price": "0.', b'1"}'),
+    "an expiry with a long fraction": full_of(b"0", GOOD[:-1] + b', "expires_at": "2030-01-01T00:00:00.', b'Z"}'),
+    "a side that is a long text": full_of(b"sell", GOOD[:-1] + b', "side": "', b'"}'),
     "blanks around everything": full_of(b" ", GOOD),
     "blanks around a symbol": full_of(b" ", b'{"symbol":"', b'"}'),
     "line ends before a mistake": full_of(b"\n", b"", b"x"),
@@ -233,6 +237,11 @@ def batch(*orders: bytes | dict[str, Any]) -> bytes:
     """Returns a batch of orders, written already or to be written."""
     written = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in orders]
     return b'{"user_id": %d, "orders": [%s]}' % (USER, b",".join(written))
+
+
+def linked(*orders: dict[str, Any]) -> bytes:
+    """Returns a batch of which either every order fills or none does."""
+    return batch(*orders).replace(b"{", b'{"all_or_nothing": true, ', 1)
 
 
 def little(**changed: Any) -> dict[str, Any]:
@@ -303,6 +312,14 @@ BATCHES = {
         *(little(symbol=f"N{number:09}", pay_with=f"M{number:09}") for number in range(MAX_BATCH_ORDERS))
     ),
     "99 that nobody can pay": batch(*(little(quantity="1000000000000000") for _ in range(MAX_BATCH_ORDERS))),
+    "99 of which none fills since the last does not": linked(
+        *(little() for _ in range(MAX_BATCH_ORDERS - 1)), little(quantity="1000000000000000")
+    ),
+    "99 of which all are answered by what is wrong with each": linked(*[little(symbol=1, pay_with=1)] * MAX_BATCH_ORDERS),
+    "99 with limits of many digits": batch(*(little(limit_price="0" * 480 + "1") for _ in range(MAX_BATCH_ORDERS))),
+    "99 with expiries of long fractions": batch(
+        *(little(expires_at="2030-01-01T00:00:00." + "0" * 480 + "Z") for _ in range(MAX_BATCH_ORDERS))
+    ),
     "99 arrays in arrays": batch(*[b"[" * 300 + b"]" * 300] * MAX_BATCH_ORDERS),
     "one full of unknown fields": full_of(
         lambda number: b'"%x":1' % number, batch(b"{")[:-2], b"}]}", b",", MAX_BATCH_BODY_BYTES
