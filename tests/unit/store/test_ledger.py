@@ -53,7 +53,7 @@ REFUSED_AFTER, (REFUSAL,) = decided(SEEN, filled("3"))
 
 @dataclass
 class Stub:
-    """A datastore that records its calls, and answers as it is told."""
+    """A datastore that records its calls, and gives one answer."""
 
     answer: dict[str, Any] | Exception = field(default_factory=dict)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
