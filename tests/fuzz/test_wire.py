@@ -1,6 +1,6 @@
 """Bytes at the socket of a local run: whatever they are, each answer is one, in the contract's shape, and none is a 5xx.
 
-On a deployed stage API Gateway reads the socket. What it lets through is for the other tests of this package.
+On a deployed stage API Gateway reads the socket. The other tests of this package try what it passes on.
 """
 
 import json
@@ -36,6 +36,7 @@ TARGETS = st.sampled_from(
     ]
 )
 VERSIONS = st.sampled_from([b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/9", b"FTP/1.1", b""])
+HOSTS = st.sampled_from([[b"Host: localhost"]] * 9 + [[], [b"Host: localhost"] * 2, [b"Host: example.com"]])
 HEADERS = st.sampled_from(
     [
         *(b"X-Idempotency-Key: k", b"x-idempotency-key:", b"Idempotency-Key: \xff", b"Content-Type: text/xml; charset=\x01"),
@@ -49,7 +50,7 @@ HEADERS = st.sampled_from(
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
     """An HTTP request, or nearly one."""
-    head = [b" ".join([draw(METHODS), draw(TARGETS), draw(VERSIONS)]), *draw(st.lists(HEADERS, max_size=5))]
+    head = [b" ".join([draw(METHODS), draw(TARGETS), draw(VERSIONS)]), *draw(HOSTS), *draw(st.lists(HEADERS, max_size=5))]
     if draw(st.booleans()):
         head.append(b"Content-Length: %d" % len(BODY))
     request = draw(st.sampled_from([b"\r\n", b"\r\n", b"\n"])).join([*head, b"", BODY])
@@ -80,11 +81,14 @@ def test_whatever_is_sent_each_answer_is_one_in_the_contracts_shape(moto_market:
     @given(requests())
     @example(b"")
     @example(b"\r\n" * 100)
+    @example(b"GET /health HTTP/1.1\r\n\r\n")
+    @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
     @example(b"GET /health HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n")
     @example(b"GET /health HTTP/1.1\r\na: " + b"b" * 70_000 + b"\r\n\r\n")
-    @example(b"POST " + EXECUTE.encode() + b" HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnull")
+    @example(b"POST " + EXECUTE.encode() + b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnull")
     @example(
-        b"POST " + EXECUTE.encode() + b" HTTP/1.1\r\nX-Idempotency-Key: k\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nX-Idempotency-Key: k\r\nContent-Length: %d\r\n\r\n%s"
+        % (EXECUTE.encode(), len(BODY), BODY)
     )
     def look(sent: bytes) -> None:
         received = answer(moto_market.urls[0], sent)
