@@ -30,6 +30,12 @@ def total_cost(quantity: int, symbol_price: int, other_price: int, rate: int) ->
     return cost + _least(cost * rate, _RATE_PER_ONE)
 
 
+def net_proceeds(quantity: int, symbol_price: int, other_price: int, rate: int) -> int:
+    """Returns a sell's proceeds after its fee."""
+    gross, _ = divmod(quantity * symbol_price, other_price)
+    return gross - _least(gross * rate, _RATE_PER_ONE)
+
+
 def largest_quantity(total: int, step: int, symbol_price: int, other_price: int, rate: int) -> int:
     """Returns the largest quantity on the step that costs `total` at most, its fee included."""
     before_fee, _ = divmod(total * _RATE_PER_ONE, _RATE_PER_ONE + rate)

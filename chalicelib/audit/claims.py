@@ -9,6 +9,7 @@ from chalicelib.audit.arithmetic import (
     is_fee,
     is_gross,
     largest_quantity,
+    net_proceeds,
     sell_rounds_badly,
     total_cost,
 )
@@ -16,6 +17,8 @@ from chalicelib.audit.reader import EXPIRED, LIQUIDITY, MAX_BALANCE_UNITS, Fill,
 from chalicelib.domain.money import text_from
 
 Balances = Mapping[str, int]
+
+_FOR_ANOTHER = "it was refused for another order"
 
 
 class Misstated(Exception):
@@ -82,6 +85,42 @@ def check_refusal(refusal: Refusal, at: str, balances: Balances) -> None:
     _check_open(order, at)
     if not _limit_passed(order):
         raise Misstated("it was refused for its limit, though the market was not beyond it")
+
+
+def changes_of(order: Order, at: str, balances: Balances) -> dict[str, int]:
+    """Works out what an order that was refused for another one would have changed, by symbol. `balances`: before it.
+
+    Raises:
+        Misstated: it would not have been filled, so it had a reason of its own.
+    """
+    held = balances.get(order.given, 0)
+    if order.takes_all and held == 0:
+        raise Misstated(f"{_FOR_ANOTHER}, though it offers all of no {order.given}")
+    _check_open(order, at)
+    if _limit_passed(order):
+        raise Misstated(f"{_FOR_ANOTHER}, though the market was beyond its own limit")
+    prices, rate = (order.symbol_price, order.other_price), order.fee_rate
+    if order.buys:
+        if order.step is not None:
+            quantity = largest_quantity(held if order.notional is None else order.notional, order.step, *prices, rate)
+        else:
+            assert order.quantity is not None, "a buy without a notional has a quantity"
+            quantity = order.quantity
+        gives, takes = total_cost(quantity, *prices, rate), quantity
+        badly = quantity == 0 or buy_rounds_badly(gives, quantity, *prices, rate)
+    else:
+        gives = quantity = held if order.quantity is None else order.quantity
+        takes = net_proceeds(quantity, *prices, rate)
+        badly = sell_rounds_badly(takes, quantity, *prices, rate)
+    if badly:
+        raise Misstated("it is so small that it would not have been decided: rounding costs more than 1 % of its value")
+    if gives > held:
+        needed = text_from(gives)
+        raise Misstated(f"{_FOR_ANOTHER}, though it needed {needed} {order.given} of its own, and {text_from(held)} were there")
+    received = order.symbol if order.buys else order.other
+    if balances.get(received, 0) + takes > MAX_BALANCE_UNITS:
+        raise Misstated(f"it would not have been decided: it leaves more {received} than an account may hold")
+    return {order.given: -gives, received: takes}
 
 
 def check_transfer(transfer: Transfer, balances: Balances) -> None:

@@ -24,6 +24,7 @@ MAX_LIMIT_PRICE = 10**44
 MAX_ORDERED_UNITS = 10**23
 MAX_BALANCE_UNITS = 10**37
 MAX_FEE_RATE = 10**5
+MAX_BATCH_SIZE = 99
 
 
 class Malformed(Exception):
@@ -85,6 +86,13 @@ class Refusal(NamedTuple):
     unfunded: bool
 
 
+class LinkedRefusal(NamedTuple):
+    """An order that was refused for another one of its all-or-nothing batch. `failed`: that one's place in the batch, from 0."""
+
+    order: Order
+    failed: int
+
+
 class Transfer(NamedTuple):
     """A transfer in (`units` above zero) or out (below), the balance after it, and the price of the basis that it brings."""
 
@@ -94,17 +102,25 @@ class Transfer(NamedTuple):
     price: int | None
 
 
-Decision = Fill | Refusal | Transfer
+class Void(NamedTuple):
+    """An order's key that never executes: it changes nothing."""
+
+
+Decision = Fill | Refusal | LinkedRefusal | Transfer | Void
 
 
 class Entry(NamedTuple):
-    """A record's text as facts. `record_key`: where a record of this kind and key is stored."""
+    """A record's text as facts. `record_key`: where a record of this kind and key is stored.
+
+    `linked`: of an order in an all-or-nothing batch, the first sequence and the number of orders.
+    """
 
     user_id: int
     sequence: int
     record_key: str
     at: str
     decision: Decision
+    linked: tuple[int, int] | None
 
 
 class _Form(NamedTuple):
@@ -153,7 +169,8 @@ def read(text: str) -> Entry:
         raise Malformed(f"its text lacks {_listed(form.required - names)}")
     if not names <= form.known:
         raise Malformed(f"its text has unknown fields: {_listed(names - form.known)}")
-    return Entry(user_id, sequence, form.prefix + key, at, form.read(facts))
+    linked = _linked(facts) if "linked" in facts else None
+    return Entry(user_id, sequence, form.prefix + key, at, form.read(facts), linked)
 
 
 def _facts(text: str) -> dict[str, Any]:
@@ -221,6 +238,16 @@ def _order(facts: dict[str, Any]) -> Order:
         _fee_rate(facts) if "fee_bps" in facts else 0,
         _step(facts, of_quantity=of_quantity),
     )
+
+
+def _linked(facts: dict[str, Any]) -> tuple[int, int]:
+    value = facts["linked"]
+    if type(value) is not list or len(value) != 2 or type(value[0]) is not int or type(value[1]) is not int:  # noqa: PLR2004
+        _refuse("linked", "a sequence and a number", facts)
+    first, count = value
+    if first < 1 or not 1 <= count <= MAX_BATCH_SIZE:
+        _refuse("linked", f"a sequence and a number up to {MAX_BATCH_SIZE}", facts)
+    return first, count
 
 
 def _direction(terms: dict[str, Any]) -> tuple[bool, bool, str]:
@@ -297,6 +324,17 @@ def _fill(facts: dict[str, Any]) -> Fill:
 
 def _refusal(facts: dict[str, Any]) -> Refusal:
     return Refusal(_order(facts), facts["outcome"], None, 0, unfunded=False)
+
+
+def _linked_refusal(facts: dict[str, Any]) -> LinkedRefusal:
+    failed = facts["failed"]
+    if type(failed) is not int or not 0 <= failed < MAX_BATCH_SIZE:
+        _refuse("failed", "a place in a batch", facts)
+    return LinkedRefusal(_order(facts), failed)
+
+
+def _void(_: dict[str, Any]) -> Void:
+    return _VOID
 
 
 def _liquidity_refusal(facts: dict[str, Any]) -> Refusal:
@@ -405,21 +443,26 @@ def _listed(names: "frozenset[str] | set[str]") -> str:
 
 _COMMON = frozenset({"v", "user_id", "sequence", "key", "kind", "outcome", "at"})
 _ORDER = _COMMON | {"terms", "by", "prices"}
-_ORDER_OPTIONS = {"fee_bps", "step"}
+_ORDER_OPTIONS = {"fee_bps", "step", "linked"}
 _TRANSFER = _COMMON | {"symbol", "amount", "balance"}
+_VOID = Void()
 _LIMITS = frozenset({"limit_price", "expires_at"})
 _BUY_QUANTITY = frozenset({"side", "symbol", "pay_with", "quantity"})
 _BUY_NOTIONAL = frozenset({"side", "symbol", "pay_with", "notional"})
 _SELL = frozenset({"side", "symbol", "receive", "quantity"})
 
 FILLED, LIQUIDITY, EXPIRED, PRICE_LIMIT = "ORDER_FILLED", "ERR_LIQUIDITY", "ERR_ORDER_EXPIRED", "ERR_PRICE_LIMIT"
+LINKED = "ERR_LINKED_ORDER"
 _FILL = _ORDER | {"changes", "balances"}
 _SHORT = _ORDER | {"held"}
+_FAILED_WITH_ANOTHER = _ORDER | {"linked", "failed"}
 _FORMS = {
     ("order", FILLED): _Form("order#", _FILL, _FILL | _ORDER_OPTIONS | {"fee"}, _fill),
     ("order", LIQUIDITY): _Form("order#", _SHORT, _SHORT | _ORDER_OPTIONS | {"needed", "unfunded"}, _liquidity_refusal),
     ("order", EXPIRED): _Form("order#", _ORDER, _ORDER | _ORDER_OPTIONS, _refusal),
     ("order", PRICE_LIMIT): _Form("order#", _ORDER, _ORDER | _ORDER_OPTIONS, _refusal),
+    ("order", LINKED): _Form("order#", _FAILED_WITH_ANOTHER, _FAILED_WITH_ANOTHER | _ORDER_OPTIONS, _linked_refusal),
+    ("void", "ORDER_VOIDED"): _Form("order#", _COMMON, _COMMON, _void),
     ("transfer", "ACCOUNT_FUNDED"): _Form("transfer#", _TRANSFER, _TRANSFER | {"prices"}, _transfer),
     ("transfer", "ACCOUNT_DEBITED"): _Form("transfer#", _TRANSFER, _TRANSFER, _transfer),
 }

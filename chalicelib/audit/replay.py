@@ -11,7 +11,8 @@ from typing import Protocol
 from chalicelib.audit.arithmetic import share, value_usd
 from chalicelib.audit.claims import Misstated, check_fill, check_refusal, check_transfer
 from chalicelib.audit.discrepancy import Discrepancy, Kind
-from chalicelib.audit.reader import USD, Fill, Malformed, Refusal, Transfer, read
+from chalicelib.audit.linked import Batch
+from chalicelib.audit.reader import USD, Entry, Fill, Malformed, Refusal, Transfer, read
 from chalicelib.domain.account import Account
 from chalicelib.domain.money import text_from
 
@@ -62,12 +63,18 @@ class Replayed:
         self.cost_basis: dict[str, int] = {}
         self.net_deposits = 0
         self.unmet_heads = dict(kept_heads or {})
+        self._batch: Batch | None = None
         self._last_key = ""
 
     @property
     def realized_pl(self) -> int:
         """Realized profit or loss, from the books' identity: sum of bases − realized = net deposits."""
         return sum(self.cost_basis.values()) + self.balances.get(USD, 0) - self.net_deposits
+
+    @property
+    def open_batch(self) -> str | None:
+        """The numbers of an all-or-nothing batch's records, where the last of them is still to come."""
+        return None if self._batch is None else str(self._batch)
 
     def follow(self, record: StoredRecord) -> None:
         """Takes the next record.
@@ -107,16 +114,24 @@ class Replayed:
             raise Misstated(f"its text says that it is record {entry.sequence}")
         if entry.record_key != record.key:
             raise Misstated(f"its text belongs under the key {entry.record_key}")
+        linked = self._batch is not None or entry.linked is not None
+        if linked:
+            self._follow_batch(entry)
         decision = entry.decision
         match decision:
             case Fill():
                 check_fill(decision, entry.at, self.balances)
                 self._trade(decision)
-            case Refusal():
+            case Refusal() if not linked:
                 check_refusal(decision, entry.at, self.balances)
             case Transfer():
                 check_transfer(decision, self.balances)
                 self._transfer(decision)
+
+    def _follow_batch(self, entry: Entry) -> None:
+        batch = self._batch or Batch(entry, self.balances)
+        batch.check(entry)
+        self._batch = None if entry.sequence == batch.last else batch
 
     def _trade(self, fill: Fill) -> None:
         """Takes a fill's changes into the books: both legs have one figure in USD."""
@@ -215,6 +230,13 @@ def compare(replayed: Replayed, stored: Account) -> None:
         raise account_behind(stored.sequence, replayed.sequence)
     if replayed.head != stored.head:
         raise Discrepancy(Kind.CHAIN, f"the account's head is not the one that its last record, {replayed.sequence}, left")
+    if replayed.open_batch is not None:
+        raise Discrepancy(
+            Kind.SEQUENCE,
+            f"the account and its records end at {replayed.sequence}, within the all-or-nothing batch of {replayed.open_batch}. "
+            "Were both cut?",
+            sequence=replayed.sequence + 1,
+        )
     for sequence in replayed.unmet_heads:
         raise Discrepancy(
             Kind.HEAD,
