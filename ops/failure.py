@@ -16,7 +16,7 @@ from chalicelib.domain.money import price_text
 from chalicelib.domain.record import UnsupportedForm
 from chalicelib.domain.refusals import TransferRejected
 from chalicelib.runtime.deadline import DeadlineExceeded
-from chalicelib.store.assets import AssetBusy, ImmutableAsset, Listing, StaleAsset
+from chalicelib.store.assets import AssetBusy, HeldPrice, ImmutableAsset, Listing, StaleAsset
 from chalicelib.store.connection import Throttled, Unanswered
 
 NO_CREDENTIALS = "No AWS credentials. Name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)"
@@ -31,7 +31,7 @@ class Failure(Exception):
 
 
 EXPLAINED = (
-    *(Failure, AssetBusy, ImmutableAsset, StaleAsset, TransferRejected, UnsupportedForm, EngineError),
+    *(Failure, AssetBusy, HeldPrice, ImmutableAsset, StaleAsset, TransferRejected, UnsupportedForm, EngineError),
     *(DeadlineExceeded, Throttled, Unanswered, BotoCoreError, ClientError),
 )
 """The errors that `explain` explains. Any other is a bug, and its traceback helps most."""
@@ -52,6 +52,8 @@ def explain(error: Exception, place: str) -> str:
             line = _explain_answer(error, place)
         case AssetBusy():
             line = f"The item of {error} stayed busy with transactions. Nothing was written: try again"
+        case HeldPrice():
+            line = f"{error} (--allow-move). It was not set"
         case StaleAsset(change=change, now=now):
             was, is_now = _shown(change.before), _shown(now)
             line = f"{change.symbol} was changed by somebody else: it was {was}, it is {is_now}. Nothing was written"

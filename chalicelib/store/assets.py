@@ -63,7 +63,9 @@ class Change:
             return "priced"
         if before.halted != after.halted:
             return "halted" if after.halted else "resumed"
-        return "unchanged" if before == after else "confirmed"
+        if before == after:
+            return "unchanged"
+        return "confirmed" if replace(before, price_at=after.price_at) == after else "changed"
 
 
 class StaleAsset(Exception):

@@ -8,11 +8,11 @@ from typing import Any
 
 import rich_click as click
 
-from chalicelib.domain.asset import UNIT_OF_ACCOUNT, fee_bps_text
+from chalicelib.domain.asset import UNIT_OF_ACCOUNT, fee_bps_text, max_move_text
 from chalicelib.domain.money import PRICE_PER_USD, price_text, text_from
 from chalicelib.runtime.world import utc_now
 from chalicelib.store import assets
-from chalicelib.store.assets import AssetBusy, Change, ImmutableAsset, Listing, StaleAsset
+from chalicelib.store.assets import AssetBusy, Change, HeldPrice, ImmutableAsset, Listing, StaleAsset
 from ops import price_file
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument
 from ops.failure import EXPLAINED, Failure, explain
@@ -55,29 +55,50 @@ def list_assets(stage: Stage, *, as_json: bool) -> None:
 @symbol_argument
 @click.argument("price", type=PRICE)
 @new_option
+@click.option("--allow-move", is_flag=True, help="Set the price even if it moves further than the asset's guard allows.")
 @at_version_option
 @dry_run_option
 @as_json_option
 @on_stage
-def set_price(stage: Stage, symbol: str, price: int, at_version: int | None, *, new: bool, dry_run: bool, as_json: bool) -> None:
+def set_price(
+    stage: Stage,
+    symbol: str,
+    price: int,
+    at_version: int | None,
+    *,
+    new: bool,
+    allow_move: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Sets the price of one, in USD: decimal text with up to 16 decimals. The same price again is confirmed as of now."""
     before = stage.assets.find(symbol, stage.engine.deadline())
     if before is None and not new:
         raise Failure(f"{_unknown([symbol])}. --new lists it")
-    _make(stage, assets.set_price(before, symbol, price, utc_now()), at_version, dry_run=dry_run, as_json=as_json)
+    change = assets.set_price(before, symbol, price, utc_now(), allow_move=allow_move)
+    _make(stage, change, at_version, dry_run=dry_run, as_json=as_json)
 
 
 @group.command("load")
 @click.argument("path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @new_option
+@click.option(
+    "--allow-move",
+    "allowed",
+    metavar="SYMBOL",
+    type=SYMBOL,
+    multiple=True,
+    help="Set this asset's price even if it moves further than its guard allows. May be given several times.",
+)
 @dry_run_option
 @as_json_option
 @on_stage
-def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: bool) -> None:
+def load_prices(stage: Stage, path: Path, allowed: tuple[str, ...], *, new: bool, dry_run: bool, as_json: bool) -> None:
     """Sets the prices in a file.
 
     FILE.csv has the columns symbol and price; FILE.json is {"BTC": "50000"}, or a list as `assets list --json` writes it. Nothing
     is written unless the whole file is valid. A load that broke off can be repeated: a price that was set is confirmed.
+    A price that moves further than its asset's guard allows is held: it is not set, the others are, and the command ends with 1.
     """
     prices = price_file.read(path)
     if prices.get(UNIT_OF_ACCOUNT, PRICE_PER_USD) != PRICE_PER_USD:
@@ -86,8 +107,16 @@ def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: 
     unknown = [symbol for symbol in prices if symbol not in listed]
     if unknown and not new:
         raise Failure(f"{_unknown(unknown)}. --new lists them; nothing was written")
-    changes = [assets.set_price(listed.get(symbol), symbol, price, utc_now()) for symbol, price in prices.items()]
+    changes: list[Change] = []
+    held: list[dict[str, Any]] = []
+    for symbol, price in prices.items():
+        try:
+            changes.append(assets.set_price(listed.get(symbol), symbol, price, utc_now(), allow_move=symbol in allowed))
+        except HeldPrice as error:
+            note(f"error: {explain(error, stage.place)}")
+            held.append(_held_row(listed[symbol], price))
     rows, failed = _make_all(changes, lambda change: stage.assets.apply(change, stage.engine.deadline()), stage, dry_run=dry_run)
+    rows += held
     if as_json:
         show_json(rows)
     else:
@@ -95,7 +124,7 @@ def load_prices(stage: Stage, path: Path, *, new: bool, dry_run: bool, as_json: 
             show([row for row in rows if row["change"] != "unchanged"], CHANGE_COLUMNS, as_json=False)
         counts = Counter(row["change"] if row["result"] != FAILED else FAILED for row in rows)
         say(f"{stage.place}{', dry run' if dry_run else ''}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
-    if failed:
+    if failed or held:
         sys.exit(1)
 
 
@@ -161,6 +190,18 @@ def _asset_row(listing: Listing) -> dict[str, Any]:
         "quantity_step": text_from(asset.quantity_step_units),
         "min_notional_usd": text_from(asset.min_notional_usd_units),
         "fee_bps": fee_bps_text(asset.fee_rate),
+        "max_move": max_move_text(asset.max_move),
+    }
+
+
+def _held_row(listing: Listing, price: int) -> dict[str, Any]:
+    return {
+        "symbol": listing.asset.symbol,
+        "change": "held",
+        "before": price_text(listing.asset.price),
+        "after": price_text(price),
+        "version": listing.version,
+        "result": "not set",
     }
 
 

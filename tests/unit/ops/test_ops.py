@@ -93,6 +93,7 @@ def test_the_list_holds_every_asset_sorted(operator: Operator) -> None:
         "quantity_step": "0.00000001",
         "min_notional_usd": "0.00000000",
         "fee_bps": "0",
+        "max_move": "0.2",
     }
 
 
@@ -106,7 +107,7 @@ def test_the_list_is_a_table_for_people(operator: Operator) -> None:
 
 
 def test_a_price_is_set_and_the_version_counts(operator: Operator, symbol: str) -> None:
-    (row,) = operator.json("assets", "set", symbol.lower(), "0.0000000000000001")
+    (row,) = operator.json("assets", "set", symbol.lower(), "0.0000000000000001", "--allow-move")
 
     assert row == {
         "symbol": symbol,
@@ -121,7 +122,7 @@ def test_a_price_is_set_and_the_version_counts(operator: Operator, symbol: str) 
 
 
 def test_orders_are_decided_at_the_price_that_was_set(operator: Operator, symbol: str) -> None:
-    operator.json("assets", "set", symbol, "999999999999.9999999999999999")
+    operator.json("assets", "set", symbol, "999999999999.9999999999999999", "--allow-move")
     user = operator.market.new_user(USD="1000000000001")
 
     buy(operator.market, user, 1, symbol=symbol)
@@ -138,6 +139,15 @@ def test_the_same_price_again_is_confirmed_as_of_now(operator: Operator, symbol:
 
     assert (row["change"], row["before"], row["after"], row["version"]) == ("confirmed", "100.00000000", "100.00000000", 2)
     assert operator.item(symbol)["price_at"]["S"] > before["price_at"]["S"]
+
+
+def test_a_price_that_moves_too_far_is_held_unless_the_move_is_allowed(operator: Operator, symbol: str) -> None:
+    line = operator.refused("assets", "set", symbol, "121")
+    (row,) = operator.json("assets", "set", symbol, "121", "--allow-move")
+
+    assert f"{symbol} would move from 100.00000000 to 121.00000000 USD, by more than 0.2 of its price" in line
+    assert "--allow-move" in line
+    assert (row["change"], row["after"], row["version"]) == ("priced", "121.00000000", 2)
 
 
 @pytest.mark.parametrize("command", [("set", "USD", "1.01"), ("halt", "USD"), ("resume", "USD"), ("remove", "USD")])
@@ -194,7 +204,7 @@ def test_halting_what_is_halted_changes_nothing(operator: Operator, symbol: str)
 
 def test_a_new_price_leaves_an_asset_halted(operator: Operator, symbol: str) -> None:
     operator.json("assets", "halt", symbol)
-    operator.json("assets", "set", symbol, "1")
+    operator.json("assets", "set", symbol, "101")
 
     assert operator.item(symbol)["halted"] == {"BOOL": True}
 
@@ -250,11 +260,12 @@ def test_a_change_can_be_tied_to_the_version_that_was_looked_at(operator: Operat
 
 
 @pytest.mark.parametrize(
-    "command", [("set", "{}", "7"), ("halt", "{}"), ("remove", "{}"), ("set", "DRY1", "7", "--new"), ("load", "{file}", "--new")]
+    "command",
+    [("set", "{}", "101"), ("halt", "{}"), ("remove", "{}"), ("set", "DRY1", "7", "--new"), ("load", "{file}", "--new")],
 )
 def test_a_dry_run_shows_and_writes_nothing(operator: Operator, symbol: str, command: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "prices.json"
-    file.write_text(json.dumps({symbol: "7", "DRY2": "1"}))
+    file.write_text(json.dumps({symbol: "101", "DRY2": "1"}))
     listed = operator.json("assets", "list")
 
     rows = operator.json("assets", *(part.format(symbol, file=file) for part in command), "--dry-run")
@@ -364,12 +375,12 @@ def test_a_load_reports_what_failed_and_does_the_rest(
     operator: Operator, symbol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "p.json"
-    file.write_text(json.dumps({symbol: 1, "ETH": 3_001}))
+    file.write_text(json.dumps({symbol: 102, "ETH": 3_001}))
     all_at_first = AssetList.all
 
     def all_but_then_changed(self: AssetList, deadline: Deadline) -> dict[str, Listing]:
         listed = all_at_first(self, deadline)
-        operator.json("assets", "set", symbol, "2")
+        operator.json("assets", "set", symbol, "101")
         return listed
 
     monkeypatch.setattr(AssetList, "all", all_but_then_changed)
@@ -378,14 +389,30 @@ def test_a_load_reports_what_failed_and_does_the_rest(
 
     assert result.exit_code == 1
     assert f"error: {symbol} was changed by somebody else: it was 100.00000000 USD (version 1" in result.stderr
-    assert "it is 2.00000000 USD (version 2" in result.stderr
+    assert "it is 101.00000000 USD (version 2" in result.stderr
     assert [row["result"] for row in json.loads(result.stdout)] == ["failed", "written"]
     assert operator.item("ETH")["price_usd"] == {"S": "3001.00000000"}
 
 
+def test_a_load_holds_a_price_that_moves_too_far_and_sets_the_others(operator: Operator, symbol: str, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps({symbol: 121, "SOL": 101}))
+
+    held = operator.run("assets", "load", file, "--json")
+    allowed = operator.json("assets", "load", file, "--allow-move", symbol)
+
+    assert (held.exit_code, held.stderr.count("\n")) == (1, 1)
+    rows = json.loads(held.stdout)
+    assert [(row["symbol"], row["change"], row["result"]) for row in rows] == [
+        ("SOL", "priced", "written"),
+        (symbol, "held", "not set"),
+    ]
+    assert [(row["symbol"], row["change"]) for row in allowed] == [(symbol, "priced"), ("SOL", "confirmed")]
+
+
 def test_a_load_ends_with_a_count(operator: Operator, symbol: str, tmp_path: Path) -> None:
     file = tmp_path / "p.json"
-    file.write_text(json.dumps({symbol: 1, "USD": 1}))
+    file.write_text(json.dumps({symbol: 101, "USD": 1}))
 
     result = operator.run("assets", "load", file)
 

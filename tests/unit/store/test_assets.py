@@ -317,6 +317,7 @@ def test_nothing_is_written_where_nothing_changes(desk: Desk, symbol: str) -> No
         (Asset("BTC", 1, "t"), None, "removed"),
         (Asset("BTC", 1, "t"), Asset("BTC", 2, "t"), "priced"),
         (Asset("BTC", 1, "t"), Asset("BTC", 1, "u"), "confirmed"),
+        (Asset("BTC", 1, "t"), Asset("BTC", 1, "u", fee_rate=250), "changed"),
         (Asset("BTC", 1, "t"), replace(Asset("BTC", 1, "t"), halted=True), "halted"),
         (replace(Asset("BTC", 1, "t"), halted=True), Asset("BTC", 1, "t"), "resumed"),
         (Asset("BTC", 1, "t"), Asset("BTC", 1, "t"), "unchanged"),
