@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from chalicelib.contract.batch import Batch, InvalidOrder
 from chalicelib.contract.errors import EngineError, error_of
@@ -13,8 +13,7 @@ from chalicelib.domain.timestamps import rfc3339
 from chalicelib.trading.instruction import Outcome, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The result of one order: its outcome, or the error. `order` is `None` where it could not be read."""
 
     idempotency_key: str | None

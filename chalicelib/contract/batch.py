@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import EngineError, FieldError, IdempotencyKeyRequired, ValidationFailed, in_batch
@@ -21,16 +21,14 @@ this limit, an answer could be ten times as long as the answer to 99 fills.
 BATCH_ORDER_NAMES = {field.name for field in BATCH_ORDER_FIELDS}
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidOrder:
+class InvalidOrder(NamedTuple):
     """An order that cannot be read, with the error and its key. The key is `None` where it cannot be read either."""
 
     idempotency_key: str | None
     error: EngineError
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Orders sent for one account, in the sequence in which they were sent."""
 
     user_id: int

@@ -6,16 +6,14 @@ context, which no client can write.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.contract.errors import Forbidden, Unauthenticated
 from chalicelib.contract.fields import InvalidValue, user_id_from_text
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The holder of a valid token."""
 
     user_id: int | None

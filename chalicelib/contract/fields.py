@@ -6,10 +6,9 @@ not read a quantity digit for digit either.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, DecimalException
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.domain.money import DECIMALS, EXACT, PRICE_DECIMALS, PRICE_PER_USD, units_from
 from chalicelib.domain.order import ALL, Amount, Side
@@ -32,8 +31,7 @@ class JsonNumber(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateName:
+class DuplicateName(NamedTuple):
     """The value of a name that appears twice in an object. JSON leaves open which value counts, so the field is refused."""
 
 
@@ -41,8 +39,7 @@ class InvalidValue(Exception):
     """A value that its field does not accept. The message describes the values that it accepts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field: its name, its values as JSON Schema, and the function that converts a value or raises `InvalidValue`."""
 
     name: str

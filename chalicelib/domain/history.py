@@ -1,15 +1,14 @@
 """Pages of an account's history: decisions in the order of their numbers, 1, 2, 3 … without a gap."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chalicelib.domain.record import Record
 
 MAX_LIMIT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
+class Paging(NamedTuple):
     """A wish for a page of at most `limit` records.
 
     `before`: newest first, those below this number; `after`: oldest first, those above it; neither: the newest.
@@ -27,8 +26,7 @@ class Paging:
         return range(newest, max(0, newest - self.limit), -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Part of a history. `next`: the paging of what follows; `sequence`: how far the account is; `missing`: numbers not shown."""
 
     records: list[Record]

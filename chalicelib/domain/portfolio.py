@@ -1,15 +1,14 @@
 """An account valued at the market's prices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.asset import Asset, value_usd_units
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """One asset's part of an account, in units. `asset` and `value_units` are `None` where there is no price any more."""
 
     quantity_units: int
@@ -18,8 +17,7 @@ class Position:
     value_units: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Portfolio:
+class Portfolio(NamedTuple):
     """An account at one moment, and what it was worth: `positions` by symbol; `total_units`: the sum of their values, in USD."""
 
     account: Account

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from random import random
 from threading import Lock
 from time import monotonic, sleep
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 def utc_now() -> datetime:
@@ -26,8 +26,7 @@ class TimedLock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """A moment on both clocks, for measuring ages."""
 
     monotonic_s: float

@@ -5,9 +5,8 @@ next to nothing. ``.chalice/resources.json`` defines the same tables for CloudFo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.asset import DEFAULT_MAX_MOVE, MOVE_DECIMALS, Asset
@@ -23,8 +22,7 @@ INDEX = "by-sequence"
 """The index of records by user and sequence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(NamedTuple):
     """The names of a stage's tables."""
 
     assets: str
