@@ -42,7 +42,17 @@ HEADERS = st.sampled_from(
         *(b"X-Idempotency-Key: k", b"x-idempotency-key:", b"Idempotency-Key: \xff", b"Content-Type: text/xml; charset=\x01"),
         *(b"Connection: close", b"Connection: keep-alive", b"Expect: 100-continue", b"Transfer-Encoding: chunked"),
         *(b"Content-Length: 5", b"Content-Length: +5", b"Content-Length: 1e9", b"Authorization: Bearer a.b.c", b"Authorization:"),
-        *(b"Host: \x00", b": no name", b" folded", b"no colon", b"N" * 300 + b": v", b"Cookie: " + b"c" * 9_000),
+        *(
+            b"Host: localhost",
+            b"Host: evil.example",
+            b"Origin: null",
+            b"Host: \x00",
+            b": no name",
+            b" folded",
+            b"no colon",
+            b"N" * 300 + b": v",
+            b"Cookie: " + b"c" * 9_000,
+        ),
     ]
 )
 
@@ -83,8 +93,9 @@ def test_whatever_is_sent_each_answer_is_one_in_the_contracts_shape(moto_market:
     @example(b"\r\n" * 100)
     @example(b"GET /health HTTP/1.1\r\n\r\n")
     @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    @example(b"GET /health HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n")
-    @example(b"GET /health HTTP/1.1\r\na: " + b"b" * 70_000 + b"\r\n\r\n")
+    @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n")
+    @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 200 + b"\r\n")
+    @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\na: " + b"b" * 70_000 + b"\r\n\r\n")
     @example(b"POST " + EXECUTE.encode() + b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnull")
     @example(
         b"POST %s HTTP/1.1\r\nHost: localhost\r\nX-Idempotency-Key: k\r\nContent-Length: %d\r\n\r\n%s"
@@ -107,4 +118,4 @@ def test_whatever_is_sent_each_answer_is_one_in_the_contracts_shape(moto_market:
             assert error["error_code"].startswith("ERR_")
 
     look()
-    assert {200, 402, 404, 405, 413, 422} <= statuses
+    assert {200, 400, 402, 403, 404, 405, 413, 422} <= statuses
