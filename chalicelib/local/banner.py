@@ -34,5 +34,5 @@ def _state(settings: Settings) -> str:
     if settings.datastore == "aws":
         return f"in DynamoDB at AWS, {settings.region}: {tables}"
     if settings.data_directory is not None:
-        return f"on disk in {settings.data_directory}: the next run with it begins where this one ends"
-    return "in this process's memory: it is gone when the process ends; DATA=directory keeps it"
+        return f"on disk in {settings.data_directory}: the next run with this directory continues from it"
+    return "in this process's memory: it is lost when the process ends; DATA=directory keeps it"

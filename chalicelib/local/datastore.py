@@ -18,7 +18,7 @@ _TIMES = {"connect_timeout": 2, "read_timeout": 10, "retries": {"mode": "standar
 
 
 class DatastoreUnusable(Exception):
-    """The datastore that the settings name cannot be used; the message says why, in a line."""
+    """A datastore that cannot be used. The message gives the reason, in one line."""
 
 
 def prepare(settings: Settings) -> None:
@@ -27,7 +27,7 @@ def prepare(settings: Settings) -> None:
     It is moto in this process, unless our settings name an endpoint or AWS. Tables are created and seeded only on this machine.
 
     Raises:
-        DatastoreUnusable: nothing answers there, or nobody is signed in.
+        DatastoreUnusable: the datastore does not answer, or AWS credentials are missing.
         JournalUnusable: the directory in HFT_DATA cannot be used.
         UnsupportedForm: the tables hold items of version 1.x, or of a newer release.
     """
@@ -44,9 +44,9 @@ def prepare(settings: Settings) -> None:
 
 
 def isolate(settings: Settings) -> None:
-    """Takes the SDK's own configuration out of this process: files, profiles, regions, endpoints, proxies, time-outs.
+    """Removes the SDK's own configuration from this process: files, profiles, regions, endpoints, proxies, time-outs.
 
-    Without this, a profile or a variable set for other programs would redirect a local run into somebody's real tables.
+    Without this, a profile or a variable set for other programs could redirect a local run to real tables.
     """
     for name in [name for name in os.environ if name.startswith("AWS_") and name not in _OURS]:
         del os.environ[name]
@@ -58,7 +58,7 @@ def isolate(settings: Settings) -> None:
         "AWS_DEFAULT_REGION": settings.region,
     }
     stand_in_credentials()
-    # Proxies stay for others, such as the keys of tokens: only the datastore is reached without one.
+    # Other requests, such as those for tokens' keys, keep their proxies: only the datastore is reached without one.
     host = urlsplit(settings.datastore_endpoint or f"https://dynamodb.{settings.region}.amazonaws.com").netloc
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), host]))
@@ -67,7 +67,7 @@ def isolate(settings: Settings) -> None:
 def stand_in_credentials() -> None:
     """Sets made-up credentials, unless keys are set: the SDK needs some, though a datastore on this machine ignores them.
 
-    A profile would win over them, and may be one that nobody is signed in to.
+    Profiles are removed, since they would take precedence and may be signed out.
     """
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         os.environ.pop(name, None)
@@ -125,27 +125,27 @@ def _start_moto() -> None:
 
 
 def _require_credentials(settings: Settings) -> None:
-    """Checks that there are credentials for a datastore elsewhere, and keeps the SDK's configuration from moving it.
+    """Checks the credentials for a datastore elsewhere, and ignores other endpoints in the SDK's configuration.
 
     Raises:
-        DatastoreUnusable: there are none.
-        BotoCoreError: they cannot be used.
+        DatastoreUnusable: the credentials are missing.
+        BotoCoreError: the credentials cannot be used.
     """
     import boto3
 
     logging.getLogger("botocore").setLevel(logging.CRITICAL)  # it logs the traceback of what is raised as well
     if settings.datastore_endpoint is None:
-        # At AWS means at AWS: an endpoint that the SDK's configuration names would not be in the banner.
+        # An endpoint in the SDK's configuration would not be in the banner, so it is ignored.
         os.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
     credentials = boto3.Session().get_credentials()
     if credentials is None:
         where = settings.datastore_endpoint or "HFT_DATASTORE=aws"
         raise DatastoreUnusable(f"{where} needs AWS credentials: set AWS_PROFILE, or sign in (aws sso login, aws configure)")
-    credentials.get_frozen_credentials()  # SSO and roles get theirs only here
+    credentials.get_frozen_credentials()  # SSO and roles get their credentials at this call
 
 
 def _explain(error: "BotoCoreError | ClientError", settings: Settings) -> str:
-    """Returns one line about an error of the SDK's."""
+    """Returns one line about an error of the SDK."""
     from botocore.exceptions import ClientError, HTTPClientError, WaiterError
     from botocore.exceptions import ConnectionError as NotConnected
 

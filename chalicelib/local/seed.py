@@ -34,9 +34,9 @@ FUNDING = Transfer(user_id=1, key="seed", symbol="USD", units=100_000 * UNITS_PE
 def seed(engine: Engine, client: Any) -> None:
     """Lists the assets and funds user 1 in empty tables, all in one transaction.
 
-    Tables that contain anything are a market already, and nothing is added to it: no asset, no money. Since nobody ever sees half
-    of a seed, several processes may start together, or die as they start: one of them seeds, once. Tables that are there and
-    empty are seeded, whoever created them, or a start that was cut short would leave a market without assets for ever.
+    Tables that contain anything are left as they are. No reader sees half of a seed, so several processes may start together, or
+    die as they start: one of them seeds, once. Existing tables are seeded where they are empty; otherwise an interrupted start
+    would leave a market without assets for ever.
 
     Raises:
         UnsupportedForm: the tables hold items of version 1.x, or of a newer release.
@@ -79,7 +79,7 @@ def _put(table: str, item: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _require_own_form(tables: Tables, client: Any) -> None:
-    """Reads what the seed writes, since another version's market usually contains it.
+    """Checks the form of the items that the seed writes, since another version's tables usually contain them.
 
     Raises:
         UnsupportedForm: another version wrote it.
