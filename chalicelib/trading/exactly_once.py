@@ -113,7 +113,10 @@ class ExactlyOnce:
         """Gives a request out of time the outcomes that are stored; the others get the reason why they have none."""
         try:
             keys = [item.instruction.record_key for item in request.pending]
-            request.taken(self.ledger.read_records(user_id, keys, request.deadline))
+            records = self.ledger.read_records(user_id, keys, request.deadline)
+            request.taken(records)
+            # Of a linked request some keys may be visible before the others: then nothing is known yet.
+            request.out_of_reach = request.out_of_reach or (request.linked and bool(records))
         except (Throttled, Unanswered, DeadlineExceeded):
             request.out_of_reach = True
         for item in request.pending:

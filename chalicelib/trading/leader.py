@@ -147,12 +147,10 @@ class Leader:
             decider: LinkedDecider[Any] = request.decider  # type: ignore[assignment]  # only such requests are linked
             account, records = decider.decide_linked(instructions, account, prepared, request.by)
         except Undecided as reason:
+            # Always confirmed by a transaction: a read of several keys may show half of what another transaction stores.
             for item in request.items:
                 item.refused = reason
-                item.entry = Unused(item.instruction.record_key) if reason.needs_account else None
-            if not reason.needs_account:
-                undecidable.append((request, reason))
-                return account
+                item.entry = Unused(item.instruction.record_key)
         except Exception as bug:
             request.error = bug
             raise _BugInCompany from bug
@@ -198,10 +196,13 @@ class Leader:
                 slot.turns.committed(after.sequence, started_s)
                 self._committed(company)
                 return 0.0
-            case KeysTaken(records, account):
+            case KeysTaken(records, account, complete):
                 slot.account = account or slot.account
-                self._taken(company, records)
-                return 0.0
+                for request in company:
+                    request.taken(records)
+                    if complete:
+                        request.too_late(records)
+                return 0.0 if complete else slot.turns.conflicted(None)
             case StaleAccount(account):
                 slot.account = account
                 sequence: int | None = account.sequence
@@ -216,15 +217,7 @@ class Leader:
         stored = {item.entry.key: item.entry for _, item in _items(company) if isinstance(item.entry, Record)}
         for request in company:
             request.committed()
-        self._taken(company, stored)
-
-    def _taken(self, company: Sequence[Request], records: Mapping[str, Record]) -> None:
-        """Gives the requests whose keys have outcomes those as results."""
-        for request in company:
-            if not request.linked:
-                request.taken(records)
-            elif any(item.instruction.record_key in records for item in request.pending):
-                request.taken(self._read(iter(request.items)))  # what is known need not be of every key
+            request.taken(stored)
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:

@@ -89,12 +89,12 @@ class Request:
                 item.result = self._outcome(item.entry, replayed=False)
 
     def taken(self, records: Mapping[str, Record]) -> None:
-        """Gives the items whose keys have outcomes those as results. Linked ones all have outcomes, or came too late."""
-        if self.linked:
-            places = [place for place, item in enumerate(self.items) if item.instruction.record_key in records]
-            if 0 < len(places) < len(self.items):
-                for item in self.items:
-                    item.result = OrdersDecided(places)
+        """Gives the items whose keys have outcomes those as results; linked ones only where all of them have.
+
+        Some of a linked request's records prove nothing: a read shows what a transaction stores one item after the other.
+        """
+        if self.linked and len(self._known(records)) < len(self.items):
+            return
         for item in self.pending:
             stored = records.get(item.instruction.record_key)
             if stored is None:
@@ -106,6 +106,16 @@ class Request:
             else:
                 # What an attempt of ours stored without an answer reaching us is this request's own decision, not a replay.
                 item.result = self._outcome(stored, replayed=stored not in item.unanswered)
+
+    def too_late(self, records: Mapping[str, Record]) -> None:
+        """Ends a linked request of which some keys have outcomes and others have none, both at one moment."""
+        places = self._known(records)
+        if self.linked and 0 < len(places) < len(self.items):
+            for item in self.items:
+                item.result = OrdersDecided(places)
+
+    def _known(self, records: Mapping[str, Record]) -> list[int]:
+        return [place for place, item in enumerate(self.items) if item.instruction.record_key in records]
 
     def _outcome(self, record: Record, *, replayed: bool) -> Outcome:
         return Outcome(record, replayed, self.attempts, self.conflicts, self.together)
