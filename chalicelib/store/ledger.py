@@ -16,7 +16,7 @@ Several decisions on one account are one transaction as well, each made on the a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.record import Record
@@ -37,8 +37,7 @@ MAX_ENTRIES = 99
 """A transaction takes 100 actions; one is the account's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unused:
+class Unused(NamedTuple):
     """Stands for a key without an outcome: stores nothing; the transaction only checks that the key is unused."""
 
     key: str
@@ -52,16 +51,18 @@ class Committed:
     """The records and the account are stored, together."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeysTaken:
-    """Nothing happened: some keys have outcomes already. `records`: those, by key. `account`: the account, where it moved on."""
+class KeysTaken(NamedTuple):
+    """Nothing happened: some keys have outcomes already. `records`: those, by key. `account`: the account, where it moved on.
+
+    `complete`: the other keys were unused at that moment. Where another transaction was at some item, they may be taken as well.
+    """
 
     records: Mapping[str, Record]
     account: Account | None
+    complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StaleAccount:
+class StaleAccount(NamedTuple):
     """Nothing happened: the account is no longer as seen, but like this."""
 
     account: Account
@@ -172,11 +173,11 @@ class Ledger:
                 assert reason.raw_item is not None, "the failed condition returns the item that was there"
                 record = record_from(reason.raw_item)
                 taken[record.key] = record
+        codes = {reason.code for reason in cancelled.reasons if reason is not None}
         if taken:
-            return KeysTaken(taken, account)
+            return KeysTaken(taken, account, complete=codes <= {"ConditionalCheckFailed"})
         if account is not None:
             return StaleAccount(account)
-        codes = {reason.code for reason in cancelled.reasons if reason is not None}
         if codes & CONFLICT_CODES:
             return Conflict()
         if codes & THROTTLED_CODES:

@@ -134,7 +134,7 @@ class Leader:
         return account
 
     def _decide_linked(
-        self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: list[tuple[Request, Undecided]]
+        self, request: Request, prepared: Any, account: Account, keys: set[str], _: list[tuple[Request, Undecided]]
     ) -> Account:
         """Decides a request's items together. Returns the account after them."""
         mine = [item.instruction.record_key for item in request.items]
