@@ -264,13 +264,16 @@ OF_ACCOUNT = {
     "other": CancellationReason("ItemCollectionSizeLimitExceeded"),
 }
 TAKEN, TAKEN_MOVED, TAKEN_GONE = (KeysTaken({STORED.key: STORED}, account) for account in (None, HERE, NOBODY))
+IN_PART = KeysTaken({STORED.key: STORED}, None, complete=False)
+"""Another key may be taken as well: its item was not looked at."""
+
 MOVED, GONE, MET = StaleAccount(HERE), StaleAccount(NOBODY), Conflict()
 
 # fmt: off
 PRECEDENCE: dict[str, list[CommitResult | type[Exception]]] = {
     # of the account: held       moved        gone        conflict  throttled  other
     "held":          [Cancelled, MOVED,       GONE,       MET,      Throttled, Cancelled],
-    "failed":        [TAKEN,     TAKEN_MOVED, TAKEN_GONE, TAKEN,    TAKEN,     TAKEN],
+    "failed":        [TAKEN,     TAKEN_MOVED, TAKEN_GONE, IN_PART,  IN_PART,   IN_PART],
     "conflict":      [MET,       MOVED,       GONE,       MET,      MET,       MET],
     "throttled":     [Throttled, MOVED,       GONE,       MET,      Throttled, Throttled],
     "other":         [Cancelled, MOVED,       GONE,       MET,      Throttled, Cancelled],
