@@ -18,7 +18,7 @@ from bench.targets import at_most
 
 PART = "cold start"
 ROUNDS = 9
-TARGET_RATIO = 1.1
+TARGET_RATIO = 0.95
 """The target for the cost to the first reply, in multiples of a botocore client's from an ordinary, untrimmed installation."""
 
 BARE_CLIENT = """

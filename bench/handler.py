@@ -19,7 +19,7 @@ SHORT, LONG = 50, 250
 """The numbers of requests of the two runs that are counted."""
 TIMED = 500
 ROUNDS = 5
-TARGET_MILLIONS = 4.6
+TARGET_MILLIONS = 4.0
 """The target for the instructions of a fill."""
 
 

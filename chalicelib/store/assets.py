@@ -4,9 +4,9 @@ The API's role does not need this module: it only reads assets (see `prices`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -35,16 +35,14 @@ class HeldPrice(Exception):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """An asset as it is stored. `version` counts the changes of its item, from 1."""
 
     asset: Asset
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One asset before and after; `None` where it is not listed. Nothing is to be changed where both are the same."""
 
     symbol: str
