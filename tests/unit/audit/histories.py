@@ -98,7 +98,7 @@ TEXTS = (
     SOLD_ALL_FOR_ANOTHER,
     FUNDED_WITHOUT_A_PRICE,
 )
-"""Each kind and outcome that version 2.0 stores, in one history."""
+"""Each outcome of transfers, and of orders by themselves, in one history."""
 
 BOOKS = Books(
     balances={"USD": 75560_00005875, "BTC": 86408753, "ETH": 0, "SOL": 5_00000000},
@@ -125,6 +125,51 @@ UNFUNDED_ALL = (
 UNFUNDED_TEXTS = (UNFUNDED, UNFUNDED_ALL)
 """An account that nobody funded: refusals alone."""
 
+_PRICES = '"prices":{"BTC":["50000.00000000","2026-02-21T14:00:00Z"],"USD":["1.00000000","2026-01-01T00:00:00Z"]}'
+VOIDED = '{"v":2,"user_id":7,"sequence":2,"key":"void","kind":"void","outcome":"ORDER_VOIDED","at":"2026-02-21T14:00:01.000000Z"}'
+FILLED_TOGETHER = (
+    (
+        '{"v":2,"user_id":7,"sequence":3,"key":"a","kind":"order","outcome":"ORDER_FILLED",'
+        '"terms":{"side":"buy","symbol":"BTC","pay_with":"USD","quantity":"1"},"by":"MainThread",'
+        f'{_PRICES},"linked":[3,2],"changes":{{"BTC":"1.00000000","USD":"-50000.00000000"}},'
+        '"balances":{"BTC":"1.00000000","USD":"50000.00000000"},"at":"2026-02-21T14:00:02.000000Z"}'
+    ),
+    (
+        '{"v":2,"user_id":7,"sequence":4,"key":"b","kind":"order","outcome":"ORDER_FILLED",'
+        '"terms":{"side":"sell","symbol":"BTC","receive":"USD","quantity":"0.5"},"by":"MainThread",'
+        f'{_PRICES},"linked":[3,2],"changes":{{"BTC":"-0.50000000","USD":"25000.00000000"}},'
+        '"balances":{"BTC":"0.50000000","USD":"75000.00000000"},"at":"2026-02-21T14:00:02.000000Z"}'
+    ),
+)
+REFUSED_TOGETHER = (
+    (
+        '{"v":2,"user_id":7,"sequence":5,"key":"c","kind":"order","outcome":"ERR_LINKED_ORDER",'
+        '"terms":{"side":"buy","symbol":"BTC","pay_with":"USD","notional":"60000"},"by":"MainThread",'
+        f'{_PRICES},"step":"1.00000000","linked":[5,4],"failed":1,"at":"2026-02-21T14:00:03.000000Z"}}'
+    ),
+    (
+        '{"v":2,"user_id":7,"sequence":6,"key":"d","kind":"order","outcome":"ERR_LIQUIDITY",'
+        '"terms":{"side":"buy","symbol":"BTC","pay_with":"USD","quantity":"1"},"by":"MainThread",'
+        f'{_PRICES},"linked":[5,4],"needed":"50000.00000000","held":"25000.00000000","at":"2026-02-21T14:00:03.000000Z"}}'
+    ),
+    (
+        '{"v":2,"user_id":7,"sequence":7,"key":"e","kind":"order","outcome":"ERR_LINKED_ORDER",'
+        '"terms":{"side":"sell","symbol":"BTC","receive":"USD","quantity":"all"},"by":"MainThread",'
+        f'{_PRICES},"fee_bps":"100","linked":[5,4],"failed":1,"at":"2026-02-21T14:00:03.000000Z"}}'
+    ),
+    (
+        '{"v":2,"user_id":7,"sequence":8,"key":"f","kind":"order","outcome":"ERR_LIQUIDITY",'
+        '"terms":{"side":"buy","symbol":"BTC","pay_with":"USD","quantity":"2"},"by":"MainThread",'
+        f'{_PRICES},"linked":[5,4],"needed":"100000.00000000","held":"99250.00000000","at":"2026-02-21T14:00:03.000000Z"}}'
+    ),
+)
+"""The first would leave 25000 USD and 1.5 BTC, which the third would sell for 75000 USD less a fee of 750."""
+LINKED_TEXTS = (FUNDED, VOIDED, *FILLED_TOGETHER, *REFUSED_TOGETHER)
+"""A void and all-or-nothing batches."""
+LINKED_BOOKS = Books(
+    balances={"USD": 75_000_00000000, "BTC": 50_000_000}, cost_basis={"BTC": 25_000_00000000}, realized_pl_units=0
+)
+
 
 def chained(texts: Iterable[str], user_id: int = USER) -> list[StoredRecord]:
     """Returns texts as records: keys and sequences as the texts have them, each head over the one before."""
@@ -133,7 +178,8 @@ def chained(texts: Iterable[str], user_id: int = USER) -> list[StoredRecord]:
     for text in texts:
         facts = json.loads(text)
         head = sha256(head + text.encode()).digest()
-        records.append(StoredRecord(user_id, f"{facts['kind']}#{facts['key']}", facts["sequence"], head, text))
+        kind = "transfer" if facts["kind"] == "transfer" else "order"
+        records.append(StoredRecord(user_id, f"{kind}#{facts['key']}", facts["sequence"], head, text))
     return records
 
 

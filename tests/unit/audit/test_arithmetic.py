@@ -90,6 +90,7 @@ def test_rounding_is_bad_beyond_one_percent_of_the_exact_value(
     gross = floor(value)
     net = gross - ceil(gross * share)
 
+    assert arithmetic.net_proceeds(quantity, symbol_price, other_price, rate) == net
     assert arithmetic.buy_rounds_badly(total, quantity, symbol_price, other_price, rate) == (
         total - value * (1 + share) > value / 100
     )

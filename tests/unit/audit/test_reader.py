@@ -7,19 +7,23 @@ from typing import Any
 import pytest
 
 from chalicelib.audit.discrepancy import Kind
-from chalicelib.audit.reader import Fill, Malformed, Refusal, Transfer, read
+from chalicelib.audit.reader import Fill, LinkedRefusal, Malformed, Refusal, Transfer, Void, read
 from tests.unit.audit.histories import (
     ALL_OF_NOTHING,
     BEYOND_ITS_LIMIT,
     BOUGHT,
     BOUGHT_FOR_A_NOTIONAL,
     EXPIRED,
+    FILLED_TOGETHER,
     FUNDED,
     FUNDED_AT_A_PRICE,
+    LINKED_TEXTS,
+    REFUSED_TOGETHER,
     SHORT,
     SOLD,
     TEXTS,
     UNFUNDED_TEXTS,
+    VOIDED,
     WITHDRAWN,
     rewritten,
 )
@@ -49,14 +53,15 @@ def altered(text: str, path: str, value: Any) -> str:
     return rewritten(text, change)
 
 
-@pytest.mark.parametrize("text", [*TEXTS, *UNFUNDED_TEXTS])
+@pytest.mark.parametrize("text", [*TEXTS, *UNFUNDED_TEXTS, *LINKED_TEXTS])
 def test_each_kind_and_outcome_is_read(text: str) -> None:
     facts = json.loads(text)
 
     entry = read(text)
 
     assert (entry.user_id, entry.sequence, entry.at) == (facts["user_id"], facts["sequence"], facts["at"])
-    assert entry.record_key == f"{facts['kind']}#{facts['key']}"
+    assert entry.record_key == ("transfer#" if facts["kind"] == "transfer" else "order#") + facts["key"]
+    assert entry.linked == (tuple(facts["linked"]) if "linked" in facts else None)
 
 
 def test_a_fill_is_read_in_units() -> None:
@@ -95,6 +100,19 @@ def test_a_transfer_is_read_with_its_sign_and_price() -> None:
     assert read(FUNDED).decision == Transfer("USD", 100_000_00000000, 100_000_00000000, None)
     assert read(FUNDED_AT_A_PRICE).decision == Transfer("ETH", 10_00000000, 10_00000000, 3_000 * 10**16)
     assert read(WITHDRAWN).decision == Transfer("ETH", -4_00000000, 6_00000000, None)
+
+
+def test_a_void_is_read_under_its_orders_key() -> None:
+    entry = read(VOIDED)
+
+    assert (entry.decision, entry.record_key, entry.linked) == (Void(), "order#void", None)
+
+
+def test_an_order_refused_for_another_is_read_with_that_ones_place() -> None:
+    entry = read(REFUSED_TOGETHER[0])
+
+    assert isinstance(entry.decision, LinkedRefusal)
+    assert (entry.linked, entry.decision.failed, entry.decision.order.step) == ((5, 4), 1, 10**8)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +271,29 @@ MALFORMED: list[tuple[str, str, Any, str]] = [
     (SHORT, "fee", "1.00000000", "its text has unknown fields: fee"),
     (BEYOND_ITS_LIMIT, "held", "1.00000000", "its text has unknown fields: held"),
     (EXPIRED, "needed", "1.00000000", "its text has unknown fields: needed"),
+    (SHORT, "failed", 1, "its text has unknown fields: failed"),
+    # all-or-nothing batches
+    (FILLED_TOGETHER[0], "linked", None, "its linked is None, not a sequence and a number"),
+    (FILLED_TOGETHER[0], "linked", [3], "its linked is [3], not a sequence and a number"),
+    (FILLED_TOGETHER[0], "linked", [3, 2, 1], "its linked is [3, 2, 1], not a sequence and a number"),
+    (FILLED_TOGETHER[0], "linked", [3, True], "its linked is [3, True], not a sequence and a number"),
+    (FILLED_TOGETHER[0], "linked", ["3", 2], "its linked is ['3', 2], not a sequence and a number"),
+    (FILLED_TOGETHER[0], "linked", [0, 2], "its linked is [0, 2], not a sequence and a number up to 99"),
+    (FILLED_TOGETHER[0], "linked", [3, 0], "its linked is [3, 0], not a sequence and a number up to 99"),
+    (FILLED_TOGETHER[0], "linked", [3, 100], "its linked is [3, 100], not a sequence and a number up to 99"),
+    (FILLED_TOGETHER[0], "failed", 1, "its text has unknown fields: failed"),
+    (REFUSED_TOGETHER[0], "linked", ABSENT, "its text lacks linked"),
+    (REFUSED_TOGETHER[0], "failed", ABSENT, "its text lacks failed"),
+    (REFUSED_TOGETHER[0], "failed", -1, "its failed is -1, not a place in a batch"),
+    (REFUSED_TOGETHER[0], "failed", 99, "its failed is 99, not a place in a batch"),
+    (REFUSED_TOGETHER[0], "failed", True, "its failed is True, not a place in a batch"),
+    (REFUSED_TOGETHER[0], "held", "1.00000000", "its text has unknown fields: held"),
+    # voids
+    (VOIDED, "by", "MainThread", "its text has unknown fields: by"),
+    (VOIDED, "linked", [2, 1], "its text has unknown fields: linked"),
+    (VOIDED, "outcome", "ORDER_FILLED", "does not know: 'void', 'ORDER_FILLED'"),
     # transfers
+    (FUNDED, "linked", [1, 1], "its text has unknown fields: linked"),
     (FUNDED, "balance", ABSENT, "its text lacks balance"),
     (FUNDED, "amount", "0.00000000", "its amount is '0.00000000', not more than 0"),
     (FUNDED, "amount", "-1.00000000", "its amount is '-1.00000000', not an amount with 8 decimals"),
@@ -274,7 +314,7 @@ def test_a_text_that_the_engine_does_not_write_is_refused_by_the_fields_name(
     assert message in str(malformed)
 
 
-@pytest.mark.parametrize("text", [*TEXTS, *UNFUNDED_TEXTS])
+@pytest.mark.parametrize("text", [*TEXTS, *UNFUNDED_TEXTS, *LINKED_TEXTS])
 @pytest.mark.parametrize("value", [None, 1, "", [], {}, 1.5, [[]], True, "x"])
 def test_no_value_of_any_field_makes_the_reader_stumble(text: str, value: Any) -> None:
     for name in json.loads(text):

@@ -16,12 +16,14 @@ from chalicelib.audit.replay import compare, replay
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import MAX_PRICE, Asset
 from chalicelib.domain.decision import decide
-from chalicelib.domain.facts import Decision, Transfer
+from chalicelib.domain.facts import Decision, Transfer, Void, Voided
+from chalicelib.domain.linked import append_linked
 from chalicelib.domain.money import PRICE_PER_USD, text_from
 from chalicelib.domain.order import ALL, Amount, Order, Side
 from chalicelib.domain.position import Books
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import Undecided
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.domain.transfer import transfer
 from ops.spill import StoredRecord
 from tests.unit.audit.histories import (
@@ -101,7 +103,10 @@ SYMBOLS = ["BTC", "ETH", "SOL", "USD"]
 prices = st.integers(1, MAX_PRICE) | st.integers(PRICE_PER_USD // 100, PRICE_PER_USD * 10_000)
 
 
-def draw_asset(data: st.DataObject, symbol: str) -> Asset:
+moderate_prices = st.integers(PRICE_PER_USD, PRICE_PER_USD * 1_000)
+
+
+def draw_asset(data: st.DataObject, symbol: str, prices: st.SearchStrategy[int] = prices) -> Asset:
     price = PRICE_PER_USD if symbol == "USD" else data.draw(prices)
     steps, rates = st.sampled_from([1, 1, 10, 12_345, 10**8]), st.sampled_from([0, 0, 1, 2_500, 12_345, 100_000])
     at = "2026-01-01T00:00:00.000000Z"
@@ -147,6 +152,54 @@ def test_every_history_that_the_rule_book_writes_makes_its_account(data: st.Data
         with suppress(Undecided):
             account, record = append(account, draw_decision(data, account, index))
             records.append(record)
+
+    compare(replay(USER, records), account)
+
+
+def draw_linked_order(data: st.DataObject, key: str) -> Order:
+    """An order that can be decided, and that a few like it leave without funds."""
+    symbol, other = data.draw(st.permutations(SYMBOLS))[:2]
+    side = data.draw(st.sampled_from(Side))
+    units = data.draw(st.integers(1, 100)) * 10**8
+    of_balance = not data.draw(st.integers(0, 3))
+    amount = Amount(None, ALL) if of_balance else Amount(units, text_from(units))
+    by_notional = side is Side.BUY and (of_balance or data.draw(st.booleans()))
+    return Order(
+        USER,
+        key,
+        symbol,
+        other,
+        quantity=None if by_notional else amount,
+        notional=amount if by_notional else None,
+        side=side,
+        limit_price=data.draw(st.none() | st.none() | st.integers(1, 10**20)),
+        expires_at=data.draw(st.none() | st.none() | st.integers(0, 20).map("2026-01-01T00:00:00.{:06}Z".format)),
+    )
+
+
+@given(st.data())
+def test_every_history_with_batches_and_voids_makes_its_account(data: st.DataObject) -> None:
+    account = Account(USER)
+    records: list[Record] = []
+
+    def decide_one(decision: Decision) -> None:
+        nonlocal account
+        account, record = append(account, decision)
+        records.append(record)
+
+    for symbol in data.draw(st.sets(st.sampled_from(SYMBOLS))):
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        decide_one(transfer(account, Transfer(USER, f"fund-{symbol}", symbol, 300 * 10**8), None, at))
+    for index in range(data.draw(st.integers(1, 5))):
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=index)
+        market = {symbol: replace(draw_asset(data, symbol, moderate_prices), quantity_step_units=1) for symbol in SYMBOLS}
+        if not data.draw(st.integers(0, 4)):
+            decide_one(Voided(Void(USER, f"void-{index}"), rfc3339(at)))
+            continue
+        orders = [draw_linked_order(data, f"key-{index}-{place}") for place in range(data.draw(st.integers(1, 6)))]
+        with suppress(Undecided):
+            account, made = append_linked(account, orders, market, at, "MainThread")
+            records += made
 
     compare(replay(USER, records), account)
 
