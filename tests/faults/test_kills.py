@@ -21,7 +21,7 @@ from chalicelib.domain.account import Account
 from chalicelib.domain.facts import Fill
 from chalicelib.domain.money import price_from
 from chalicelib.local.schema import create_missing
-from chalicelib.local.seed import PRICES_USD
+from chalicelib.local.seed import PRICES_USD, seed
 from harness.processes import environment
 from tests.support.audit import assert_audit
 from tests.support.engines import EngineProcess
@@ -210,6 +210,7 @@ def test_processes_that_are_killed_lose_nothing_and_do_nothing_twice(
     settings = Settings(table_prefix="hft-kills", datastore_endpoint=ministack_url)
     market = Market([], settings)
     create_missing(market.dynamodb, settings.table_prefix)
+    seed(market.engine, market.dynamodb)
     users = [market.new_user(**HELD) for _ in range(ACCOUNTS)]
     worth_before = {user: worth(market.account(user)) for user in users}
     env = environment(
