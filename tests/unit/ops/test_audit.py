@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 
 from chalicelib.audit.discrepancy import Discrepancy, Kind
 from chalicelib.audit.replay import replay
+from chalicelib.domain.facts import Void
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import ALL, Amount, Order, Side
+from chalicelib.domain.position import Books
 from chalicelib.runtime.world import World
 from chalicelib.store.connection import Item
 from chalicelib.store.tables import account_key, item_from_account, number, record_key
@@ -23,7 +25,7 @@ from ops.commands.audit import audit as command
 from ops.stage import Stage
 from tests.support.market import Market, new_user_id
 from tests.support.tables import buy, with_tables_of_its_own
-from tests.unit.audit.histories import BOOKS, TEXTS, USER, account_of, chained, rewritten
+from tests.unit.audit.histories import BOOKS, LINKED_BOOKS, LINKED_TEXTS, TEXTS, USER, account_of, chained, rewritten
 
 Facts = dict[str, Any]
 NOBODY = 4_000_000_000_000_000_000
@@ -58,6 +60,22 @@ def new_trader(market: Market) -> int:
     sale = Order(user, "c", "ETH", "USD", ONE_ETH, side=Side.SELL, limit_price=2_999 * 10**16)
     market.engine.executor.execute(sale, market.engine.deadline())
     market.fund(user, "SOL", "10")
+    return user
+
+
+def new_linked_trader(market: Market) -> int:
+    """A user with seven records: funded with USD, a void, a batch of two that was filled, and one of three that was refused."""
+    user, engine = market.new_user(USD="100000"), market.engine
+    two, thousand = Amount(2 * UNITS_PER_ONE, "2"), Amount(1_000 * UNITS_PER_ONE, "1000")
+    engine.voids.make(Void(user, "void"), engine.deadline())
+    filled = [Order(user, "a", "ETH", "USD", two), Order(user, "b", "ETH", "USD", ONE_ETH, side=Side.SELL)]
+    refused = [
+        Order(user, "c", "ETH", "USD", ONE_ETH),
+        Order(user, "d", "BTC", "USD", thousand),
+        Order(user, "e", "ETH", "USD", Amount(None, ALL), side=Side.SELL),
+    ]
+    for orders in (filled, refused):
+        engine.executor.execute_linked(orders, engine.deadline())
     return user
 
 
@@ -137,14 +155,24 @@ def test_a_history_of_every_order_form_passes(market: Market) -> None:
     assert {"ORDER_FILLED", "ERR_LIQUIDITY", "ERR_PRICE_LIMIT", "ERR_ORDER_EXPIRED", "ACCOUNT_DEBITED"} <= outcomes
 
 
-def test_a_history_written_by_hand_passes(market: Market) -> None:
-    """Not the engine's writer, and not its arithmetic."""
-    records = chained(TEXTS)
-    for record in records:
-        put_record(market, item_of(record))
-    put_account(market, item_from_account(account_of(records, BOOKS)))
+def test_voids_and_batches_pass(market: Market) -> None:
+    user = new_linked_trader(market)
 
-    assert audit(market, USER, while_waiting=not_waited) == Audited(USER, records=12, discrepancy=None)
+    assert audit(market, user, while_waiting=not_waited) == Audited(user, records=7, discrepancy=None)
+    outcomes = [json.loads(record.text)["outcome"] for record in market.records(user)]
+    assert outcomes[1:4] == ["ORDER_VOIDED", "ORDER_FILLED", "ORDER_FILLED"]
+    assert outcomes[4:] == ["ERR_LINKED_ORDER", "ERR_LIQUIDITY", "ERR_LINKED_ORDER"]
+
+
+@pytest.mark.parametrize(("texts", "books"), [(TEXTS, BOOKS), (LINKED_TEXTS, LINKED_BOOKS)])
+def test_a_history_written_by_hand_passes(small_market: Market, texts: tuple[str, ...], books: Books) -> None:
+    """Not the engine's writer, and not its arithmetic."""
+    records = chained(texts)
+    for record in records:
+        put_record(small_market, item_of(record))
+    put_account(small_market, item_from_account(account_of(records, books)))
+
+    assert audit(small_market, USER, while_waiting=not_waited) == Audited(USER, records=len(texts), discrepancy=None)
 
 
 def test_an_account_of_refusals_alone_passes(market: Market) -> None:
@@ -459,6 +487,89 @@ TAMPERINGS: list[tuple[str, Callable[[Tampering], Any], Kind, str]] = [
 
 @pytest.mark.parametrize(("deed", "kind", "message"), [each[1:] for each in TAMPERINGS], ids=[each[0] for each in TAMPERINGS])
 def test_tampering_is_found(market: Market, user: int, deed: Callable[[Tampering], Any], kind: Kind, message: str) -> None:
+    deed(Tampering(market, user))
+
+    found = found_in(audit(market, user))
+
+    assert (found.kind, str(found)) == (kind, message)
+
+
+def unfilled(facts: Facts) -> None:
+    facts.update(outcome="ERR_LINKED_ORDER", failed=0)
+    del facts["changes"], facts["balances"]
+
+
+def refused_for_another(facts: Facts) -> None:
+    facts.update(outcome="ERR_LINKED_ORDER", failed=1)
+    del facts["needed"], facts["held"]
+
+
+LINKED_TAMPERINGS: list[tuple[str, Callable[[Tampering], Any], Kind, str]] = [
+    ("void deleted", lambda t: t.delete(2), Kind.SEQUENCE, "record 2 is missing: 3 comes next"),
+    (
+        "void altered",
+        lambda t: t.alter_text(2, lambda facts: facts.update(key="another")),
+        Kind.CHAIN,
+        "record 2 is not as it was written, or not the one that followed the record before it",
+    ),
+    (
+        "void altered, the whole chain computed anew",
+        lambda t: t.alter_text_and_chain(2, lambda facts: facts.update(key="another")),
+        Kind.RECORD,
+        "its text belongs under the key order#another",
+    ),
+    (
+        "void moved to another key",
+        lambda t: rename(t, 2, "order#another"),
+        Kind.RECORD,
+        "its text belongs under the key order#void",
+    ),
+    (
+        "batch half filled, the whole chain computed anew",
+        lambda t: t.alter_text_and_chain(4, unfilled),
+        Kind.RECORD,
+        "it was not filled, though what came before it in its all-or-nothing batch of records 3 to 4 was",
+    ),
+    (
+        "batch taken apart, the whole chain computed anew",
+        lambda t: t.alter_text_and_chain(4, lambda facts: facts.pop("linked")),
+        Kind.RECORD,
+        "it should be one of the all-or-nothing batch of records 3 to 4, and does not say so",
+    ),
+    (
+        "another order named as the first that failed, the whole chain computed anew",
+        lambda t: t.alter_text_and_chain(7, lambda facts: facts.update(failed=0)),
+        Kind.RECORD,
+        "it was refused for record 5, but record 6 was the first that failed",
+    ),
+    (
+        "reason of its own taken away, the whole chain computed anew",
+        lambda t: t.alter_text_and_chain(6, refused_for_another),
+        Kind.RECORD,
+        "it was refused for record 6, which is not another order of its batch, records 5 to 7",
+    ),
+    (
+        "order before the one that failed altered, the whole chain computed anew",
+        lambda t: t.alter_text_and_chain(5, lambda facts: facts["terms"].update(quantity="2")),
+        Kind.RECORD,
+        "it says that the account held 94000.00000000 USD, its records give 91000.00000000",
+    ),
+    (
+        "batch cut off, the account put back",
+        lambda t: t.put_back_to(6),
+        Kind.SEQUENCE,
+        "the account and its records end at 6, within the all-or-nothing batch of records 5 to 7. Were both cut?",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("deed", "kind", "message"), [each[1:] for each in LINKED_TAMPERINGS], ids=[each[0] for each in LINKED_TAMPERINGS]
+)
+def test_tampering_with_voids_and_batches_is_found(
+    market: Market, deed: Callable[[Tampering], Any], kind: Kind, message: str
+) -> None:
+    user = new_linked_trader(market)
     deed(Tampering(market, user))
 
     found = found_in(audit(market, user))
