@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import pytest
 
+from chalicelib.audit.reader import read
 from chalicelib.domain.facts import OrderOutcome, TransferOutcome, VoidOutcome
 from tests.golden.cases import CASES, FOLDER, Golden, anew
 
@@ -28,6 +29,15 @@ def test_a_head_is_verified_with_nothing_but_the_text(name: str) -> None:
     stored = Golden.stored(name)
 
     assert sha256(stored.record.encode()).hexdigest() == stored.head
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_audit_reads_every_stored_record(name: str) -> None:
+    record = Golden.stored(name).record
+
+    entry, facts = read(record), json.loads(record)
+
+    assert (entry.user_id, entry.sequence, entry.at) == (facts["user_id"], facts["sequence"], facts["at"])
 
 
 def test_every_kind_and_outcome_has_its_files() -> None:
