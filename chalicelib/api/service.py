@@ -27,8 +27,10 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     def openapi(_: Request) -> Response:
         """Returns the API's OpenAPI document."""
         from chalicelib.api.openapi import document  # nothing that trades needs it
+        from chalicelib.api.operator import OPERATOR
 
-        return json_response(json.dumps(document()))
+        has_operator = any(path.startswith(OPERATOR) for path in routes.current_app.routes)
+        return json_response(json.dumps(document(operator=has_operator)))
 
     @endpoint.route("/docs", public=True)
     def docs_page(request: Request) -> Response:

@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from chalicelib import __version__
-from chalicelib.api.openapi.parts import SERVICE, TRADING, meaning
+from chalicelib.api.openapi import operator as operators
+from chalicelib.api.openapi.parts import OPERATOR, SERVICE, TRADING, meaning
 from chalicelib.api.openapi.paths import otherwise, paths
 from chalicelib.api.openapi.schemas import schemas
 from chalicelib.contract import errors
@@ -43,8 +44,8 @@ before it and the decision's stored text. With the history alone you can verify 
 """
 
 
-def document() -> dict[str, Any]:
-    """Returns the OpenAPI document, the same every time."""
+def document(*, operator: bool = False) -> dict[str, Any]:
+    """Returns the OpenAPI document, the same every time. `operator`: with the operator's routes, where they exist."""
     kinds = _kinds_of_error()
     return {
         "openapi": "3.1.0",
@@ -59,12 +60,13 @@ def document() -> dict[str, Any]:
         "servers": [{"url": ".", "description": "the engine that serves this document"}],
         "tags": [
             {"name": TRADING, "description": "Orders, accounts and prices"},
+            *([{"name": OPERATOR, "description": "Prices, listings and transfers"}] if operator else []),
             {"name": SERVICE, "description": "The engine itself"},
         ],
         "security": [{"token": []}],
-        "paths": paths(),
+        "paths": paths() | (operators.paths() if operator else {}),
         "components": {
-            "schemas": schemas({kind.code for kind in kinds}),
+            "schemas": schemas({kind.code for kind in kinds}) | (operators.schemas() if operator else {}),
             "responses": {"Otherwise": otherwise()},
             "securitySchemes": {
                 "token": {

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 AT = datetime(2026, 2, 21, 14, 1, 48, 11_301, UTC)
 """The time of all examples."""
 
-TRADING, SERVICE = "Trading", "Service"
+TRADING, OPERATOR, SERVICE = "Trading", "Operator", "Service"
 
 STORED = (
     errors.InsufficientFunds,

@@ -30,12 +30,12 @@ from chalicelib.contract.fields import (
     JsonNumber,
     idempotency_key,
 )
-from chalicelib.contract.requests import read_terms
+from chalicelib.contract.requests import KEY_HEADERS, read_terms
 from chalicelib.domain.money import DECIMALS, price_from, text_from
 from chalicelib.local.seed import FUNDING, PRICES_USD
 from tests.support.market import Market, batched, new_key, order
 
-DOCUMENT = document()
+DOCUMENT = document(operator=True)
 OPERATIONS = {(path, method.upper()): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()}
 EXECUTE = "/api/v1/trading/execute"
 BATCH = f"{EXECUTE}/batch"
@@ -44,6 +44,7 @@ PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
 HISTORY = "/api/v1/trading/history/{user_id}"
 LOOKUP = "/api/v1/trading/orders/{user_id}/lookup"
 VOID = "/api/v1/trading/orders/{user_id}/void"
+OPERATOR = "/api/v1/operator"
 VOLATILE = {"executed_at", "executed_by_thread", "valued_at", "timestamp", "head", "price_at"}
 
 
@@ -99,15 +100,27 @@ def test_it_is_valid_openapi_3_1() -> None:
 
 
 def test_it_is_the_same_every_time_and_is_what_the_route_serves(moto_market: Market) -> None:
-    assert json.dumps(document()) == json.dumps(DOCUMENT)
+    assert json.dumps(document(operator=True)) == json.dumps(DOCUMENT)
     assert moto_market.get("/openapi.json").json() == DOCUMENT
 
 
+@pytest.mark.usefixtures("moto_market")  # an open local run, which has the operator's routes
 def test_it_describes_every_route_and_no_other() -> None:
     routes = {(path, method) for path, methods in app.app.routes.items() for method in methods}
     assert set(OPERATIONS) == routes
 
 
+def test_without_the_operators_routes_it_does_not_mention_them() -> None:
+    without = document()
+
+    validate(without)
+    assert without["paths"].keys() == {path for path in DOCUMENT["paths"] if not path.startswith(OPERATOR)}
+    assert [tag["name"] for tag in without["tags"]] == ["Trading", "Service"]
+    referred = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(without)))
+    assert referred == set(without["components"]["schemas"])
+
+
+@pytest.mark.usefixtures("moto_market")
 def test_it_asks_for_a_token_where_the_routes_do() -> None:
     asking = {(path, method) for path, methods in app.app.routes.items() for method, entry in methods.items() if entry.authorizer}
     assert DOCUMENT["security"] == [{"token": []}]
@@ -291,6 +304,24 @@ def test_the_batch_among_the_examples_fills(moto_market: Market) -> None:
     assert [result["status"] for result in response.json()["results"]] == [200] * len(SAMPLE_BATCH["orders"])
 
 
+def operators_answers(market: Market, user: int) -> Iterator[tuple[str, str, Any]]:
+    """Yields answers of the operator's routes, each with its path and method in the document."""
+    symbol = f"O{user % 10**9}"
+    asset, prices, transfers = f"{OPERATOR}/assets/{{symbol}}", f"{OPERATOR}/prices", f"{OPERATOR}/transfers"
+    for body in ({"fee_bps": "1"}, {"price": "100", "fee_bps": "2.5"}, {"max_move": "0.1"}, {"price": "1"}, {"fee": "1"}):
+        yield asset, "PUT", market.send("PUT", asset.format(symbol=symbol), body)
+    for each in (symbol, "NOSUCH", "USD"):
+        for verb in ("halt", "resume"):
+            yield f"{asset}/{verb}", "POST", market.send("POST", f"{asset.format(symbol=each)}/{verb}", None)
+    for wanted in ({symbol: "101", "NOSUCH": "1"}, {symbol: "1", "usd": "1"}, {symbol: "0"}, {}):
+        yield prices, "PUT", market.send("PUT", prices, {"prices": wanted})
+    funding, key = {"user_id": user, "symbol": "USD", "amount": "1"}, {KEY_HEADERS[0]: new_key()}
+    for change, headers in (({}, key), ({}, key), ({"amount": "2"}, key), ({}, {}), ({"symbol": "NOSUCH"}, {})):
+        yield transfers, "POST", market.send("POST", transfers, funding | change, headers)
+    for change in ({"symbol": "NOSUCH"}, *({"amount": each} for each in ("-1", "-1e3", "0", "-1" + "0" * 12, "1" + "0" * 16))):
+        yield transfers, "POST", market.send("POST", transfers, funding | change, {KEY_HEADERS[0]: new_key()})
+
+
 def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market: Market) -> None:
     user = moto_market.new_user(USD="100000")
     key = new_key()
@@ -321,6 +352,7 @@ def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market
         (PORTFOLIO, "GET", moto_market.get(f"/api/v1/trading/portfolio/{user}")),
         *((HISTORY, "GET", moto_market.get(f"/api/v1/trading/history/{user}{query}")) for query in ("", "?limit=1", "?after=2")),
         (HISTORY, "GET", moto_market.get(f"/api/v1/trading/history/{user}?limit=0")),
+        *operators_answers(moto_market, user),
         ("/api/v1/trading/assets", "GET", moto_market.get("/api/v1/trading/assets")),
         ("/health", "GET", moto_market.get("/health")),
         ("/openapi.json", "GET", moto_market.get("/openapi.json")),
