@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from chalicelib.config import Settings
 from chalicelib.contract.errors import Contention, DatastoreUnavailable
+from chalicelib.domain.facts import Void
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
-from chalicelib.domain.order import Amount, Order
+from chalicelib.domain.order import Amount, Order, Side
 from chalicelib.engine import Engine, build
 from chalicelib.store.connection import DynamoDB
 from tests.support.market import Market, new_key
@@ -135,6 +136,30 @@ def below_the_minimum(desk: Desk) -> Order:
     return desk.order(symbol="M")
 
 
+def sells_all(desk: Desk) -> Order:
+    bought = sent(desk.order(), desk.breakable)
+    return replace(desk.order(), side=Side.SELL, quantity=Amount(None, "all"), symbol=bought.symbol)
+
+
+def spends(desk: Desk) -> Order:
+    sent(desk.order(), desk.sound)
+    return replace(desk.order(), quantity=None, notional=Amount(UNITS_PER_ONE, "1"))
+
+
+def expired(desk: Desk) -> Order:
+    return replace(desk.order(), expires_at="2020-01-01T00:00:00.000000Z")
+
+
+def beyond_its_limit(desk: Desk) -> Order:
+    return replace(desk.order(), limit_price=1)
+
+
+def voided_before(desk: Desk) -> Order:
+    order = desk.order()
+    desk.sound.voids.make(Void(order.user_id, order.idempotency_key), desk.sound.deadline())
+    return order
+
+
 def new_batch(desk: Desk) -> list[Order]:
     return [desk.order() for _ in range(3)]
 
@@ -146,6 +171,10 @@ def new_batch_account_moved_on(desk: Desk) -> list[Order]:
 def batch_with_one_too_dear(desk: Desk) -> list[Order]:
     dear = too_dear(desk)
     return [desk.order(), dear, desk.order()]
+
+
+def batch_of_conditions(desk: Desk) -> list[Order]:
+    return [expired(desk), sells_all(desk), voided_before(desk), beyond_its_limit(desk)]
 
 
 def batch_filled_before(desk: Desk) -> list[Order]:
@@ -202,6 +231,9 @@ class Right:
 
 
 FILL, REFUSAL = Right("200", stored=200), Right("402", stored=402)
+EXPIRED, BEYOND = Right("410", stored=410), Right("412", stored=412)
+LINKED = Right("424", stored=424)
+VOIDED = Right("410", stored=410, replayed=True)
 FILLED, REFUSED = Right("200", stored=200, replayed=True), Right("402", stored=402, replayed=True)
 FILLED_ONCE = Right("200", stored=200, replayed=True, looked_up=True)
 REUSED = Right("ERR_IDEMPOTENCY_KEY_REUSED", stored=200)
@@ -211,15 +243,21 @@ TOO_SMALL = Right("ERR_ORDER_RULE", stored=None, looked_up=True)
 
 
 class Situation:
-    """A situation of an order, or of a batch. `breaks`: the call that breaks. `rights`: the right answer to each order."""
+    """A situation of an order, or of a batch. `breaks`: the call that breaks. `rights`: the right answer to each order.
 
-    def __init__(self, prepared: Callable[[Desk], Order | list[Order]], breaks: Call, *rights: Right) -> None:
+    `linked`: either every order of the batch fills or none does.
+    """
+
+    def __init__(
+        self, prepared: Callable[[Desk], Order | list[Order]], breaks: Call, *rights: Right, linked: bool = False
+    ) -> None:
         self.prepared = prepared
         self.breaks = breaks
         self.rights = rights
+        self.linked = linked
 
     def __str__(self) -> str:
-        return f"{self.prepared.__name__}, {self.breaks} breaks"
+        return f"{self.prepared.__name__}{', linked' if self.linked else ''}, {self.breaks} breaks"
 
 
 ORDERS = [
@@ -229,6 +267,11 @@ ORDERS = [
     Situation(account_known, COMMIT, FILL),
     Situation(account_moved_on, COMMIT, FILL),
     Situation(too_dear, COMMIT, REFUSAL),
+    Situation(sells_all, COMMIT, FILL),
+    Situation(spends, COMMIT, FILL),
+    Situation(expired, COMMIT, EXPIRED),
+    Situation(beyond_its_limit, COMMIT, BEYOND),
+    Situation(voided_before, COMMIT, VOIDED),
     Situation(filled_before, COMMIT, FILLED),
     Situation(filled_before_account_moved_on, COMMIT, FILLED),
     Situation(filled_before_asset_delisted, RECORDS, FILLED_ONCE),
@@ -243,7 +286,12 @@ BATCHES = [
     *(Situation(new_batch, breaks, FILL, FILL, FILL) for breaks in (PRICES, ACCOUNT, COMMIT)),
     Situation(new_batch_account_moved_on, COMMIT, FILL, FILL),
     Situation(batch_with_one_too_dear, COMMIT, FILL, REFUSAL, FILL),
+    Situation(batch_of_conditions, COMMIT, EXPIRED, FILL, VOIDED, BEYOND),
     Situation(batch_filled_before, COMMIT, FILLED, FILLED, FILLED),
+    Situation(new_batch, COMMIT, FILL, FILL, FILL, linked=True),
+    Situation(new_batch_account_moved_on, COMMIT, FILL, FILL, linked=True),
+    Situation(batch_with_one_too_dear, COMMIT, LINKED, REFUSAL, LINKED, linked=True),
+    Situation(batch_filled_before, COMMIT, FILLED, FILLED, FILLED, linked=True),
     Situation(batch_with_some_decided_before, COMMIT, FILL, REFUSED, FILL, FILLED),
     Situation(batch_with_key_of_another, COMMIT, FILL, REUSED, FILL),
     *(

@@ -21,7 +21,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.contract.errors import EngineError, error_of
-from chalicelib.contract.replies import reply_of
+from chalicelib.contract.replies import order_reply_of
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Amount, Order
 from chalicelib.domain.record import Record
@@ -103,17 +103,19 @@ class Answer:
     record: Record | None = None
 
 
-def ask(process: Engine, orders: list[Order]) -> list[Answer]:
+def ask(process: Engine, orders: list[Order], *, linked: bool = False) -> list[Answer]:
     """Sends one order by itself, or several as a batch."""
     deadline = process.deadline()
     outcomes: list[Outcome | Refused]
     try:
-        if len(orders) > 1:
+        if linked:
+            outcomes = [*process.executor.execute_linked(orders, deadline)]
+        elif len(orders) > 1:
             outcomes = process.executor.execute_batch(orders, deadline)
         else:
             outcomes = [process.executor.execute(orders[0], deadline)]
     except (EngineError, Undecided) as refused:
-        outcomes = [refused]
+        outcomes = [refused] * len(orders)
     except Exception as bug:  # noqa: BLE001  (as the route does: the other situations are still to be seen)
         return [Answer(f"ERR_INTERNAL: {bug!r}") for _ in orders]
     return [answer(outcome) for outcome in outcomes]
@@ -122,7 +124,7 @@ def ask(process: Engine, orders: list[Order]) -> list[Answer]:
 def answer(outcome: Outcome | Refused) -> Answer:
     match outcome:
         case Outcome(record=record, replayed=replayed):
-            return Answer(str(reply_of(record)[0]), replayed, record)
+            return Answer(str(order_reply_of(record)[0]), replayed, record)
         case EngineError():
             return Answer(outcome.code)
         case _:
@@ -236,12 +238,12 @@ def test_an_order_gets_the_right_answer_or_its_retry_does(
         prepared = situation.prepared(desk)
         return prepared if isinstance(prepared, list) else [prepared]
 
-    def first(desk: Desk, orders: list[Order]) -> tuple[list[Answer], float]:
+    def first(situation: Situation, desk: Desk, orders: list[Order]) -> tuple[list[Answer], float]:
         started_s = monotonic()
-        return ask(desk.breakable, orders), monotonic() - started_s
+        return ask(desk.breakable, orders, linked=situation.linked), monotonic() - started_s
 
-    def again(desk: Desk, orders: list[Order]) -> tuple[list[Answer], Mapping[str, Record]]:
-        answers = ask(desk.sound, orders)
+    def again(situation: Situation, desk: Desk, orders: list[Order]) -> tuple[list[Answer], Mapping[str, Record]]:
+        answers = ask(desk.sound, orders, linked=situation.linked)
         keys = [order.record_key for order in orders]
         return answers, desk.sound.ledger.read_records(desk.user_id, keys, desk.sound.deadline())
 
@@ -249,8 +251,8 @@ def test_an_order_gets_the_right_answer_or_its_retry_does(
         situations, at = zip(*rows, strict=True)
         sent = list(threads.map(prepare, situations, at))
         with proxied.fault(*rules):
-            firsts = list(threads.map(first, at, sent))
-        agains = list(threads.map(again, at, sent))
+            firsts = list(threads.map(first, situations, at, sent))
+        agains = list(threads.map(again, situations, at, sent))
 
     wrong = []
     for situation, orders, (early, took_s), (late, stored) in zip(situations, sent, firsts, agains, strict=True):
@@ -260,7 +262,7 @@ def test_an_order_gets_the_right_answer_or_its_retry_does(
                 first_replayed=at_first.replayed,
                 again=at_last.said,
                 again_replayed=at_last.replayed,
-                stored=reply_of(record)[0] if record else None,
+                stored=order_reply_of(record)[0] if record else None,
                 in_time=took_s <= BUDGET_MS[lasting] / 1000 + LATE_S,
                 one_record=all(each.record in (None, record) for each in (at_first, at_last)),
             )
