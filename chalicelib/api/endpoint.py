@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.api import metrics
+from chalicelib.api import cors, metrics
 from chalicelib.config import Settings
 from chalicelib.contract.caller import read_caller
 from chalicelib.contract.errors import DatastoreUnavailable, EngineError, InternalError, error_of
@@ -30,6 +31,7 @@ class Endpoint:
         self.blueprint = blueprint
         self.settings = settings
         self.engine = engine
+        self._methods: dict[str, list[str]] = {}
 
     def route(self, path: str, method: str = "GET", *, public: bool = False, query: Sequence[str] = ()) -> Callable[[View], View]:
         """Registers a view, which takes the request, the caller unless it is `public`, and the path's parameters.
@@ -63,14 +65,33 @@ class Endpoint:
                     response = self._refused(InternalError(), id_, path)
                 response.headers["X-Request-Id"] = id_
                 response.headers["X-Content-Type-Options"] = "nosniff"
+                response.headers.update(cors.response_headers(request.headers.get("origin"), self.settings))
                 return response
 
             # The content type does not matter, only whether the body is JSON.
             auth = None if public else authorizer.authorizer
-            self.blueprint.route(path, methods=[method], content_types=["*/*"], authorizer=auth)(guarded)
+            methods = ["GET", "HEAD"] if public and method == "GET" else [method]
+            self.blueprint.route(path, methods=methods, content_types=["*/*"], authorizer=auth)(guarded)
+            self._take_preflights(path, methods)
             return guarded
 
         return register
+
+    def _take_preflights(self, path: str, methods: Sequence[str]) -> None:
+        """Registers the preflights of a path, where CORS is on. They carry no token, so no authorizer stands before them."""
+        is_first = path not in self._methods
+        taken = self._methods.setdefault(path, [])
+        taken.extend(methods)
+        if not (is_first and self.settings.cors_origins):
+            return
+
+        def preflight(**_: str) -> Response:
+            request = self.blueprint.current_request
+            assert request is not None, "Chalice sets it before it calls a view"
+            headers = cors.preflight_headers(request.headers.get("origin"), taken, self.settings)
+            return Response("", {**headers, "X-Request-Id": request_id(request)}, HTTPStatus.NO_CONTENT)
+
+        self.blueprint.route(path, methods=["OPTIONS"], content_types=["*/*"])(preflight)
 
     def deadline(self, request: Request) -> Deadline:
         """Starts the request's time: its Lambda's remaining time, at most the engine's limit."""

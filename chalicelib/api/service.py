@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 
 from chalice.app import Blueprint, Request, Response
 
@@ -17,6 +18,13 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     """Returns the public routes."""
     routes = Blueprint(__name__)
     endpoint = Endpoint(routes, settings, engine)
+
+    @endpoint.route("/", public=True)
+    def start(request: Request) -> Response:
+        """Leads to the page of the API."""
+        return Response(
+            "", {"Location": pages.location_of_docs(request.context["path"]), "Cache-Control": "no-store"}, HTTPStatus.FOUND
+        )
 
     @endpoint.route("/health", public=True)
     def health(_: Request) -> Response:

@@ -1,6 +1,8 @@
 """Requests, read into values. Numbers in a body are read digit for digit, never through a float."""
 
 import json
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -297,14 +299,33 @@ def parse_object(body: bytes, max_bytes: int) -> dict[str, Json]:
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError:
-        raise ValidationFailed(FieldError("body", "must be UTF-8")) from None
+        raise ValidationFailed(FieldError("body", _mistake(body) or "must be UTF-8")) from None
     except json.JSONDecodeError as error:
-        raise ValidationFailed(FieldError("body", f"is not JSON: {error.msg} at character {error.pos}")) from None
+        message = _mistake(body) or f"is not JSON: {error.msg} at character {error.pos}"
+        raise ValidationFailed(FieldError("body", message)) from None
     except RecursionError:
         raise ValidationFailed(FieldError("body", "is nested too deeply")) from None
     if not isinstance(parsed, dict):
         raise ValidationFailed(FieldError("body", "must be a JSON object"))
     return parsed
+
+
+_FORM = re.compile(rb"\s*[\w.%+-]+=[^\s{]*\s*|\s*--[^\r\n]+\r?\nContent-Disposition:.*", re.DOTALL | re.IGNORECASE)
+
+
+def _mistake(body: bytes) -> str | None:
+    """Returns what a client sent in place of JSON, where it is a common mistake."""
+    if not body.strip():
+        return "is empty: it must be a JSON object"
+    if body.startswith(b"\x1f\x8b"):
+        return "is compressed: send it without Content-Encoding"
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "is UTF-16: it must be UTF-8"
+    if body.startswith(BOM_UTF8):
+        return "begins with a byte order mark: send UTF-8 without one"
+    if _FORM.fullmatch(body):
+        return 'is a form: it must be a JSON object, such as {"user_id": 1}'
+    return None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -10,6 +10,7 @@
 Only this module knows an open run: the application is the deployed one, and receives callers from an authorizer.
 """
 
+from base64 import b64decode
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -95,7 +96,10 @@ def _account_asked_for(event: dict[str, Any]) -> int:
     try:
         if "user_id" in path:
             return read_user_id(path["user_id"])
-        user_id: int = USER_ID.read(parse_object(event["body"] or b"", MAX_BATCH_BODY_BYTES).get("user_id"))
+        body = event["body"] or b""
+        if event.get("isBase64Encoded"):
+            body = b64decode(body)
+        user_id: int = USER_ID.read(parse_object(body, MAX_BATCH_BODY_BYTES).get("user_id"))
     except (EngineError, InvalidValue):
         return ANYBODY
     return user_id

@@ -48,8 +48,9 @@ class Handler(ChaliceRequestHandler):
     wbufsize = -1
     timeout = 75  # seconds until an idle connection is closed
 
-    def __init__(self, *connection: Any, app_object: Chalice, config: Config, guard: Callable[[Head], None]) -> None:
+    def __init__(self, *connection: Any, app_object: Chalice, config: Config, guard: Callable[[Head], None], cors: bool) -> None:
         self.local_gateway = Gateway(app_object, config)
+        self._own_headers = {"Access-Control-Allow-Origin": "*"} if cors else {}
         self._guard = guard
         super(ChaliceRequestHandler, self).__init__(*connection)
 
@@ -64,7 +65,7 @@ class Handler(ChaliceRequestHandler):
                 self._send(*self._response(head), head)
         except EngineError as error:
             answer = Answer(error)
-            self._send(answer.CODE, answer.headers, answer.body or b"", head)
+            self._send(answer.CODE, self._own_headers | answer.headers, answer.body or b"", head)
             self.wfile.flush()
             if self.close_connection:
                 self._drain()
@@ -90,7 +91,7 @@ class Handler(ChaliceRequestHandler):
             self._guard(head)
             response = self.local_gateway.handle_request(head.method, head.target, head.headers, body or None)
         except LocalGatewayException as answer:
-            return answer.CODE, answer.headers, answer.body or b""
+            return answer.CODE, self._own_headers | answer.headers, answer.body or b""
         response = self._handle_binary(response)
         return response["statusCode"], response["headers"] | response["multiValueHeaders"], response["body"] or b""
 
@@ -142,7 +143,8 @@ def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
                 _end(str(error))
             if is_open:
                 when_open()
-            handler = partial(Handler, guard=partial(refuse_foreign_page, settings=settings) if is_open else _let_pass)
+            guard = partial(refuse_foreign_page, settings=settings) if is_open else _let_pass
+            handler = partial(Handler, guard=guard, cors=bool(settings.cors_origins))
             try:
                 super().__init__(app_object, config, host, port, handler_cls=handler, server_cls=Server)
             except OSError as error:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from samtranslator.translator.transform import transform
 from chalicelib.api import metrics
 from chalicelib.config import Settings
 from chalicelib.contract import errors
+from chalicelib.contract.errors import FieldError
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.local import schema
 from chalicelib.runtime.world import utc_now
@@ -30,7 +32,7 @@ from harness.processes import ROOT, environment
 from harness.project import change_stage, copy_project
 
 STAGES = sorted(json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"])
-PUBLIC = {"/health", "/docs", "/docs/{asset}", "/openapi.json"}
+PUBLIC = {"/", "/health", "/docs", "/docs/{asset}", "/openapi.json"}
 PRIVATE = {
     "/api/v1/trading/execute",
     "/api/v1/trading/execute/batch",
@@ -120,6 +122,20 @@ def test_every_route_that_is_not_public_has_the_authorizer(template: Template) -
         for method, operation in methods.items():
             asks = operation.get("security") == [{authorizer: []}]
             assert asks is (path in PRIVATE), f"{method} {path}"
+
+
+def test_a_stage_that_lists_origins_takes_their_preflights_without_a_token(tmp_path: Path) -> None:
+    project = copy_project(tmp_path, requirements=False)
+    change_stage(project, "prod", environment_variables={"HFT_CORS_ORIGINS": "https://trade.example"})
+
+    template = package(Stage.load(project, "prod")).template
+    paths = only(of_type(template, "Serverless::Api"))["DefinitionBody"]["paths"]
+
+    for path in PUBLIC | PRIVATE:
+        assert "security" not in paths[path]["options"], path
+        assert paths[path]["options"]["x-amazon-apigateway-integration"]["type"] == "aws_proxy"
+    for path in PRIVATE:
+        assert all("security" in operation for method, operation in paths[path].items() if method != "options"), path
 
 
 def test_the_authorizer_is_a_function_of_its_own(template: Template) -> None:
@@ -277,6 +293,7 @@ THE_GATEWAY_ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": errors.RouteNotFound(),
     "DEFAULT_4XX": errors.RouteNotFound(),
     "REQUEST_TOO_LARGE": errors.TooLarge(MAX_BODY_BYTES),
+    "UNSUPPORTED_MEDIA_TYPE": errors.ValidationFailed(FieldError("Content-Type", "cannot be taken: send application/json")),
     "THROTTLED": errors.TooManyRequests(),
     "DEFAULT_5XX": errors.InternalError(),
 }
@@ -304,9 +321,11 @@ def test_every_answer_of_the_gateway_has_the_contracts_shape(translated: Templat
     assert responses.keys() == THE_GATEWAY_ANSWERS.keys() | ONLY_THE_GATEWAY_ANSWERS.keys()
     for response in responses.values():
         body = body_of(response)
-        assert list(body) == ["timestamp", "status", "error_code", "message"]
+        details = ["details"] if body["status"] == HTTPStatus.UNPROCESSABLE_ENTITY else []
+        assert list(body) == ["timestamp", "status", "error_code", "message", *details]
         assert body["status"] == int(response["statusCode"])
         assert response["responseParameters"]["gatewayresponse.header.X-Request-Id"] == "context.requestId"
+        assert response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
 
 
 @pytest.mark.parametrize("kind", THE_GATEWAY_ANSWERS)
