@@ -53,6 +53,15 @@ PRIVATE = {
     ("/api/v1/trading/portfolio/{user_id}", "GET"),
     ("/api/v1/trading/assets", "GET"),
 }
+OPERATORS = {
+    ("/api/v1/operator/prices", "PUT"),
+    ("/api/v1/operator/transfers", "POST"),
+    ("/api/v1/operator/assets/{symbol}", "PUT"),
+    ("/api/v1/operator/assets/{symbol}/halt", "POST"),
+    ("/api/v1/operator/assets/{symbol}/resume", "POST"),
+}
+"""Routes that exist where the stage turns them on, and in an open local run."""
+
 PUBLIC = {("/health", "GET"), ("/docs", "GET"), ("/docs/{asset}", "GET"), ("/openapi.json", "GET")}
 
 
@@ -523,7 +532,8 @@ def test_a_caller_may_ask_for_the_own_account_alone() -> None:
         Caller(1, 0).require(2)
 
 
-@pytest.mark.parametrize(("path", "method"), sorted(PRIVATE))
+@pytest.mark.usefixtures("moto_market")
+@pytest.mark.parametrize(("path", "method"), sorted(PRIVATE | OPERATORS))
 def test_the_engine_itself_is_closed_should_a_route_lose_its_authorizer(path: str, method: str) -> None:
     import app
 
@@ -537,7 +547,7 @@ def test_the_engine_itself_is_closed_should_a_route_lose_its_authorizer(path: st
         "requestContext": {"httpMethod": method, "resourcePath": path, "requestId": "request-1"},
         "headers": {"Authorization": f"Bearer {by_secret()}"},
         "multiValueHeaders": {},
-        "pathParameters": {"user_id": "1"} if "{user_id}" in path else {},
+        "pathParameters": {name: value for name, value in (("user_id", "1"), ("symbol", "BTC")) if f"{{{name}}}" in path},
         "multiValueQueryStringParameters": None,
         "stageVariables": {},
         "body": "",
@@ -550,6 +560,7 @@ def test_the_engine_itself_is_closed_should_a_route_lose_its_authorizer(path: st
     assert json.loads(response["body"])["error_code"] == "ERR_UNAUTHENTICATED"
 
 
+@pytest.mark.usefixtures("moto_market")  # an open local run, which has the operator's routes
 def test_every_route_but_the_public_ones_asks_the_authorizer() -> None:
     import app
 
@@ -560,7 +571,7 @@ def test_every_route_but_the_public_ones_asks_the_authorizer() -> None:
         for method, operation in methods.items()
     }
 
-    assert asks == dict.fromkeys(PRIVATE, True) | dict.fromkeys(PUBLIC, False)
+    assert asks == dict.fromkeys(PRIVATE | OPERATORS, True) | dict.fromkeys(PUBLIC, False)
 
 
 # What each function imports: its cold start.
