@@ -5,12 +5,12 @@ Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 an invalid command 
 
 import rich_click as click
 
-from ops.commands import accounts, assets, audit, token
+from ops.commands import accounts, assets, audit, orders, token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Operates a market on any stage: its prices, its accounts, its audits.
+    """Operates a market on any stage: its prices, its accounts and orders, its audits.
 
     Credentials are those of all AWS tools. AWS_ENDPOINT_URL_DYNAMODB names another DynamoDB than AWS's, such as one on this
     machine.
@@ -19,5 +19,6 @@ def cli() -> None:
 
 cli.add_command(assets.group)
 cli.add_command(accounts.group)
+cli.add_command(orders.group)
 cli.add_command(audit.audit)
 cli.add_command(token.token)

@@ -1,16 +1,32 @@
-"""``accounts``: holdings of users, and transfers to and from them."""
+"""``accounts``: holdings and histories of users, and transfers to and from them."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import Any
 
 import rich_click as click
 
+from chalicelib.contract.replies import history_body
+from chalicelib.domain.account import Account
 from chalicelib.domain.facts import Transfer, Transferred
+from chalicelib.domain.history import MAX_LIMIT, Paging
 from chalicelib.domain.money import text_from
 from chalicelib.domain.position import net_deposits_units
+from chalicelib.store.tables import account_from
+from ops.audit import MAX_SEQUENCE
+from ops.commands import decisions
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
 from ops.failure import Failure
-from ops.output import say, show, show_json
+from ops.output import note, say, show, show_json
 from ops.stage import Stage
 from ops.values import AMOUNT, KEY
 
+MAX_ROWS = 1_000
+"""The accounts that a table shows."""
+
+ACCOUNT_COLUMNS = ("user_id", "decisions", "assets", "realized_pl_usd", "net_deposits_usd")
 BALANCE_COLUMNS = ("symbol", "balance", "cost_basis_usd")
 TRANSFER_COLUMNS = ("user_id", "transfer", "key", "sequence", "at", "balance", "result")
 
@@ -21,10 +37,73 @@ key_option = click.option(
 
 @click.group("accounts")
 def group() -> None:
-    """Holdings of users, and transfers to and from them.
+    """Holdings and histories of users, and transfers to and from them.
 
     The engine's own transaction moves the money: once per key, and as a record of the account's history like a fill.
     """
+
+
+@group.command("list")
+@as_json_option
+@on_stage
+def list_accounts(stage: Stage, *, as_json: bool) -> None:
+    """Shows every account: decisions, assets ever held, realized gain and net deposits.
+
+    Without --json, 1,000 accounts at most, sorted by user. JSON has all, one object a line, in no order.
+    """
+    rows = map(_account_row, _accounts(stage))
+    if as_json:
+        for row in rows:
+            show_json(row)
+        return
+    shown = list(islice(rows, MAX_ROWS))
+    show(sorted(shown, key=itemgetter("user_id")), ACCOUNT_COLUMNS, as_json=False)
+    if next(rows, None) is not None:
+        note("more accounts follow: --json lists all")
+
+
+def _accounts(stage: Stage) -> Iterator[Account]:
+    for page in stage.dynamodb.get_paginator("scan").paginate(TableName=stage.tables.accounts, ConsistentRead=True):
+        yield from map(account_from, page["Items"])
+
+
+def _account_row(account: Account) -> dict[str, Any]:
+    return {
+        "user_id": account.user_id,
+        "decisions": account.sequence,
+        "assets": len(account.balances),
+        "realized_pl_usd": text_from(account.books.realized_pl_units),
+        "net_deposits_usd": text_from(net_deposits_units(account.books)),
+    }
+
+
+@group.command("history")
+@user_argument
+@click.option("--limit", type=click.IntRange(1, MAX_LIMIT), default=50, show_default=True, help="At most so many decisions.")
+@click.option("--before", type=click.IntRange(1, MAX_SEQUENCE), help="Decisions below this number, newest first.")
+@click.option("--after", type=click.IntRange(0, MAX_SEQUENCE), help="Decisions above this number, oldest first.")
+@as_json_option
+@on_stage
+def history(stage: Stage, user_id: int, limit: int, before: int | None, after: int | None, *, as_json: bool) -> None:
+    """Shows a page of an account's decisions, newest first: fills, refusals, voids and transfers, one number each.
+
+    JSON is the API's page: records with their replies, texts and heads, and the option of the next page in "next".
+    """
+    if before is not None and after is not None:
+        raise click.UsageError("--before or --after.")
+    page = stage.engine.queries.page(user_id, Paging(limit, before, after), stage.engine.deadline())
+    if as_json:
+        show_json(json.loads(history_body(page)))
+        return
+    if page.sequence == 0:
+        say(f"user {user_id}: no decisions")
+        return
+    show([decisions.row(record) for record in page.records], decisions.COLUMNS, as_json=False)
+    if page.missing:
+        note(f"not in the index yet: {', '.join(map(str, page.missing))}")
+    if page.next is not None:
+        name, _, number = page.next.partition("=")
+        say(f"decisions: {page.sequence}. Next page: --{name} {number}")
 
 
 @group.command("show")

@@ -12,14 +12,18 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
+from chalicelib.domain.facts import Void
 from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE, price_from
 from chalicelib.domain.refusals import HaltedAsset
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.store.assets import AssetList, Listing
+from chalicelib.store.history import History
 from chalicelib.store.tables import account_key, asset_key, number
+from chalicelib.trading import queries
 from harness.processes import ROOT, environment
 from ops import stage as ops_stage
 from ops.cli import cli
+from ops.commands import accounts
 from ops.failure import Failure, explain
 from ops.stage import Stage, reach
 from tests.support.market import Market, new_key, new_user_id
@@ -547,6 +551,156 @@ def test_an_account_is_shown_to_people(operator: Operator, user: str) -> None:
     assert lines[3].startswith("decisions: 1, head ")
 
 
+def test_every_account_is_listed(operator: Operator, user: str) -> None:
+    operator.json("accounts", "fund", user, "USD", "100", "--key", "k")
+    operator.json("accounts", "fund", user, "BTC", "0.001", "--key", "l")
+
+    rows = [json.loads(line) for line in operator.run("accounts", "list", "--json").stdout.splitlines()]
+
+    assert {
+        "user_id": 1,
+        "decisions": 1,
+        "assets": 1,
+        "realized_pl_usd": "0.00000000",
+        "net_deposits_usd": "100000.00000000",
+    } in rows
+    (listed,) = [row for row in rows if row["user_id"] == int(user)]
+    assert (listed["decisions"], listed["assets"], listed["net_deposits_usd"]) == (2, 2, "150.00000000")
+
+
+def test_accounts_are_listed_for_people_by_user_up_to_a_bound(
+    operator: Operator, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.json("accounts", "fund", user, "USD", "100", "--key", "k")
+
+    header, *lines = operator.run("accounts", "list").stdout.splitlines()
+    monkeypatch.setattr(accounts, "MAX_ROWS", 1)
+    cut = operator.run("accounts", "list")
+
+    assert header.split() == ["user", "id", "decisions", "assets", "realized", "pl", "usd", "net", "deposits", "usd"]
+    users = [int(line.split()[0]) for line in lines]
+    assert int(user) in users
+    assert users == sorted(users)
+    assert len(cut.stdout.splitlines()) == 2
+    assert cut.stderr == "more accounts follow: --json lists all\n"
+
+
+def test_an_account_of_another_release_is_not_listed(moto_market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    market = with_tables_of_its_own(moto_market)
+    monkeypatch.setattr(Stage, "dynamodb", market.dynamodb)
+    market.dynamodb.put_item(TableName=market.tables.accounts, Item={**account_key(5), "balances": {"M": {}}})
+
+    assert "The account 5 was stored by version 1.x" in Operator(market).refused("accounts", "list")
+
+
+@pytest.fixture
+def trader(market: Market) -> str:
+    """A user with four decisions: funded, a fill, a refusal, a void."""
+    user = market.new_user(USD="100000")
+    buy(market, user, 1, key="a")
+    buy(market, user, 9, key="b")
+    market.engine.voids.make(Void(user, "c"), market.engine.deadline())
+    return str(user)
+
+
+def test_a_history_is_paged_both_ways(operator: Operator, trader: str) -> None:
+    newest = operator.json("accounts", "history", trader, "--limit", "3")
+    rest = operator.json("accounts", "history", trader, "--before", "2")
+    oldest = operator.json("accounts", "history", trader, "--after", "0", "--limit", "3")
+
+    outcomes = [record["outcome"] for record in newest["records"]]
+    assert outcomes == ["ORDER_VOIDED", "ERR_LIQUIDITY", "ORDER_FILLED"]
+    assert (newest["next"], newest["sequence"]) == ("before=2", 4)
+    assert [record["outcome"] for record in rest["records"]] == ["ACCOUNT_FUNDED"]
+    assert rest["next"] is None
+    assert [record["sequence"] for record in oldest["records"]] == [1, 2, 3]
+    assert oldest["next"] == "after=3"
+    stored = {record.sequence: record for record in operator.market.records(int(trader))}
+    assert [record["record"] for record in oldest["records"]] == [stored[sequence].text for sequence in (1, 2, 3)]
+
+
+def test_a_history_is_a_table_for_people(operator: Operator, trader: str) -> None:
+    header, voided, *_, last = operator.run("accounts", "history", trader, "--limit", "2").stdout.splitlines()
+
+    assert header.split() == ["sequence", "at", "kind", "key", "instruction", "outcome"]
+    sequence, _, *rest = voided.split()
+    assert (sequence, rest) == ("4", ["void", "c", "VOID", "ORDER_VOIDED"])
+    assert last == "decisions: 4. Next page: --before 3"
+    whole = operator.run("accounts", "history", trader).stdout.splitlines()
+    assert whole[-1].split()[4:] == ["FUND", "100000.00000000", "USD", "ACCOUNT_FUNDED"]
+    assert whole[3].split()[2:] == ["order", "a", "BUY", "1.00000000", "BTC", "WITH", "USD", "ORDER_FILLED"]
+
+
+def test_a_history_names_what_the_index_does_not_show_yet(
+    operator: Operator, trader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = History.read
+    monkeypatch.setattr(queries, "INDEX_LAG_S", 0.0)
+    monkeypatch.setattr(History, "read", lambda *arguments: [record for record in read(*arguments) if record.sequence != 3])
+
+    result = operator.run("accounts", "history", trader)
+
+    assert result.stderr == "not in the index yet: 3\n"
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:]] == ["4", "2", "1"]
+
+
+def test_a_user_without_decisions_has_no_history(operator: Operator, user: str) -> None:
+    assert operator.run("accounts", "history", user).stdout == f"user {user}: no decisions\n"
+    assert operator.json("accounts", "history", user) == {"records": [], "next": None, "sequence": 0}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--before", "2", "--after", "1"), ("--limit", "101"), ("--before", "0"), ("--after", "-1")]
+)
+def test_a_page_that_makes_no_sense_is_a_usage_error(operator: Operator, arguments: tuple[str, ...]) -> None:
+    assert operator.run("accounts", "history", "1", *arguments).exit_code == 2
+
+
+# Orders.
+
+
+def test_an_order_is_shown_with_the_reply_that_its_client_gets(operator: Operator, trader: str) -> None:
+    shown = operator.json("orders", "show", trader, "a")
+    header, row, reply = operator.run("orders", "show", trader, "a").stdout.splitlines()
+
+    assert (shown["outcome"], shown["sequence"], shown["status"]) == ("ORDER_FILLED", 2, 200)
+    assert shown["order"] == {"side": "buy", "symbol": "BTC", "pay_with": "USD", "quantity": "1"}
+    assert header.split()[0] == "sequence"
+    assert row.split()[-1] == "ORDER_FILLED"
+    status, _, body = reply.partition(" ")
+    assert (status, json.loads(body)) == ("200", shown["reply"])
+
+
+def test_an_order_that_is_not_stored_is_said_to_be_unknown(operator: Operator, trader: str) -> None:
+    assert operator.refused("orders", "show", trader, "x") == (
+        "error: Nothing is stored under this key now. To make sure that it never executes, void it\n"
+    )
+
+
+def test_a_voided_key_never_executes(operator: Operator, user: str) -> None:
+    operator.json("accounts", "fund", user, "USD", "100000", "--key", "k")
+
+    (dry,) = operator.json("orders", "void", user, "x", "--dry-run")
+    (voided,) = operator.json("orders", "void", user, "x")
+    buy(operator.market, int(user), 1, key="x")
+    (again,) = operator.json("orders", "void", user, "x")
+    (dry_again,) = operator.json("orders", "void", user, "x", "--dry-run")
+
+    assert dry == {"user_id": int(user), "key": "x", "sequence": None, "at": None, "result": "would be done"}
+    assert voided == {"user_id": int(user), "key": "x", "sequence": 2, "at": voided["at"], "result": "done"}
+    assert again == dry_again == voided | {"result": "done before"}
+    assert operator.json("accounts", "show", user)["balances"] == {"USD": "100000.00000000"}
+    assert operator.json("orders", "show", user, "x")["outcome"] == "ORDER_VOIDED"
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+def test_an_order_that_has_an_outcome_keeps_it(operator: Operator, trader: str, dry_run: tuple[str, ...]) -> None:
+    assert operator.refused("orders", "void", trader, "a", *dry_run) == (
+        "error: This key has an outcome, ORDER_FILLED, and can no longer be voided\n"
+    )
+    assert operator.json("orders", "show", trader, "a")["outcome"] == "ORDER_FILLED"
+
+
 # Audits: what they find is in test_audit.py.
 
 
@@ -636,6 +790,10 @@ def test_a_command_must_say_where() -> None:
         ("assets", "list"),
         ("assets", "set", "BTC", "1"),
         ("accounts", "show", "1"),
+        ("accounts", "list"),
+        ("accounts", "history", "1"),
+        ("orders", "show", "1", "k"),
+        ("orders", "void", "1", "k"),
         ("accounts", "debit", "1", "USD", "1", "--key", "k"),
         ("audit", "1"),
         ("audit", "--all"),
