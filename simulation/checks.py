@@ -6,27 +6,30 @@ for and the moment at which somebody was told of it, and every refusal and every
 moment in between. What one request asked for and decided, an order or a batch of them, happens in one such moment.
 """
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from functools import partial
 from http import HTTPStatus
 from operator import eq
 from typing import NamedTuple
 
-from chalicelib.domain.account import Account, Record
-from chalicelib.audit.replay import Difference, check_refusal, compare, replay
-from chalicelib.domain.transfer import Transfer
-from chalicelib.domain.money import text_from
+from chalicelib.audit.replay import Discrepancy, compare, replay
+from chalicelib.contract.errors import AssetHalted, AssetNotFound, Contention, IdempotencyKeyReused
+from chalicelib.contract.replies import order_reply_of
+from chalicelib.domain.account import Account
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.facts import Fill, Refusal, Transfer, Transferred
+from chalicelib.domain.money import PRICE_PER_USD
 from chalicelib.domain.order import Order
-from chalicelib.domain.pricing import Asset
-from chalicelib.contract.errors import AssetHalted, AssetNotFound, IdempotencyKeyReused
+from chalicelib.domain.portfolio import Portfolio
+from chalicelib.domain.record import Record, instruction_of
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.store.tables import Tables, account_from, record_from
 from simulation.database import Write
-from simulation.history import REFUSED, History
-from simulation.process import MAX_SKEW_US, MIDNIGHT, SLOW_US
+from simulation.history import REFUSED, History, Seen
+from simulation.process import SLOW_US
 from simulation.workload import each_of
 
 
@@ -45,6 +48,10 @@ class Rule(StrEnum):
     LINEARIZABLE = "what happens to an account happens between question and answer"
     IN_ORDER = "what a request decides is decided in the order in which it asked, at one moment, on the account as it stands"
     MARKET = "orders are decided at prices of their time"
+    FRESH = "no price is older at a decision than a copy may be"
+    VALUED = "a portfolio is worth what its account holds, at prices no older than a copy may be"
+    IN_TIME = "a request is answered within its time, and no call begins that may not end in it"
+    ALONE = "of one process's requests, one at a time writes to an account"
     RESOLVED = "in calm weather every key tells what became of it"
 
 
@@ -62,6 +69,8 @@ Span = tuple[int, int]
 
 FOREVER_US = 1 << 62
 
+HALF = Fraction(1, 2)
+
 USE_US = 35_000
 """What it takes, at most, to read prices, then records, then an account where nothing goes wrong."""
 
@@ -74,11 +83,16 @@ class Version(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A record, when it appeared, and whose request stored it."""
+    """A record, when it appeared, and whose request decided it; `None` for a transfer that rode along, which bears no name."""
 
     at_us: int
-    sender: str
+    decider: str | None
     record: Record
+
+    @property
+    def fingerprint(self) -> str:
+        """What was decided, in words."""
+        return instruction_of(self.record.decision).fingerprint
 
 
 class Evidence:
@@ -105,13 +119,21 @@ class Evidence:
                 self._add_version(write)
             else:
                 record = record_from(write.item)
-                self.stored.setdefault((record.user_id, record.key), []).append(Stored(write.at_us, write.sender, record))
+                stored = Stored(write.at_us, self._decider(record, write.sender), record)
+                self.stored.setdefault((record.user_id, record.key), []).append(stored)
         self.undone = [account_from(write.item) for write in history.undone if write.table == tables.accounts]
         self.decided: dict[str, list[Stored]] = {}
         """What each request decided, in the order in which it asked for it."""
         for request, (_, wanted) in history.asked.items():
             of_keys = [self.of_key(each) for each in each_of(wanted)]
-            self.decided[request] = [stored for stored in of_keys if stored is not None and stored.sender == request]
+            self.decided[request] = [stored for stored in of_keys if stored is not None and stored.decider == request]
+
+    def _decider(self, record: Record, sender: str) -> str | None:
+        """The request that decided a record. `sender`: the one that sent it, maybe for others that waited beside it."""
+        if isinstance(record.decision, Fill | Refusal):
+            return record.decision.circumstances.by
+        asked = {each.record_key for each in each_of(self.history.asked[sender].wanted) if each.user_id == record.user_id}
+        return sender if record.key in asked else None
 
     def _add_version(self, write: Write) -> None:
         account = account_from(write.item)
@@ -124,13 +146,15 @@ class Evidence:
         return self.versions.get(user_id) or [Version((0, FOREVER_US), Account(user_id))]
 
     def effect(self, stored: Stored) -> Span:
-        """While a record's transaction appeared: DynamoDB writes its two items one after the other."""
-        movement = stored.record.movement
-        if movement is not None:
-            for (since_us, _), account in self.of_account(stored.record.user_id):
-                if account.sequence >= movement.sequence:
-                    return min(stored.at_us, since_us), max(stored.at_us, since_us)
+        """While a record's transaction appeared: DynamoDB writes its items one after the other."""
+        for (since_us, _), account in self.of_account(stored.record.user_id):
+            if account.sequence >= stored.record.sequence:
+                return min(stored.at_us, since_us), max(stored.at_us, since_us)
         return stored.at_us, stored.at_us
+
+    def instants(self, request: str, shown: str) -> list[int]:
+        """When the clock of the process that served a request showed something, in true time."""
+        return self.history.instants.get((self.history.served[request].life, shown), [])
 
     def of_key(self, wanted: Order | Transfer) -> Stored | None:
         """What is stored under the key of an order or a transfer."""
@@ -159,7 +183,7 @@ def _no_bug(evidence: Evidence) -> Found:
 def _one_outcome(evidence: Evidence) -> Found:
     for (user_id, key), several in evidence.stored.items():
         if len(several) > 1:
-            requests = ", ".join(stored.sender for stored in several)
+            requests = ", ".join(str(stored.decider) for stored in several)
             yield Violation(Rule.ONE_OUTCOME, f"record {user_id}/{key} was written by the requests {requests}")
 
 
@@ -173,52 +197,45 @@ def _no_debt(evidence: Evidence) -> Found:
 
 def _history(evidence: Evidence) -> Found:
     """By the audit that operators run, which shares no arithmetic with what decides orders."""
-    movements: dict[int, list[Record]] = {}
+    records: dict[int, list[Record]] = {}
+    for several in evidence.stored.values():
+        records.setdefault(several[-1].record.user_id, []).append(several[-1].record)
     try:
-        for several in evidence.stored.values():
-            record = several[-1].record
-            if record.movement is None:
-                check_refusal(record)
-            else:
-                movements.setdefault(record.user_id, []).append(record)
-        for user_id in sorted({*movements, *evidence.versions}):
-            in_order = sorted(movements.get(user_id, []), key=_sequence)
+        for user_id in sorted({*records, *evidence.versions}):
+            in_order = sorted(records.get(user_id, []), key=lambda record: record.sequence)
             compare(replay(user_id, in_order), evidence.of_account(user_id)[-1].account)
-    except Difference as difference:
-        yield Violation(Rule.HISTORY, f"{difference.kind}: {difference}")
-
-
-def _sequence(record: Record) -> int:
-    assert record.movement is not None, "only movements are sorted"
-    return record.movement.sequence
+    except Discrepancy as discrepancy:
+        yield Violation(Rule.HISTORY, f"{discrepancy.kind}: {discrepancy}")
 
 
 def _same_reply(evidence: Evidence) -> Found:
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
-        same_order = stored is not None and stored.record.fingerprint == told.wanted.fingerprint
+        same_order = stored is not None and stored.fingerprint == told.wanted.fingerprint
         if answer.decided:
             if stored is None or not same_order or stored.at_us > told.told_us:
                 yield Violation(
                     Rule.SAME_REPLY, f"request {told.request} was told {answer.status}, but its outcome is not stored"
                 )
-            elif (answer.status, answer.body) != (stored.record.status, stored.record.reply):
+            elif (answer.status, answer.body) != (reply := order_reply_of(stored.record)):
                 yield Violation(
-                    Rule.SAME_REPLY,
-                    f"request {told.request} was told {answer.status} {answer.body}, "
-                    f"stored is {stored.record.status} {stored.record.reply}",
+                    Rule.SAME_REPLY, f"request {told.request} was told {answer.status} {answer.body}, stored is {reply}"
                 )
         elif answer.body == IdempotencyKeyReused.code and (stored is None or same_order):
             yield Violation(Rule.SAME_REPLY, f"request {told.request} was told that its key stands for another order")
 
 
 def _replayed(evidence: Evidence) -> Found:
+    claimed: dict[tuple[int, str], str] = {}
     for told in evidence.told:
         stored = evidence.of_key(told.wanted)
-        if told.answer.decided and stored is not None and told.answer.replayed != (stored.sender != told.request):
-            yield Violation(
-                Rule.REPLAYED, f"request {told.request} was told {told.answer.replayed}; request {stored.sender} decided"
-            )
+        if not told.answer.decided or stored is None:
+            continue
+        decider = stored.decider
+        if decider is None and not told.answer.replayed:
+            decider = claimed.setdefault((stored.record.user_id, stored.record.key), told.request)
+        if told.answer.replayed != (decider != told.request):
+            yield Violation(Rule.REPLAYED, f"request {told.request} was told {told.answer.replayed}; request {decider} decided")
 
 
 def _nothing_decided(evidence: Evidence) -> Found:
@@ -226,34 +243,37 @@ def _nothing_decided(evidence: Evidence) -> Found:
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
         nothing = not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if nothing and stored is not None and stored.sender == told.request:
+        if nothing and stored is not None and stored.decider == told.request:
             yield Violation(
                 Rule.NOTHING_DECIDED, f"request {told.request} was told {answer.body}, and then {stored.record.key} was executed"
             )
 
 
 def _stored_wins(evidence: Evidence) -> Found:
-    not_now = {AssetNotFound.code, AssetHalted.code, REFUSED}
+    not_now = {AssetNotFound.code, AssetHalted.code, Contention.code, REFUSED}
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
-        before = stored is not None and stored.at_us < told.sent_us and stored.record.fingerprint == told.wanted.fingerprint
+        before = stored is not None and stored.at_us < told.sent_us and stored.fingerprint == told.wanted.fingerprint
         if before and answer.body in not_now:
             yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body}, long after its outcome was stored")
+        late = stored is not None and stored.at_us < evidence.history.served[told.request].last_call_us
+        if late and answer.body == Contention.code:
+            yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body} and read nothing after the outcome")
         if answer.knew and not (answer.decided or answer.body in {IdempotencyKeyReused.code, REFUSED}):
             yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body} by a process that knew the outcome")
 
 
 def _linearizable(evidence: Evidence) -> Found:
-    yield from _movements_in_time(evidence)
+    yield from _decisions_in_time(evidence)
     yield from _refusals_in_time(evidence)
     for seen in evidence.history.seen:
-        if isinstance(seen.what, Account) and seen.sent_us >= evidence.history.restored_us:
-            versions = evidence.of_account(seen.what.user_id)
-            if not any(account == seen.what and _meet(span, (seen.sent_us, seen.told_us)) for span, account in versions):
-                yield Violation(Rule.LINEARIZABLE, f"account {seen.what.user_id} was never like this meanwhile: {seen.what}")
+        if isinstance(seen.what, Portfolio) and seen.sent_us >= evidence.history.restored_us:
+            shown, asked = seen.what.account, (seen.sent_us, seen.told_us)
+            if not any(account == shown and _meet(span, asked) for span, account in evidence.of_account(shown.user_id)):
+                yield Violation(Rule.LINEARIZABLE, f"account {shown.user_id} was never like this meanwhile: {shown}")
 
 
-def _movements_in_time(evidence: Evidence) -> Found:
+def _decisions_in_time(evidence: Evidence) -> Found:
     for (user_id, key), several in evidence.stored.items():
         first_told_us = evidence.first_told_us.get((user_id, key), FOREVER_US)
         if not _meet(evidence.effect(several[0]), (evidence.first_sent_us[user_id, key], first_told_us)):
@@ -276,47 +296,23 @@ def _refusals_in_time(evidence: Evidence) -> Found:
 
 
 def _in_order(evidence: Evidence) -> Found:
-    """On some version of the account, while the request was under way, its decisions must follow one another to another version.
+    """What a request decides stands in one piece of its account's history, in its order, and appears at one moment.
 
-    Orders that are refused have no place in the account's sequence: they must fit it as it stood between their neighbours.
+    That each decision fits the account as the one before it leaves it is what the audit has made sure of.
     """
     for request, several in evidence.decided.items():
-        if not several:
-            continue
         records = [stored.record for stored in several]
-        versions = evidence.of_account(records[0].user_id)
-        under_way = evidence.history.asked[request].sent_us, max(stored.at_us for stored in several)
-        standing = [account for _, account in versions]
-        if not any(_meet(span, under_way) and _after(account, records) in standing for span, account in versions):
-            keys = ", ".join(record.key for record in records)
-            yield Violation(Rule.IN_ORDER, f"request {request} decided {keys}, which do not follow one another in this order")
-
-
-def _after(account: Account, records: Sequence[Record]) -> Account | None:
-    """The account after decisions that follow one another, or `None` where they do not."""
-    for record in records:
-        movement = record.movement
-        if movement is None:
-            if not _refused_on(account, record):
-                return None
-        elif movement.sequence != account.sequence + 1:
-            return None
-        else:
-            changed = {symbol: account.balance_units(symbol) + units for symbol, units in movement.changes.items()}
-            account = Account(account.user_id, {**account.balances, **changed}, movement.sequence, movement.head)
-    return account
-
-
-def _refused_on(account: Account, record: Record) -> bool:
-    """Whether a refusal states what the account held. The audit has made sure that this is less than the cost."""
-    message = json.loads(record.reply)["message"]
-    symbol = message.rpartition(" ")[2]
-    return bool(message.endswith(f"have {text_from(account.balance_units(symbol))} {symbol}"))
+        if not records:
+            continue
+        first, last = records[0].sequence, records[-1].sequence
+        together = not any(first <= account.sequence < last for _, account in evidence.of_account(records[0].user_id))
+        if [record.sequence for record in records] != list(range(first, first + len(records))) or not together:
+            keys = ", ".join(f"{record.key} as {record.sequence}" for record in records)
+            yield Violation(Rule.IN_ORDER, f"request {request} decided {keys}: not in one piece, and in this order")
 
 
 def _market(evidence: Evidence) -> Found:
     """Prices may be as old as the plan's settings say, and as old as it took to get and use them."""
-    yield from _trades_at_prices(evidence)
     yield from _refusals_with_reasons(evidence)
     for seen in evidence.history.seen:
         if isinstance(seen.what, list):
@@ -326,23 +322,91 @@ def _market(evidence: Evidence) -> Found:
                     yield Violation(Rule.MARKET, f"request {seen.request} was shown {symbol} as {shown.get(symbol)}")
 
 
-def _trades_at_prices(evidence: Evidence) -> Found:
+def _fresh(evidence: Evidence) -> Found:
+    """Each recorded price was the market's within the age before the decision, in true time: one clock at least runs true."""
     for several in evidence.stored.values():
-        for _, sender, record in several:
-            decided_us = (datetime.fromisoformat(record.created_at) - MIDNIGHT) // timedelta(microseconds=1)
-            for symbol, price_units in record.prices.items():
-                traded = Asset(symbol, price_units)
-                if not _was(evidence, symbol, partial(eq, traded), (decided_us - MAX_SKEW_US, decided_us), sender):
-                    yield Violation(
-                        Rule.MARKET, f"request {sender} traded {symbol} at {price_units} units, which was not its price"
-                    )
+        for _, decider, record in several:
+            if isinstance(record.decision, Transferred):
+                prices = {} if record.decision.price is None else {record.decision.transfer.symbol: record.decision.price}
+            elif isinstance(record.decision, Fill | Refusal):
+                prices = dict(record.decision.circumstances.prices)
+            for symbol, price in prices.items():
+                decided = [] if decider is None else evidence.instants(decider, record.decision.at)
+                if decider is not None and not any(_current(evidence, symbol, price.value, at_us) for at_us in decided):
+                    yield Violation(Rule.FRESH, f"request {decider} decided at {price.value} for {symbol}, too old by then")
+
+
+def _current(evidence: Evidence, symbol: str, price: int | None, at_us: int) -> bool:
+    """Whether an asset's price was this, at some moment within a copy's age before another; `None`: it was not listed."""
+    span = at_us - evidence.history.plan.settings.price_age_ms * 1000, at_us
+    return any(
+        _meet(when, span) and price == (None if asset is None else asset.price) for when, asset in _listings(evidence, symbol)
+    )
+
+
+def _listings(evidence: Evidence, symbol: str) -> Iterator[tuple[Span, Asset | None]]:
+    """What an asset was listed as, and while it was."""
+    listed = [(0, None), *evidence.history.listed.get(symbol, [])]
+    ends = [since_us for since_us, _ in listed[1:]] + [FOREVER_US]
+    for (since_us, asset), until_us in zip(listed, ends, strict=True):
+        yield (since_us, until_us), asset
+
+
+def _valued(evidence: Evidence) -> Found:
+    for seen in evidence.history.seen:
+        if isinstance(seen.what, Portfolio):
+            wrong = _misvalued(evidence, seen, seen.what)
+            if wrong:
+                yield Violation(Rule.VALUED, f"request {seen.request} was shown a portfolio with a wrong {wrong}")
+
+
+def _misvalued(evidence: Evidence, seen: Seen, portfolio: Portfolio) -> str | None:
+    """The first figure of a portfolio that is wrong."""
+    account, total_units, wrong = portfolio.account, 0, list[str]()
+    if portfolio.positions.keys() != account.balances.keys():
+        return "list of positions"
+    instants = evidence.instants(seen.request, rfc3339(portfolio.valued_at))
+    for symbol, (quantity_units, basis_units, asset, value_units) in portfolio.positions.items():
+        held_units = account.balances[symbol]
+        if quantity_units != held_units:
+            wrong.append(f"quantity of {symbol}")
+        if basis_units != (held_units if symbol == "USD" else account.books.cost_basis.get(symbol, 0)):
+            wrong.append(f"basis of {symbol}")
+        price = None if asset is None else asset.price
+        if not any(_current(evidence, symbol, price, at_us) for at_us in instants):
+            wrong.append(f"price of {symbol}")
+        if price is None or value_units is None:
+            right = price is value_units
+        else:
+            right = -HALF < value_units - Fraction(held_units * price, PRICE_PER_USD) <= HALF
+        if not right:
+            wrong.append(f"value of {symbol}")
+        total_units += value_units or 0
+    if portfolio.total_units != total_units:
+        wrong.append("total")
+    return wrong[0] if wrong else None
+
+
+def _in_time(evidence: Evidence) -> Found:
+    settings = evidence.history.plan.settings
+    budget_us, worst_us = settings.request_budget_ms * 1000, settings.call_worst_ms * 1000
+    for request, service in evidence.history.served.items():
+        if service.last_call_us - service.began_us > budget_us - worst_us:
+            yield Violation(Rule.IN_TIME, f"request {request} began a call that might not end in its time")
+        if service.answered_us is not None and service.answered_us - service.began_us > budget_us + service.stalled_us:
+            yield Violation(Rule.IN_TIME, f"request {request} was answered after its time")
+
+
+def _alone(evidence: Evidence) -> Found:
+    for request in evidence.history.crowded:
+        yield Violation(Rule.ALONE, f"request {request} wrote to its account while another of its process did")
 
 
 def _refusals_with_reasons(evidence: Evidence) -> Found:
     for told in evidence.told:
         reason = _REASONS.get(told.answer.body)
-        if reason is not None and isinstance(told.wanted, Order):
-            symbols = (told.wanted.symbol, told.wanted.pay_with)
+        if reason is not None:
+            symbols = [told.wanted.symbol, *([told.wanted.other] if isinstance(told.wanted, Order) else [])]
             if not any(_was(evidence, symbol, reason, (told.sent_us, told.told_us), told.request) for symbol in symbols):
                 yield Violation(Rule.MARKET, f"request {told.request} was told {told.answer.body} without a reason")
 
@@ -362,12 +426,8 @@ def _was(evidence: Evidence, symbol: str, like: Callable[[Asset | None], bool], 
     """Whether an asset was like that at some moment of a time, or within a price's age before it."""
     struck = sum(1 for spot in evidence.history.struck if spot.startswith(f"{request}/"))
     age_us = evidence.history.plan.settings.price_age_ms * 1000 + USE_US + struck * SLOW_US
-    listed = [(0, None), *evidence.history.listed.get(symbol, [])]
-    ends = [since_us for since_us, _ in listed[1:]] + [FOREVER_US]
-    return any(
-        like(asset) and _meet((since_us, until_us), (span[0] - age_us, span[1]))
-        for (since_us, asset), until_us in zip(listed, ends, strict=True)
-    )
+    around = span[0] - age_us, span[1]
+    return any(like(asset) and _meet(when, around) for when, asset in _listings(evidence, symbol))
 
 
 def _resolved(evidence: Evidence) -> Found:
@@ -387,7 +447,11 @@ CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     _stored_wins,
     _linearizable,
     _in_order,
+    _alone,
+    _fresh,
     _market,
+    _valued,
+    _in_time,
     _resolved,
 )
 """From what is easiest to understand to what is hardest; each may take for granted what stands before it."""

@@ -3,7 +3,8 @@
     TransactWriteItems   prepares its items one by one, each at a moment of its own: an item that another transaction holds is a
                          TransactionConflict; a condition that fails is a ConditionalCheckFailed, with the item as it was where
                          ALL_OLD asks for it; an item that passes is held. If all pass, the writes appear one by one; if not, none
-                         does, and the answer gives every item's reason. A token that has committed commits nothing again.
+                         does, and the answer gives every item's reason; or, where there was a conflict, maybe only that one.
+                         A token that has committed commits nothing again.
     GetItem              one item as last committed, held or not.
     BatchGetItem, Scan   item by item, each as last committed at a moment of its own: no snapshot.
 
@@ -21,7 +22,7 @@ from pynamodb.exceptions import CancellationReason
 from chalicelib.local.schema import definitions
 from chalicelib.store.connection import Cancelled, Item, Throttled, Unanswered
 from chalicelib.store.tables import Tables
-from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition, update
+from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition
 from simulation.journal import Journal, write_text
 from simulation.scheduler import Scheduler
 
@@ -43,10 +44,10 @@ HOP_US = 300
 PAGE = 2
 """Items on a page of a scan: small, so that there are several."""
 
+CONFLICT = "TransactionConflict"
 MAX_ACTIONS = 100
 _ACTION_FIELDS = {
     "Put": {"TableName", "Item"},
-    "Update": {"TableName", "Key", "UpdateExpression"},
     "ConditionCheck": {"TableName", "Key", "ConditionExpression"},
 }
 _OPTIONAL_FIELDS = {
@@ -68,7 +69,7 @@ class Call:
     """A call as it arrives. `sender`: the client's request it was made for.
 
     `throttled`: it is to be refused; `partly`: after it has begun. `dwell_us`: how long a transaction stays between its phases;
-    `reverse`: whether it takes its items from the last to the first.
+    `reverse`: whether it takes its items from the last to the first; `hides`: whether a conflict is all that it mentions.
     """
 
     operation: str
@@ -78,6 +79,7 @@ class Call:
     partly: bool = False
     dwell_us: int = 0
     reverse: bool = False
+    hides: bool = False
 
 
 class Write(NamedTuple):
@@ -281,7 +283,8 @@ class Database:
             reason = CancellationReason("ThrottlingError") if throttled else self._prepare(action)
             if reason is not None:
                 reasons[action.place] = reason
-        return reasons
+        conflicts = {place: reason for place, reason in reasons.items() if reason.code == CONFLICT}
+        return conflicts if call.hides and conflicts else reasons
 
     def _actions(self, transact_items: list[dict[str, Any]]) -> list[_Action]:
         actions = []
@@ -304,7 +307,7 @@ class Database:
     def _prepare(self, action: _Action) -> CancellationReason | None:
         """Checks an action's item and holds it, or says why not."""
         if action.place in self._held:
-            return CancellationReason("TransactionConflict", "Transaction is ongoing for the item")
+            return CancellationReason(CONFLICT, "Transaction is ongoing for the item")
         body = action.body
         old = self.tables[action.table].get(action.key)
         names, values = body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {})
@@ -312,17 +315,7 @@ class Database:
         if "ConditionExpression" in body and not condition(body["ConditionExpression"]).holds(scope):
             shown = old if body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None
             return CancellationReason("ConditionalCheckFailed", "The conditional request failed", shown)
-        match action.kind:
-            case "Put":
-                action.after = body["Item"]
-            case "Update":
-                scope.item = old if old is not None else body["Key"]
-                try:
-                    action.after = update(body["UpdateExpression"]).apply(scope)
-                except InvalidRequest as error:
-                    return CancellationReason("ValidationError", str(error))
-                if self._key(action.table, action.after) != action.key:
-                    return CancellationReason("ValidationError", "This attribute is part of the key")
+        action.after = body.get("Item")
         action.held = True
         self._held.add(action.place)
         return None
@@ -368,8 +361,6 @@ def _check_expressions(body: dict[str, Any]) -> None:
     used: frozenset[str] = frozenset()
     if "ConditionExpression" in body:
         used |= condition(body["ConditionExpression"]).placeholders
-    if "UpdateExpression" in body:
-        used |= update(body["UpdateExpression"]).placeholders
     check_placeholders(used, body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {}))
 
 

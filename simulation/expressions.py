@@ -1,10 +1,7 @@
-"""DynamoDB's condition and update expressions, as many of them as the engine uses; anything else raises.
+"""DynamoDB's condition expressions, as many of them as the engine uses; anything else raises.
 
     condition  = test {"AND" test}
-    test       = "attribute_exists" "(" path ")" | "attribute_not_exists" "(" path ")" | path ("=" | ">=") operand
-    update     = "SET" path "=" sum {"," path "=" sum}
-    sum        = operand [("+" | "-") operand]
-    operand    = path | :value | "if_not_exists" "(" path "," operand ")"
+    test       = "attribute_exists" "(" path ")" | "attribute_not_exists" "(" path ")" | path ("=" | ">=") :value
     path       = name {"." name}          name = identifier | #placeholder
 
 Compiled once per text. Items and values are in DynamoDB's own notation (``{"N": "5"}``) and are never changed in place.
@@ -14,15 +11,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 from chalicelib.store.connection import Item
 
 Attribute = dict[str, Any]
 
-MAX_NUMBER = 10**38 - 1
-_TOKEN = re.compile(r"\s*([:#]?[A-Za-z_][A-Za-z_0-9]*|>=|=|\+|-|\(|\)|,|\.)")
+_TOKEN = re.compile(r"\s*([:#]?[A-Za-z_][A-Za-z_0-9]*|>=|=|\(|\)|\.)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
@@ -61,7 +56,6 @@ class Scope:
 
 
 Test = Callable[[Scope], bool]
-Operand = Callable[[Scope], Attribute | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +68,6 @@ class Condition:
     def holds(self, scope: Scope) -> bool:
         """Whether all of its tests hold."""
         return all(test(scope) for test in self.tests)
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """A compiled update, and the placeholders that it uses."""
-
-    assignments: tuple[tuple[tuple[str, ...], Operand], ...]
-    placeholders: frozenset[str]
-
-    def apply(self, scope: Scope) -> Item:
-        """The item after it: every operand sees the item as it was.
-
-        Raises:
-            InvalidRequest: paths overlap or lead nowhere, or an operand is missing or no number.
-        """
-        assigned = []
-        for parts, operand in self.assignments:
-            value = operand(scope)
-            if value is None:
-                raise InvalidRequest("The provided expression refers to an attribute that does not exist in the item")
-            assigned.append((scope.path(parts), value))
-        _refuse_overlaps([path for path, _ in assigned])
-        item = dict(scope.item)
-        for path, value in assigned:
-            _set(item, path, value)
-        return item
 
 
 def check_placeholders(used: frozenset[str], names: Mapping[str, str], values: Mapping[str, Attribute]) -> None:
@@ -126,22 +94,6 @@ def condition(text: str) -> Condition:
         tests.append(parser.test())
     parser.end()
     return Condition(tuple(tests), frozenset(parser.placeholders))
-
-
-@cache
-def update(text: str) -> Update:
-    """Compiles an update.
-
-    Raises:
-        NotSimulated: it is not of the subset above.
-    """
-    parser = _Parser(text)
-    parser.expect("SET")
-    assignments = [parser.assignment()]
-    while parser.skip(","):
-        assignments.append(parser.assignment())
-    parser.end()
-    return Update(tuple(assignments), frozenset(parser.placeholders))
 
 
 class _Parser:
@@ -178,33 +130,16 @@ class _Parser:
         path = self._path()
         for sign, comparison in (("=", _equal), (">=", _at_least)):
             if self.skip(sign):
-                return comparison(path, self._operand())
+                return comparison(path, self._value())
         raise NotSimulated(f"{self._next()!r} in {self._text!r}")
 
-    def assignment(self) -> tuple[tuple[str, ...], Operand]:
-        path = self._path()
-        self.expect("=")
-        left = self._operand()
-        for sign, factor in (("+", 1), ("-", -1)):
-            if self.skip(sign):
-                return path, _sum(left, self._operand(), factor)
-        return path, left
-
-    def _operand(self) -> Operand:
+    def _value(self) -> str:
         token = self._next()
-        if token.startswith(":"):
-            self._at += 1
-            self.placeholders.add(token)
-            return lambda scope: scope.values[token]
-        if self.skip("if_not_exists"):
-            self.expect("(")
-            path = self._path()
-            self.expect(",")
-            otherwise = self._operand()
-            self.expect(")")
-            return lambda scope: scope.at(path) or otherwise(scope)
-        path = self._path()
-        return lambda scope: scope.at(path)
+        if not token.startswith(":"):
+            raise NotSimulated(f"{token!r} in {self._text!r}")
+        self._at += 1
+        self.placeholders.add(token)
+        return token
 
     def _path(self) -> tuple[str, ...]:
         parts = [self._name()]
@@ -236,58 +171,19 @@ def _existence(path: tuple[str, ...], *, exists: bool) -> Test:
     return lambda scope: (scope.at(path) is not None) == exists
 
 
-def _equal(path: tuple[str, ...], operand: Operand) -> Test:
+def _equal(path: tuple[str, ...], value: str) -> Test:
+    return lambda scope: scope.at(path) == scope.values[value]
+
+
+def _at_least(path: tuple[str, ...], value: str) -> Test:
     def test(scope: Scope) -> bool:
         left = scope.at(path)
-        return left is not None and left == operand(scope)
+        return left is not None and _number(left) >= _number(scope.values[value])
 
     return test
-
-
-def _at_least(path: tuple[str, ...], operand: Operand) -> Test:
-    def test(scope: Scope) -> bool:
-        left, right = scope.at(path), operand(scope)
-        if left is None or right is None:
-            return False
-        return _number(left) >= _number(right)
-
-    return test
-
-
-def _sum(left: Operand, right: Operand, factor: int) -> Operand:
-    def value(scope: Scope) -> Attribute | None:
-        one, other = left(scope), right(scope)
-        if one is None or other is None:
-            return None
-        total = _number(one) + factor * _number(other)
-        if abs(total) > MAX_NUMBER:
-            raise InvalidRequest("Number overflow. Attempting to store a number with magnitude larger than supported range")
-        return {"N": str(total)}
-
-    return value
 
 
 def _number(attribute: Attribute) -> int:
     if "N" not in attribute:
         raise NotSimulated(f"{attribute} among numbers")
     return int(attribute["N"])
-
-
-def _refuse_overlaps(paths: list[tuple[str, ...]]) -> None:
-    ordered = sorted(paths)
-    for one, other in pairwise(ordered):
-        if other[: len(one)] == one:
-            raise InvalidRequest("Two document paths overlap with each other")
-
-
-def _set(attributes: dict[str, Attribute], path: tuple[str, ...], value: Attribute) -> None:
-    name, *rest = path
-    if not rest:
-        attributes[name] = value
-        return
-    parent = attributes.get(name)
-    if parent is None or "M" not in parent:
-        raise InvalidRequest("The document path provided in the update expression is invalid for update")
-    inner = dict(parent["M"])
-    _set(inner, tuple(rest), value)
-    attributes[name] = {"M": inner}

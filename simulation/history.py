@@ -4,17 +4,17 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
-from chalicelib.domain.account import Account
-from chalicelib.domain.transfer import Transfer
-from chalicelib.domain.order import Order
-from chalicelib.domain.pricing import Asset
 from chalicelib.contract.errors import Contention
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.facts import Transfer
+from chalicelib.domain.order import Order
+from chalicelib.domain.portfolio import Portfolio
 from simulation.database import Write
 from simulation.faults import Fault
 from simulation.journal import Entry
-from simulation.workload import Plan, Wanted
+from simulation.workload import Instruction, Plan
 
-_DECIDED = frozenset({HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED})
+_DECIDED = frozenset({HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.GONE, HTTPStatus.PRECONDITION_FAILED})
 
 REFUSED = "transfer refused"
 """In place of an error's code where an operator's transfer is refused."""
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
     """What a request asked for, and when."""
 
     sent_us: int
-    wanted: Wanted
+    wanted: Instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,26 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a client was shown: an account, or the list of assets."""
+    """What a client was shown: a portfolio, or the list of assets."""
 
-    what: Account | list[Asset]
+    what: Portfolio | list[Asset]
     request: str
     sent_us: int
     told_us: int
+
+
+@dataclass(slots=True)
+class Service:
+    """How one request was served. `life`: of the process that did; `last_call_us`: when its last call to the datastore began.
+
+    `stalled_us`: how long the process stood still after that call. `answered_us`: `None` where it died before.
+    """
+
+    life: int
+    began_us: int
+    last_call_us: int = 0
+    stalled_us: int = 0
+    answered_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -82,6 +96,15 @@ class History:
     plan: Plan
     asked: dict[str, Asked] = field(default_factory=dict)
     """What each request asked for, by its name, in the order in which they were sent."""
+
+    served: dict[str, Service] = field(default_factory=dict)
+    """How each request was served that arrived, by its name."""
+
+    instants: dict[tuple[int, str], list[int]] = field(default_factory=dict)
+    """When, in true time, a process's clock showed what it did: by the process's life and what was shown."""
+
+    crowded: list[str] = field(default_factory=list)
+    """The requests that wrote to an account while another of the same process did."""
 
     told: list[Told] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)

@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from chalicelib.domain.account import Account
-from chalicelib.domain.money import text_from
-from chalicelib.domain.pricing import Asset
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.money import price_text, text_from
+from chalicelib.domain.portfolio import Portfolio
 from chalicelib.store.connection import Cancelled, Item
 from simulation.faults import Fault
 from simulation.scheduler import US_PER_S, Scheduler
-from simulation.workload import View, Wanted, each_of
+from simulation.workload import Instruction, View, each_of
 
 Entry = tuple[int, str, Callable[..., str], tuple[Any, ...]]
 """When (µs), who, and what: a function and its arguments."""
@@ -36,7 +36,7 @@ def timeline(entries: Iterable[Entry]) -> list[str]:
     return [f"{at_us / US_PER_S:11.6f}  {who:18}  {what(*arguments)}" for at_us, who, what, arguments in entries]
 
 
-def send_text(wanted: Wanted, fault: Fault | None) -> str:
+def send_text(wanted: Instruction, fault: Fault | None) -> str:
     """What is asked for, and what goes wrong with it."""
     match wanted:
         case View(None):
@@ -53,12 +53,12 @@ def answer_text(answer: Any) -> str:
     match answer:
         case None:
             return "has no answer"
-        case Account():
-            return f"is shown {_balances(answer.balances)} after movement {answer.sequence}"
+        case Portfolio(account, _, total_units):
+            worth = text_from(total_units)
+            return f"is shown {_balances(account.balances)}, worth {worth} USD, after decision {account.sequence}"
         case list():
-            return (
-                f"is shown {', '.join(f'{asset.symbol} at {text_from(asset.price_units)} USD' for asset in answer) or 'nothing'}"
-            )
+            shown = ", ".join(f"{asset.symbol} at {price_text(asset.price)} USD" for asset in answer)
+            return f"is shown {shown or 'nothing'}"
         case _:
             told = [f"{each.status} {_short(each.body)}{' (replayed)' if each.replayed else ''}" for each in answer]
             return f"is told {' | '.join(told) or 'of an error'}"
@@ -97,7 +97,7 @@ def asset_text(symbol: str, asset: Asset | None) -> str:
     """An operator's change to the list of assets."""
     if asset is None:
         return f"takes {symbol} off the list"
-    return f"lists {symbol} at {text_from(asset.price_units)} USD{', halted' if asset.halted else ''}"
+    return f"lists {symbol} at {price_text(asset.price)} USD{', halted' if asset.halted else ''}"
 
 
 def write_text(item: Item) -> str:
@@ -116,8 +116,6 @@ def _action(transact_item: dict[str, Any]) -> str:
     text = f"{kind} {_name(item)}"
     if kind == "Put":
         text += f" {_fields(item)}"
-    if "UpdateExpression" in body:
-        text += f" {_filled(body['UpdateExpression'], body)}"
     return text + (f" if {_filled(condition, body)}" if condition else "")
 
 
@@ -152,10 +150,10 @@ def _item(item: Item) -> str:
 def _fields(item: Item) -> str:
     """What distinguishes an item: of the rest, a reader has no need."""
     shown: dict[str, str] = {
-        name: _value(item[name]) for name in ("price", "halted", "status", "sequence", "head", "balances") if name in item
+        name: _value(item[name]) for name in ("price_usd", "halted", "sequence", "head", "balances") if name in item
     }
-    if "reply" in item:
-        shown["reply"] = _short(item["reply"]["S"])
+    if "record" in item:
+        shown["outcome"] = json.loads(item["record"]["S"])["outcome"]
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 

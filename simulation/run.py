@@ -4,18 +4,18 @@ from functools import partial
 from random import Random
 
 from chalicelib import engine
-from chalicelib.domain.account import Account
-from chalicelib.domain.pricing import Asset
-from chalicelib.store.tables import Tables, asset_key, number
+from chalicelib.domain.asset import Asset
+from chalicelib.domain.portfolio import Portfolio
+from chalicelib.store.tables import Tables, asset_key
 from simulation.database import Database, Snapshot
 from simulation.faults import Fate, Fault, Faults
 from simulation.history import Asked, History, Seen, Told
 from simulation.journal import Journal, answer_text, asset_text, send_text
-from simulation.process import Build, Process, Request, Shown
+from simulation.process import LISTED_AT, Build, Process, Request, Shown, asset_item
 from simulation.scheduler import US_PER_S, Endless, Scheduler, Wait
-from simulation.workload import Action, Ask, Crash, ListAsset, Look, Plan, Restore, View, Wanted, each_of
+from simulation.workload import Action, Ask, Crash, Instruction, ListAsset, Look, Plan, Restore, SetClock, View, each_of
 
-PATIENCE_US = 29 * US_PER_S
+CLIENT_TIMEOUT_US = 29 * US_PER_S
 """How long a client waits: API Gateway hangs up then."""
 
 PAUSE_US = 2 * US_PER_S
@@ -40,9 +40,11 @@ class _Run:
         self.database = Database(self.scheduler, plan.settings.table_prefix, self.journal)
         self.assets = Tables.of(plan.settings.table_prefix).assets
         self.past = History(plan)
+        self.lives = 0
         self.processes = [self.process(f"process {number}") for number in range(1, plan.processes + 1)]
 
     def process(self, name: str) -> Process:
+        self.lives += 1
         return Process(
             name,
             self.plan.settings,
@@ -50,13 +52,16 @@ class _Run:
             scheduler=self.scheduler,
             faults=self.faults,
             journal=self.journal,
+            past=self.past,
             build=self.build,
+            life=self.lives,
+            freezes=self.plan.freezes,
         )
 
     def history(self) -> History:
         past = self.past
-        for symbol, price_units in self.plan.opening.items():
-            self.list_asset(symbol, Asset(symbol, price_units))
+        for symbol, price in self.plan.opening.items():
+            self.list_asset(symbol, Asset(symbol, price, LISTED_AT))
         for action in self.plan.actions:
             self.schedule(action)
         try:
@@ -78,11 +83,13 @@ class _Run:
                 self.scheduler.start(partial(self.ask, action), action.at_us)
             case Look():
                 self.scheduler.start(partial(self.look, action), action.at_us)
-            case ListAsset(_, at_us, symbol, price_units, halted):
-                asset = None if price_units is None else Asset(symbol, price_units, halted)
+            case ListAsset(_, at_us, symbol, price, halted):
+                asset = None if price is None else Asset(symbol, price, LISTED_AT, halted)
                 self.scheduler.after(at_us, self.list_asset, symbol, asset)
             case Crash(_, at_us, process):
                 self.scheduler.after(at_us, self.crash, process)
+            case SetClock(_, at_us, process, by_us):
+                self.scheduler.after(at_us, self.set_clock, process, by_us)
             case Restore(_, at_us, to_us):
                 self.scheduler.after(to_us, self.database.snapshot, partial(self.restore_at, at_us))
 
@@ -91,7 +98,7 @@ class _Run:
         for attempt in range(1, action.sends + 1):
             random = self.stream(action.id, attempt)
             answer = self.send(action.wanted, f"{action.id}.{attempt}", random)
-            if isinstance(answer, tuple) and all(each.final for each in answer) and not action.insists:
+            if not isinstance(answer, Portfolio | list | None) and all(each.final for each in answer) and not action.insists:
                 return
             self.scheduler.sleep(int(random.random() ** 3 * PAUSE_US))
 
@@ -101,6 +108,10 @@ class _Run:
 
     def crash(self, process: int) -> None:
         self.processes[process].crash()
+
+    def set_clock(self, process: int, by_us: int) -> None:
+        self.journal(self.processes[process].name, "finds its clock set by {} µs".format, by_us)
+        self.processes[process].skew_us += by_us
 
     def clear_up(self) -> None:
         """The weather turns fine. When nothing else is going on, every key must tell what became of it."""
@@ -114,14 +125,14 @@ class _Run:
         for place, wanted in enumerate([*asked, *views, View(None)], 1):
             self.send(wanted, f"0.{place}", self.stream(0, place))
 
-    def send(self, wanted: Wanted, name: str, random: Random) -> Shown | None:
+    def send(self, wanted: Instruction, name: str, random: Random) -> Shown | None:
         """Sends one request, waits for its answer, and remembers what was said."""
         scheduler, past = self.scheduler, self.past
         sent_us = scheduler.now_us
         fate = self.faults.of_send(random, name)
         self.journal(f"client {name}", send_text, wanted, fate.fault)
         wait = Wait(scheduler)
-        scheduler.after(PATIENCE_US, wait.end, (name, None))
+        scheduler.after(CLIENT_TIMEOUT_US, wait.end, (name, None))
         for copy, there_us in enumerate(_arrivals(fate), 1):
             request = Request(f"{name}.{copy}", random.getrandbits(64), partial(self.reply, wait, fate, f"{name}.{copy}"))
             past.asked[request.name] = Asked(sent_us, wanted)
@@ -131,14 +142,14 @@ class _Run:
         answer: Shown | None
         request_name, answer = wait.result()
         self.journal(f"client {name}", answer_text, answer)
-        if isinstance(answer, Account | list):
+        if isinstance(answer, Portfolio | list):
             past.seen.append(Seen(answer, request_name, sent_us, scheduler.now_us))
         elif answer is not None:
             for each, told in zip(each_of(wanted), answer, strict=True):
                 past.told.append(Told(each, request_name, sent_us, scheduler.now_us, told, last=self.faults.over))
         return answer
 
-    def deliver(self, process: int, request: Request, wanted: Wanted) -> None:
+    def deliver(self, process: int, request: Request, wanted: Instruction) -> None:
         """A request arrives; where its process has died meanwhile, a new one has taken its place."""
         if self.processes[process].dead:
             self.processes[process] = self.process(self.processes[process].name)
@@ -155,8 +166,7 @@ class _Run:
         if asset is None:
             self.database.delete(self.assets, asset_key(symbol))
         else:
-            halted = {"halted": {"BOOL": True}} if asset.halted else {}
-            self.database.put(self.assets, {**asset_key(symbol), "price": number(asset.price_units), **halted})
+            self.database.put(self.assets, asset_item(asset))
 
     def restore_at(self, at_us: int, snapshot: Snapshot) -> None:
         self.journal("operator", "a moment to be restored".format)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 
 from chalicelib.config import Settings
-from chalicelib.domain.transfer import Transfer
-from chalicelib.domain.money import UNITS_PER_ONE, text_from
-from chalicelib.domain.order import Order
+from chalicelib.domain.facts import Transfer
+from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE, text_from
+from chalicelib.domain.order import Amount, Order
 from simulation.faults import LATE_FAULTS, Weather
 from simulation.scheduler import US_PER_S
 
@@ -32,6 +32,9 @@ BATCH_KEYS = ("k0", "k1", "k2", "k3", "k4", "b0", "b1", "b2", "b3")
 """What the orders of batches are sent under: orders sent by themselves use the first five."""
 
 PREFIX = "sim"
+
+LEAST_AGE_MS = 20
+"""Reading a few prices takes up to 12 ms in calm weather."""
 
 LONG_US = 5 * US_PER_S
 """Longer than a process waits for an answer: by then the world may have changed."""
@@ -69,11 +72,11 @@ class View:
     user_id: int | None
 
 
-Wanted = Order | Batch | Transfer | View
+Instruction = Order | Batch | Transfer | View
 """What can be asked of a process."""
 
 
-def each_of(wanted: Wanted) -> Sequence[Order | Transfer]:
+def each_of(wanted: Instruction) -> Sequence[Order | Transfer]:
     """What a request asks to happen, in its order: to each there is an answer."""
     match wanted:
         case Batch(_, orders):
@@ -93,10 +96,10 @@ class Look(Action):
 
 @dataclass(frozen=True, slots=True)
 class ListAsset(Action):
-    """An operator lists an asset, moves its price, or halts it; takes it off the list where `price_units` is `None`."""
+    """An operator lists an asset, moves its price, or halts it; takes it off the list where `price` is `None`."""
 
     symbol: str
-    price_units: int | None
+    price: int | None
     halted: bool
 
 
@@ -108,6 +111,14 @@ class Crash(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class SetClock(Action):
+    """A process's wall clock jumps, forwards or backwards."""
+
+    process: int
+    by_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Restore(Action):
     """An operator puts accounts and records back to how they were at `to_us`. The processes go on, with what they remember."""
 
@@ -116,7 +127,9 @@ class Restore(Action):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `opening`: the prices it begins with.
+    """One run. `opening`: the prices it begins with. `freezes`: an idle process's monotonic clock stands still.
+
+    No wall clock jumps where processes freeze: with both wrong, no age can be known.
 
     What a shortened run leaves out: `spared` are spots at which no fault strikes though the weather would have it; without
     `asks_again` nobody asks once more when all is over.
@@ -128,6 +141,7 @@ class Plan:
     weather: Weather
     opening: Mapping[str, int]
     actions: tuple[Action, ...]
+    freezes: bool = False
     spared: frozenset[str] = frozenset()
     asks_again: bool = True
 
@@ -144,7 +158,7 @@ class _Drawing:
         self.actions: list[Action] = []
         self.span_us = self.random.choice((50_000, 500_000, LONG_US))
         self.moments = [self.random.randrange(self.span_us) for _ in range(self.random.randint(1, 4))]
-        self.opening: dict[str, int] = {"USD": UNITS_PER_ONE} | {symbol: self.price() for symbol in SYMBOLS[1:]}
+        self.opening: dict[str, int] = {"USD": PRICE_PER_USD} | {symbol: self.price() for symbol in SYMBOLS[1:]}
 
     def plan(self) -> Plan:
         random = self.random
@@ -160,13 +174,18 @@ class _Drawing:
         processes = random.randint(1, 4)
         if random.random() < 0.2:
             self.actions.append(Crash(self.id(), self.time(), random.randrange(processes)))
+        freezes = random.random() < 0.4
+        if not freezes:
+            for _ in range(random.choice((0, 0, 1, 3))):
+                by_us = random.choice((-1, 1)) * random.choice((20_000, 500_000, LONG_US))
+                self.actions.append(SetClock(self.id(), self.time(), random.randrange(processes), by_us))
         settings = Settings(
             table_prefix=PREFIX,
-            price_age_ms=random.choice((1, 100, 1_000, 1_000)),
-            request_budget_ms=random.choice((5_500, 9_000, 20_000)),
+            price_age_ms=random.choice((LEAST_AGE_MS, 100, 1_000, 1_000)),
+            request_budget_ms=random.choice((6_500, 9_000, 20_000)),
             cached_accounts=random.choice((1, 2, 10_000)),
         )
-        return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions))
+        return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions), freezes)
 
     def market(self) -> None:
         random = self.random
@@ -215,7 +234,7 @@ class _Drawing:
         orders = []
         for number in range(count):
             units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
-            orders.append(Order(1, f"{key}.{number}", "BTC", "USD", units, text_from(units)))
+            orders.append(Order(1, f"{key}.{number}", "BTC", "USD", Amount(units, text_from(units))))
         wanted = orders[0] if len(orders) == 1 else Batch(1, tuple(orders))
         self.actions.append(Ask(self.id(), at_us, wanted, sends=2, insists=False))
 
@@ -229,11 +248,11 @@ class _Drawing:
 
     def price(self) -> int:
         """From a fraction of a cent to some thousand USD, seldom round."""
-        magnitude: int = self.random.choice((3, 70_000, UNITS_PER_ONE, 3_000 * UNITS_PER_ONE))
+        magnitude: int = self.random.choice((3 * 10**8, PRICE_PER_USD // 1_400, PRICE_PER_USD, 3_000 * PRICE_PER_USD))
         return magnitude * self.random.randint(1, 20)
 
     def units_worth(self, symbol: str, usd_units: int) -> int:
-        units: int = usd_units * UNITS_PER_ONE // self.opening[symbol]
+        units: int = usd_units * PRICE_PER_USD // self.opening[symbol]
         return max(1, units)
 
     def transfers(self, user_id: int) -> None:
@@ -286,7 +305,7 @@ class _Drawing:
             units = UNITS_PER_ONE
         else:
             units = self.units_worth(symbol, random.randint(1, 12) * 100 * UNITS_PER_ONE)
-        return Order(user_id, key, symbol, pay_with, units, text_from(units))
+        return Order(user_id, key, symbol, pay_with, Amount(units, text_from(units)))
 
     def assets(self) -> None:
         """The market moves; now and then an asset is halted or taken off the list, as a rule not for good.

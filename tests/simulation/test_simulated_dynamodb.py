@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.transfer import Transfer, TransferRefused
-from chalicelib.domain.order import Order
-from chalicelib.engine import Engine, build
 from chalicelib.contract.errors import EngineError
-from chalicelib.trading.transfers import transfer_once
+from chalicelib.domain.order import Order
+from chalicelib.domain.transfer import Transfer, TransferRejected
+from chalicelib.engine import Engine, build
 from chalicelib.store.connection import Cancelled, Datastore, Item, Throttled, Unanswered
+from chalicelib.trading.transfers import transfer_once
 from simulation.database import Call, Database, Reply
 from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition, update
 from simulation.journal import Journal
@@ -485,19 +485,19 @@ def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market,
         try:
             match random.choice(["order", "order", "order", "batch", "transfer", "look"]):
                 case "order":
-                    engine.executor.execute(an_order(key), engine.patience())
+                    engine.executor.execute(an_order(key), engine.deadline())
                 case "batch":
                     orders = [an_order(key) for key in random.sample(keys, random.randint(2, 4))]
-                    engine.executor.execute_batch(orders, engine.patience())
+                    engine.executor.execute_batch(orders, engine.deadline())
                 case "transfer":
                     transfer_once(engine, Transfer(user_id, key, "USD", random.choice([10**13, -(10**12)])))
                 case "look":
-                    engine.queries.portfolio(user_id, engine.patience())
-        except (EngineError, TransferRefused):
+                    engine.queries.portfolio(user_id, engine.deadline())
+        except (EngineError, TransferRejected):
             pass
     most = [an_order(new_key()) for _ in range(99)]
     for engine in processes:
-        engine.executor.execute_batch(most, engine.patience())
+        engine.executor.execute_batch(most, engine.deadline())
 
     assert both.answers >= {
         "BatchGetItem done",

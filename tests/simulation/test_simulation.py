@@ -13,8 +13,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from chalicelib.domain.order import Order
-from chalicelib.domain.transfer import Transfer
+from chalicelib.domain.facts import Transfer
+from chalicelib.domain.order import Amount, Order
 from harness.processes import ROOT
 from simulation.__main__ import tell
 from simulation.checks import Rule, Violation, judge
@@ -179,10 +179,10 @@ PLANTED = {
     "the account's reason before the key's": Planted(engine_with(planted_bugs.AccountReasonFirst), Rule.STORED_WINS, 300),
     "the two reasons mistaken": Planted(engine_with(planted_bugs.ReasonsMistaken), Rule.NO_BUG),
     "404 after an attempt without an answer": Planted(
-        engine_with(settler=planted_bugs.UnansweredMeansNothing), Rule.NOTHING_DECIDED, 500
+        engine_with(exactly_once=planted_bugs.UnansweredMeansNothing), Rule.NOTHING_DECIDED, 500
     ),
     "409 after an attempt without an answer": Planted(
-        engine_with(settler=planted_bugs.UnansweredMeansBusy), Rule.NOTHING_DECIDED
+        engine_with(exactly_once=planted_bugs.UnansweredMeansBusy), Rule.NOTHING_DECIDED
     ),
     "200 after an attempt without an answer": Planted(engine_with(planted_bugs.UnansweredMeansDone), Rule.SAME_REPLY),
     "404 before the key's outcome": Planted(engine_with(planted_bugs.AssetBeforeKey), Rule.STORED_WINS),
@@ -194,18 +194,28 @@ PLANTED = {
     "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), Rule.LINEARIZABLE),
     "an empty account pinned": Planted(engine_with(planted_bugs.EmptyAccountPinned), Rule.RESOLVED),
     "trying for ever": Planted(engine_with(planted_bugs.TriesForEver), Rule.ENDS),
-    "a batch on one view": Planted(engine_with(settler=planted_bugs.BatchOnOneView), Rule.HISTORY),
-    "a batch's refusals on one view": Planted(engine_with(settler=planted_bugs.BatchRefusedOnOneView), Rule.IN_ORDER),
+    "a batch on one view": Planted(engine_with(exactly_once=planted_bugs.BatchOnOneView), Rule.HISTORY),
+    "a batch's refusals on one view": Planted(engine_with(exactly_once=planted_bugs.BatchRefusedOnOneView), Rule.IN_ORDER),
     "a batch backwards": Planted(engine_with(executor=planted_bugs.BatchBackwards), Rule.IN_ORDER),
     "a batch in several transactions": Planted(engine_with(executor=planted_bugs.BatchOneByOne), Rule.IN_ORDER, 300),
     "a batch replayed as one": Planted(engine_with(executor=planted_bugs.BatchReplayedAsOne), Rule.REPLAYED),
     "an outcome in another order's place": Planted(engine_with(executor=planted_bugs.KnownFirst), Rule.SAME_REPLY),
     "one outcome for all of a batch": Planted(engine_with(executor=planted_bugs.KnownForAll), Rule.SAME_REPLY),
-    "one known outcome stops the rest of a batch": Planted(engine_with(settler=planted_bugs.KnownStopsTheRest), Rule.RESOLVED),
-    "only a batch's first order remembered after an attempt without an answer": Planted(
-        engine_with(settler=planted_bugs.OnlyFirstRemembered), Rule.NOTHING_DECIDED, 500
+    "one known outcome stops the rest of a batch": Planted(
+        engine_with(exactly_once=planted_bugs.KnownStopsTheRest), Rule.RESOLVED
     ),
-    "a name that nothing uses": Planted(engine_with(planted_bugs.UnusedName), Rule.NO_BUG, 500),
+    "only a batch's first order remembered after an attempt without an answer": Planted(
+        engine_with(exactly_once=planted_bugs.OnlyFirstRemembered), Rule.NOTHING_DECIDED, 500
+    ),
+    "a name that nothing uses": Planted(engine_with(planted_bugs.UnusedName), Rule.NO_BUG),
+    "409 without a look at the key": Planted(engine_with(exactly_once=planted_bugs.BusyUnread), Rule.STORED_WINS, 500),
+    "no deadline": Planted(engine_with(exactly_once=planted_bugs.NoDeadline), Rule.IN_TIME),
+    "a price's age by the monotonic clock alone": Planted(engine_with(prices=planted_bugs.AgedByMonotonic), Rule.FRESH, 500),
+    "a price's age by the wall clock alone": Planted(engine_with(prices=planted_bugs.AgedByWall), Rule.FRESH, 500),
+    "prices looked at once": Planted(engine_with(prices=planted_bugs.PricesOfRequest), Rule.FRESH, 500),
+    "a slot in use evicted": Planted(engine_with(accounts=planted_bugs.SlotsInUseEvicted), Rule.ALONE, 500),
+    "a portfolio of two reads": Planted(engine_with(queries=planted_bugs.PortfolioOfTwoReads), Rule.VALUED, 500),
+    "values rounded down": Planted(engine_with(queries=planted_bugs.PortfolioRoundedDown), Rule.VALUED),
 }
 
 
@@ -260,7 +270,9 @@ def test_a_batch_is_cut_down_to_the_orders_that_it_takes() -> None:
 
 def test_a_batch_is_told_with_each_of_its_orders_and_answers_in_its_place() -> None:
     """A batch of four, of which one was executed before, in a run of nothing else."""
-    orders = tuple(Order(1, f"k{n}", "BTC", pay_with, 10**8, "1") for n, pay_with in enumerate(["USD", "USD", "NOPE", "USD"]))
+    orders = tuple(
+        Order(1, f"k{n}", "BTC", pay_with, Amount(10**8, "1")) for n, pay_with in enumerate(["USD", "USD", "NOPE", "USD"])
+    )
     opening = Ask(1, 0, Transfer(1, "opening", "USD", 25 * 10**8), sends=1, insists=False)
     first = Ask(2, 10**6, orders[1], sends=1, insists=False)
     batch = Ask(3, 2 * 10**6, Batch(1, orders), sends=1, insists=False)
@@ -268,7 +280,7 @@ def test_a_batch_is_told_with_each_of_its_orders_and_answers_in_its_place() -> N
         plan(7),
         processes=1,
         weather=Weather(),
-        opening={"USD": 10**8, "BTC": 10 * 10**8},
+        opening={"USD": 10**16, "BTC": 10 * 10**16},
         actions=(opening, first, batch),
         asks_again=False,
     )
