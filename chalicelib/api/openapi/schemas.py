@@ -36,7 +36,7 @@ def _requests() -> dict[str, Schema]:
     return {
         "Order": _order(USER_ID),
         "Batch": _request(BATCH_FIELDS),
-        "BatchOrder": _order(IDEMPOTENCY_KEY),
+        "BatchOrder": _order(IDEMPOTENCY_KEY, " in a batch"),
         "Void": _request([IDEMPOTENCY_KEY]),
     }
 
@@ -399,8 +399,8 @@ def _request(fields: Iterable[Field], title: str | None = None) -> Schema:
     }
 
 
-def _order(first: Field) -> Schema:
-    """Returns the three forms of an order."""
+def _order(first: Field, where: str = "") -> Schema:
+    """Returns the three forms of an order. `where`: the end of their titles, of which generators make names: each is unique."""
     buy = _given(SIDE, optional=True, pattern="^[Bb][Uu][Yy]$", examples=["buy"])
     sell = _given(SIDE, pattern="^[Ss][Ee][Ll][Ll]$", examples=["sell"])
     exact = _given(QUANTITY, anyOf=QUANTITY.schema["anyOf"][:-1])  # "all" is for sells
@@ -408,9 +408,9 @@ def _order(first: Field) -> Schema:
     return {
         "type": "object",
         "oneOf": [
-            _request((first, buy, SYMBOL, _given(PAY_WITH), exact, *conditions), "Buy a quantity"),
-            _request((first, buy, SYMBOL, _given(PAY_WITH), _given(NOTIONAL), *conditions), "Buy for an amount"),
-            _request((first, sell, SYMBOL, _given(RECEIVE), _given(QUANTITY), *conditions), "Sell"),
+            _request((first, buy, SYMBOL, _given(PAY_WITH), exact, *conditions), f"Buy a quantity{where}"),
+            _request((first, buy, SYMBOL, _given(PAY_WITH), _given(NOTIONAL), *conditions), f"Buy for an amount{where}"),
+            _request((first, sell, SYMBOL, _given(RECEIVE), _given(QUANTITY), *conditions), f"Sell{where}"),
         ],
     }
 

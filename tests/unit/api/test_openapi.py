@@ -148,6 +148,12 @@ def test_each_parameters_example_is_what_its_schema_says(parameter: dict[str, An
         assert problems(parameter["schema"], parameter["example"]) == []
 
 
+def test_titles_are_unique_since_generators_make_names_of_them() -> None:
+    titles = re.findall(r'"title": "([^"]*)"', json.dumps(DOCUMENT["components"]))
+    assert titles
+    assert len(set(titles)) == len(titles)
+
+
 def test_each_schema_is_one_and_describes_each_of_its_fields() -> None:
     for name, schema in DOCUMENT["components"]["schemas"].items():
         Draft202012Validator.check_schema(schema)
