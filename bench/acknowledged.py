@@ -40,7 +40,10 @@ def main() -> int:
     """Sends the orders, then compares every acknowledged fill with the portfolio. Returns the exit status."""
     options = _options()
     run = uuid.uuid4().hex[:8]
-    before = _holdings(options.urls[0], USER)
+    try:
+        before = _holdings(options.urls[0], USER)
+    except OSError as error:
+        sys.exit(f"No engine answers at {options.urls[0]}: {error.strerror or error}")
     orders = [(f"{run}-{n}", symbol) for n, symbol in zip(range(options.orders), cycle(SYMBOLS), strict=False)]
     again = orders[::TWICE]
     # In separate requests, since a batch takes no key twice.

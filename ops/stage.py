@@ -69,7 +69,7 @@ def reach(stage: str | None, prefix: str | None, region: str | None) -> Stage:
     """Returns the stage of that name, or the tables of that prefix. An endpoint comes from the environment, as for the engine.
 
     Raises:
-        Failure: the stage is unknown, or no region is given.
+        Failure: the stage is unknown, no region is given, or a setting is invalid.
     """
     described: dict[str, Any] = {}
     if stage is not None:
@@ -77,7 +77,10 @@ def reach(stage: str | None, prefix: str | None, region: str | None) -> Stage:
         if stage not in stages:
             raise Failure(f"There is no stage {stage!r}: .chalice/config.json has {', '.join(sorted(stages))}")
         described = stages[stage]
-    settings = Settings.from_environment()
+    try:
+        settings = Settings.from_environment()
+    except ValueError as error:
+        raise Failure(str(error)) from None
     where = replace(
         settings,
         table_prefix=prefix or described["environment_variables"]["HFT_TABLE_PREFIX"],

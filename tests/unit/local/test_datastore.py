@@ -9,6 +9,7 @@ from socket import create_server
 
 import boto3
 import pytest
+import requests
 
 from chalicelib.config import Settings
 from chalicelib.local.authorizer import is_open
@@ -87,6 +88,17 @@ def test_a_run_on_a_store_of_this_machine_reaches_that_and_no_other(ministack_ur
     assert (read.stdout.strip(), read.stderr) == (SEEDED, "")
     client = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=ministack_url)
     assert "hft-sdk-accounts" in client.list_tables()["TableNames"]
+
+
+def test_a_server_starts_whatever_the_sdk_is_configured_to(log: Path, elsewhere: dict[str, str]) -> None:
+    everything = {
+        variable: value.format_map(elsewhere) for name in CONFIGURATIONS for variable, value in CONFIGURATIONS[name].items()
+    }
+    with chalice_local(log, **everything, no_proxy="127.0.0.1") as server:
+        holdings = requests.get(f"{server.url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]
+
+    assert holdings == {"USD": "100000.00000000"}
+    assert "in this process's memory" in log.read_text()
 
 
 def test_the_banner_of_a_run_names_the_store_and_the_tables(log: Path, ministack_url: str) -> None:

@@ -158,3 +158,10 @@ def test_a_profile_that_is_signed_out(tmp_path: Path) -> None:
     line = the_only_line(start(HFT_DATASTORE="aws", AWS_PROFILE="p", AWS_CONFIG_FILE=str(config), HOME=str(tmp_path)))
 
     assert line.startswith("The AWS credentials cannot be used: ")
+
+
+def test_a_check_of_an_engine_that_is_not_up() -> None:
+    command = [sys.executable, "bench/acknowledged.py", NOWHERE]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert the_only_line(ended) == f"No engine answers at {NOWHERE}: Connection refused"

@@ -757,6 +757,12 @@ def test_a_stage_says_its_region_and_its_tables(monkeypatch: pytest.MonkeyPatch,
         reach("prod", None, None)
 
 
+def test_a_setting_that_is_invalid_is_a_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HFT_DATASTORE", "foo")
+    with pytest.raises(Failure, match="HFT_DATASTORE must be moto or aws, not 'foo'"):
+        reach("dev", None, None)
+
+
 def test_every_stage_of_this_project_can_be_reached() -> None:
     for stage in json.loads(ops_stage.CHALICE_CONFIG.read_text())["stages"]:
         assert reach(stage, None, None).settings.table_prefix
