@@ -261,19 +261,26 @@ def test_a_sale_of_next_to_nothing_would_not_have_been_decided() -> None:
     )
 
 
-def test_an_order_that_would_leave_too_much_would_not_have_been_decided() -> None:
-    """1000 BTC buy 10³⁹ units."""
-    rich = rewritten(FUNDED, setting(symbol="BTC", amount="1000.00000000", balance="1000.00000000"))
+def rich_swap(held: str) -> list[str]:
+    """A swap of all BTC, where one unit of it buys 10²⁸ units of SOL."""
+    rich = rewritten(FUNDED, setting(symbol="BTC", amount=held, balance=held))
     swap = {"side": "buy", "symbol": "SOL", "pay_with": "BTC", "notional": "all"}
     prices = {
         "SOL": ["0.0000000000000001", "2026-02-21T14:00:00Z"],
         "BTC": ["1000000000000.00000000", "2026-02-21T14:00:00Z"],
     }
-    linked = rewritten(REFUSED_TOGETHER[0], setting(sequence=2, linked=[2, 2], terms=swap, prices=prices))
+    return [rich, rewritten(REFUSED_TOGETHER[0], setting(sequence=2, linked=[2, 2], terms=swap, prices=prices))]
 
-    found = found_in([rich, linked])
+
+def test_an_order_that_would_leave_too_much_would_not_have_been_decided() -> None:
+    found = found_in(rich_swap("10.00000001"))
 
     assert (found.sequence, str(found)) == (2, "it would not have been decided: it leaves more SOL than an account may hold")
+
+
+def test_an_order_may_leave_as_much_as_an_account_may_hold() -> None:
+    """10³⁷ units."""
+    assert replay(USER, chained(rich_swap("10.00000000"))).open_batch == "records 2 to 3"
 
 
 @pytest.mark.parametrize(("last", "batch"), [(3, "records 3 to 4"), (5, "records 5 to 8"), (7, "records 5 to 8")])
