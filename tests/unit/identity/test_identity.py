@@ -62,7 +62,7 @@ OPERATORS = {
 }
 """Routes that exist where the stage turns them on, and in an open local run."""
 
-PUBLIC = {("/health", "GET"), ("/docs", "GET"), ("/docs/{asset}", "GET"), ("/openapi.json", "GET")}
+PUBLIC = {(path, method) for path in ("/", "/health", "/docs", "/docs/{asset}", "/openapi.json") for method in ("GET", "HEAD")}
 
 
 # Tokens that count.
