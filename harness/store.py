@@ -72,14 +72,15 @@ class Store:
             **{name: {"S": value} for name, value in rules.items()},
         }
         self.dynamodb.put_item(TableName=self.tables.assets, Item=item)
-        self._outlast_copies()
+        self.outlast_copies()
 
     def remove_asset(self, symbol: str) -> None:
         """Removes an asset, and returns when no engine may decide by a copy of it."""
         self.dynamodb.delete_item(TableName=self.tables.assets, Key=asset_key(symbol))
-        self._outlast_copies()
+        self.outlast_copies()
 
-    def _outlast_copies(self) -> None:
+    def outlast_copies(self) -> None:
+        """Returns when no engine of these settings may decide by a copy of an asset from before."""
         time.sleep(self.settings.price_age_ms / 1000)
 
     def account(self, user_id: int) -> Account:

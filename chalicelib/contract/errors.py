@@ -117,13 +117,13 @@ class IdempotencyKeyRequired(EngineError):
 
 
 class IdempotencyKeyReused(EngineError):
-    """A key that this user used for another order."""
+    """A key that this user used for another order, or for another transfer."""
 
     status = 422
     code = "ERR_IDEMPOTENCY_KEY_REUSED"
 
-    def __init__(self, stored: str, received: str) -> None:
-        super().__init__(f"This key was used for another order: it stands for {stored}, this is {received}")
+    def __init__(self, stored: str, received: str, kind: str = "order") -> None:
+        super().__init__(f"This key was used for another {kind}: it stands for {stored}, this is {received}")
         self.stored = stored
         self.details = (FieldError("X-Idempotency-Key", f"stands for {stored}"),)
 

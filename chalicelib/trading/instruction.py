@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from chalicelib.contract.errors import EngineError, IdempotencyKeyReused, OrderDecided
 from chalicelib.domain.account import Account
-from chalicelib.domain.facts import Void, Voided
+from chalicelib.domain.facts import Transfer, Void, Voided
 from chalicelib.domain.record import Record, instruction_of
 from chalicelib.domain.refusals import Undecided
 from chalicelib.runtime.deadline import Deadline
@@ -101,4 +101,5 @@ def require_same(instruction: Instruction, stored: Record) -> None:
     elif not isinstance(stored.decision, Voided):  # a void is the outcome of its key, whatever the order
         decided = instruction_of(stored.decision).fingerprint
         if decided != instruction.fingerprint:
-            raise IdempotencyKeyReused(decided, instruction.fingerprint)
+            kind = "transfer" if isinstance(instruction, Transfer) else "order"
+            raise IdempotencyKeyReused(decided, instruction.fingerprint, kind)

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from chalicelib.contract.errors import IdempotencyKeyReused
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Transfer
 from chalicelib.domain.record import Record
-from chalicelib.domain.refusals import TransferRejected, UnknownAsset
+from chalicelib.domain.refusals import UnknownAsset
 from chalicelib.domain.transfer import transfer
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
@@ -47,19 +46,16 @@ class Transfers:
         """Makes a transfer, or finds out that it was made: exactly once per key, however often it is asked.
 
         Raises:
-            TransferRejected: nothing happened, now or before.
+            TransferRejected, UnknownAsset, IdempotencyKeyReused: nothing happened, now or before.
             Contention, DatastoreUnavailable: asking again with the same key is safe.
         """
-        try:
-            return self.exactly_once.execute(instruction, self.decider, deadline)
-        except IdempotencyKeyReused as reused:
-            raise _rejected(instruction, reused) from None
+        return self.exactly_once.execute(instruction, self.decider, deadline)
 
     def preview(self, instruction: Transfer, deadline: Deadline) -> Outcome:
         """Returns what `make` would answer now; nothing is written.
 
         Raises:
-            TransferRejected: it would be rejected.
+            TransferRejected, UnknownAsset, IdempotencyKeyReused: it would be rejected.
             Throttled, Unanswered, DeadlineExceeded: something could not be read.
         """
         key = instruction.record_key
@@ -69,14 +65,5 @@ class Transfers:
             market = self.decider.prepare([instruction], deadline)
             _, record = self.decider.decide(instruction, account, market, by="")
             return Outcome(record, replayed=False)
-        try:
-            require_same(instruction, stored)
-        except IdempotencyKeyReused as reused:
-            raise _rejected(instruction, reused) from None
+        require_same(instruction, stored)
         return Outcome(stored, replayed=True)
-
-
-def _rejected(instruction: Transfer, reused: IdempotencyKeyReused) -> TransferRejected:
-    return TransferRejected(
-        f"the key {instruction.key!r} was used: it stands for {reused.stored}, not for {instruction.fingerprint}"
-    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from chalicelib.contract.errors import Contention, DatastoreUnavailable
+from chalicelib.contract.errors import Contention, DatastoreUnavailable, IdempotencyKeyReused
 from chalicelib.domain.facts import Transfer, Transferred
 from chalicelib.domain.money import MAX_BALANCE_UNITS, PRICE_PER_USD
 from chalicelib.domain.record import Record, next_head
@@ -149,7 +149,7 @@ def test_a_debit_that_was_made_is_done_however_little_is_left(desk: Desk) -> Non
 def test_a_key_stands_for_one_transfer(desk: Desk, units: int, symbol: str) -> None:
     desk.transfer(100, key="k")
 
-    with pytest.raises(TransferRejected, match=r"it stands for FUND 0\.00000100 USD, not for"):
+    with pytest.raises(IdempotencyKeyReused, match=r"another transfer: it stands for FUND 0\.00000100 USD, this is"):
         desk.transfer(units, key="k", symbol=symbol)
 
     assert desk.balance_units() == 100
@@ -322,7 +322,7 @@ def test_a_preview_rejects_what_the_transfer_would(desk: Desk) -> None:
 
     with pytest.raises(TransferRejected, match="overdraws"):
         desk.preview(-101, "l")
-    with pytest.raises(TransferRejected, match=r"it stands for FUND 0\.00000100 USD, not for FUND 0\.00000101 USD"):
+    with pytest.raises(IdempotencyKeyReused, match=r"it stands for FUND 0\.00000100 USD, this is FUND 0\.00000101 USD"):
         desk.preview(101, "k")
     assert desk.balance_units() == 100
 
