@@ -93,6 +93,7 @@ def test_whatever_is_sent_each_answer_is_one_in_the_contracts_shape(moto_market:
     @example(b"\r\n" * 100)
     @example(b"GET /health HTTP/1.1\r\n\r\n")
     @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    @example(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
     @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n")
     @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 200 + b"\r\n")
     @example(b"GET /health HTTP/1.1\r\nHost: localhost\r\na: " + b"b" * 70_000 + b"\r\n\r\n")
