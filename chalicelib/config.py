@@ -12,6 +12,7 @@ LOCAL_REGION = "us-east-1"
 """The region of a datastore on this machine, where a region is only a name."""
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+")
+_HOST = re.compile(r"[a-z0-9_.-]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
 
 
@@ -97,7 +98,7 @@ class Settings:
             read_timeout_ms=_positive(environment, "HFT_READ_TIMEOUT_MS", defaults.read_timeout_ms),
             cached_accounts=_positive(environment, "HFT_CACHED_ACCOUNTS", defaults.cached_accounts),
             cors_origins=_origins(environment, "HFT_CORS_ORIGINS"),
-            local_hosts=frozenset(_words(environment, "HFT_LOCAL_HOSTS")),
+            local_hosts=_hosts(environment, "HFT_LOCAL_HOSTS"),
         )
         if not settings.on_this_machine:
             settings = replace(settings, region=_region(environment))
@@ -166,6 +167,14 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
     if text not in ("", "off", "on"):
         raise ValueError(f"{name} must be on or off, not {text!r}")
     return text == "on"
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> frozenset[str]:
+    hosts = _words(environment, name)
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{name} must list names such as trader.lan, without a port, not {host!r}")
+    return frozenset(hosts)
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -23,6 +23,7 @@ def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: 
     if not is_loopback(f"//{host}"):
         lines.append("  Reach       every machine that can connect to this one; connections are not encrypted")
         if is_open:
+            lines.append("  Names       an IP address, localhost, and the names in HFT_LOCAL_HOSTS; other hosts get a 403")
             lines.append("  WARNING     ANYBODY ON THOSE MACHINES CAN READ AND TRADE EVERY ACCOUNT: requests need no token")
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 _OURS = frozenset({"AWS_ENDPOINT_URL_DYNAMODB", "AWS_CHALICE_CLI_MODE"})
 """The variables named AWS_… that are not the SDK's own configuration."""
+
+_FOREIGN_PREFIXES = ("AWS_", "MOTO_", "TEST_SERVER_MODE", "TEST_PROXY_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
+"""The variables of the SDK, and those of moto: some would send its calls to a server."""
 
 _TIMES = {"connect_timeout": 2, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
@@ -39,8 +43,9 @@ def prepare(settings: Settings) -> None:
             _prepare_tables(settings)
         else:
             _require_credentials(settings)
+            require_tables(settings)
     except (BotoCoreError, ClientError) as error:
-        raise DatastoreUnusable(_explain(error, settings)) from error
+        raise DatastoreUnusable(explain(error, settings)) from error
 
 
 def isolate(settings: Settings) -> None:
@@ -48,7 +53,9 @@ def isolate(settings: Settings) -> None:
 
     Without this, a profile or a variable set for other programs could redirect a local run to real tables.
     """
-    for name in [name for name in os.environ if name.startswith("AWS_") and name not in _OURS]:
+    # A store on this machine with TLS has a certificate of its own.
+    kept = _OURS | {"AWS_CA_BUNDLE"} if (settings.datastore_endpoint or "").startswith("https:") else _OURS
+    for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES) and name not in kept]:
         del os.environ[name]
     os.environ |= {
         "AWS_CONFIG_FILE": os.devnull,
@@ -107,8 +114,11 @@ def _keep_books(directory: Path, settings: Settings) -> None:
     from chalicelib.local import durable_moto
     from chalicelib.local.journal import Journal
 
-    journal = Journal(directory)
-    durable_moto.load(journal, settings.region, DEFAULT_ACCOUNT_ID)
+    try:
+        journal = Journal(directory)
+        durable_moto.load(journal, settings.region, DEFAULT_ACCOUNT_ID)
+    except OSError as error:
+        raise DatastoreUnusable(f"{directory} cannot be used for data: {error.strerror}") from error
     if journal.cut_bytes:
         print(f"Cut off a torn last line of {journal.cut_bytes} bytes: a write that was never acknowledged", flush=True)
     durable_moto.install(journal)
@@ -144,12 +154,37 @@ def _require_credentials(settings: Settings) -> None:
     credentials.get_frozen_credentials()  # SSO and roles get their credentials at this call
 
 
-def _explain(error: "BotoCoreError | ClientError", settings: Settings) -> str:
+def require_tables(settings: Settings) -> None:
+    """Reads an asset, so that a missing table or permission ends a run as it starts. No answer ends nothing: one may come.
+
+    Raises:
+        ClientError: DynamoDB refuses the read.
+    """
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import ConnectionError as NotConnected
+    from botocore.exceptions import HTTPClientError
+
+    from chalicelib.store.tables import Tables, asset_key
+
+    client: Any = boto3.Session().client(
+        "dynamodb", region_name=settings.region, endpoint_url=settings.datastore_endpoint, config=Config(**_TIMES)
+    )
+    with suppress(NotConnected, HTTPClientError):
+        client.get_item(TableName=Tables.of(settings.table_prefix).assets, Key=asset_key("USD"))
+
+
+def explain(error: "BotoCoreError | ClientError", settings: Settings) -> str:
     """Returns one line about an error of the SDK."""
     from botocore.exceptions import ClientError, HTTPClientError, WaiterError
     from botocore.exceptions import ConnectionError as NotConnected
 
     text = " ".join(str(error).split())
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
+        where = settings.datastore_endpoint or settings.region
+        return f"There are no tables {settings.table_prefix}-* in {where}: is the stage deployed there, in this account?"
+    if not settings.on_this_machine and isinstance(error, ClientError):
+        return f"DynamoDB refuses these AWS credentials: {text}"
     if not settings.on_this_machine:
         return f"The AWS credentials cannot be used: {text}"
     if isinstance(error, NotConnected | HTTPClientError):

@@ -48,6 +48,7 @@ def test_only_on_lambda_does_an_endpoint_of_all_services_name_the_store() -> Non
             for url in ("127.0.0.1:4566", "localhost", "ftp://a", "http://", "http://[::1", "http://a:x")
         ),
         *(("AWS_REGION", region) for region in ("local", "the moon", "eu_west_1")),
+        *(("HFT_LOCAL_HOSTS", host) for host in ("trader.lan:8000", "http://trader.lan", "*")),
         *(("HFT_CORS_ORIGINS", origin) for origin in ("*", "null", "a.example", "https://a.example/", "https://a.example/x")),
     ],
 )

@@ -386,7 +386,8 @@ def test_a_run_that_others_can_reach_says_it_louder(host: str) -> None:
 @pytest.mark.parametrize("elsewhere", [{"AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example"}, {"HFT_DATASTORE": "aws"}])
 def test_what_is_not_this_machines_own_is_never_open(log: Path, elsewhere: dict[str, str]) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    with chalice_local(log, **keys, **elsewhere) as server:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9"}  # or AWS would refuse these keys, and the run would end
+    with chalice_local(log, **keys, **nowhere, **elsewhere) as server:
         for method, path in PRIVATE:
             refused(Engine(server.url, log).ask(method, path, json=order(FUNDED)), 401, "ERR_UNAUTHENTICATED")
 

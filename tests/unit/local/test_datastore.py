@@ -10,10 +10,12 @@ from socket import create_server
 import boto3
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from chalicelib.config import Settings
 from chalicelib.local.authorizer import is_open
 from chalicelib.local.banner import banner
+from chalicelib.local.datastore import explain, require_tables
 from chalicelib.local.schema import create_missing
 from chalicelib.local.seed import PRICES_USD, seed
 from harness.processes import ROOT, chalice_local, environment
@@ -55,6 +57,7 @@ CONFIGURATIONS = {
     "an unknown profile": {"AWS_PROFILE": "nobody"},
     "a profile that is signed out": {"AWS_CONFIG_FILE": "{files}/services", "AWS_PROFILE": "p"},
     "a proxy": {"HTTPS_PROXY": "{url}", "http_proxy": "{url}", "ALL_PROXY": "{url}"},
+    "moto as a server": {"TEST_SERVER_MODE": "true", "TEST_SERVER_MODE_ENDPOINT": "{url}", "INITIAL_NO_AUTH_ACTION_COUNT": "0"},
     "modes of the SDK": {
         "AWS_DEFAULTS_MODE": "?",
         "AWS_RETRY_MODE": "?",
@@ -126,6 +129,14 @@ def test_the_banner_of_a_run_names_the_store_and_the_tables(log: Path, ministack
 def test_only_a_store_of_this_machine_is_open(monkeypatch: pytest.MonkeyPatch, url: str, *, opens: bool) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
     assert is_open.__wrapped__() is opens
+
+
+def test_a_store_elsewhere_without_the_tables_is_refused(ministack_url: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        require_tables(Settings(datastore_endpoint=ministack_url, table_prefix="hft-nowhere"))
+
+    line = explain(refused.value, Settings(datastore="aws", region="eu-west-1", table_prefix="hft-nowhere"))
+    assert line == "There are no tables hft-nowhere-* in eu-west-1: is the stage deployed there, in this account?"
 
 
 # The seed.

@@ -96,6 +96,7 @@ def test_a_body_in_chunks_is_read(moto_market: Market) -> None:
         (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 400, "is not in chunks as announced"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", 400, "ends before it is complete"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413, "The body is larger than 16384 bytes"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffff\r\n", 413, "The body is larger than 16384 bytes"),
         (POST + b"Content-Length: 99999999999\r\n\r\n", 413, "The body is larger than 16384 bytes"),
         (POST + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", 413, "The body is larger than 16384 bytes"),
         (POST.replace(b"execute", b"execute/batch") + b"Content-Length: 99999999\r\n\r\n", 413, "larger than 65536 bytes"),
