@@ -213,6 +213,7 @@ def _transfers() -> Json:
         errors.Contention(),
         errors.TooLarge(MAX_BODY_BYTES),
         errors.ValidationFailed(FieldError("amount", "must be more than 0")),
+        errors.IdempotencyKeyReused("FUND 1000.00000000 USD", "FUND 2000.00000000 USD", "transfer"),
         errors.DatastoreUnavailable(),
         parameters=[
             {
