@@ -166,7 +166,7 @@ class _Drawing:
         theme = random.random()
         if theme < 0.75:
             self.market()
-        elif theme < 0.9:
+        elif theme < 0.85:
             self.restored_market()
         else:
             self.troubled_market()
@@ -220,7 +220,7 @@ class _Drawing:
         self.opened(1)
         for number in range(random.randint(1, 3)):
             at_us = number * 2 * LONG_US + random.randrange(LONG_US)
-            self.small_orders(f"k{number}", at_us, random.choice((1, 1, 2, 3)))
+            self.small_orders(f"k{number}", at_us, random.choice((1, 1, 2, 2, 3)))
             trouble_us = at_us + random.randrange(3 * US_PER_S)
             price = random.choice((None, self.opening["BTC"]))
             self.actions.append(ListAsset(self.id(), trouble_us, "BTC", price, halted=True))
@@ -259,14 +259,14 @@ class _Drawing:
         random = self.random
         if random.random() < 0.9:
             self.opened(user_id)
-        for number in range(random.choice((0, 0, 1, 2))):
+        for number in range(random.choice((0, 1, 2))):
             symbol = random.choice(SYMBOLS)
             units = self.units_worth(symbol, random.randint(1, 500) * UNITS_PER_ONE)
-            if random.random() < 0.3:
+            if random.random() < 0.5:
                 symbol, units = "USD", -random.randint(1, 10) * 100 * UNITS_PER_ONE
             later = Transfer(user_id, f"later-{number}", symbol, units)
             at_us = self.time()
-            for _ in range(random.choice((1, 1, 2))):  # the second is a duplicate
+            for _ in range(random.choice((1, 2))):  # the second is a duplicate
                 self.actions.append(Ask(self.id(), at_us, later, random.randint(1, 3), insists=False))
                 at_us += random.randrange(30_000)
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.errors import EngineError
-from chalicelib.domain.order import Order
-from chalicelib.domain.transfer import Transfer, TransferRejected
+from chalicelib.domain.facts import Transfer
+from chalicelib.domain.order import Amount, Order
+from chalicelib.domain.refusals import Undecided
 from chalicelib.engine import Engine, build
 from chalicelib.store.connection import Cancelled, Datastore, Item, Throttled, Unanswered
-from chalicelib.trading.transfers import transfer_once
 from simulation.database import Call, Database, Reply
-from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition, update
+from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition
 from simulation.journal import Journal
 from simulation.scheduler import Scheduler
 from tests.support.faults import VirtualTime
@@ -80,12 +80,12 @@ def put(key: str, **more: Any) -> dict[str, Any]:
 
 
 def debit(units: int, head: bytes = b"7", **more: Any) -> dict[str, Any]:
+    """Puts the account of 10 USD whole, less what is taken."""
     return {
-        "Update": {
+        "Put": {
             "TableName": ACCOUNTS,
-            "Key": {"user_id": {"N": "1"}},
+            "Item": account(1, USD=10 - units),
             "ConditionExpression": "#head = :head AND balances.USD >= :units",
-            "UpdateExpression": "SET balances.USD = balances.USD - :units",
             "ExpressionAttributeNames": {"#head": "head"},
             "ExpressionAttributeValues": {":head": {"B": head}, ":units": {"N": str(units)}},
             **more,
@@ -149,6 +149,17 @@ def test_two_transactions_that_meet_at_an_item_conflict_and_the_first_goes_on(si
     assert first == [{}]
     assert codes(second[0]) == [None, "TransactionConflict"]
     assert usd(simulated) == "7"
+
+
+def test_a_conflict_may_be_all_that_is_mentioned(simulated: Simulated) -> None:
+    """The key is taken as well, and nobody says so."""
+    funded(simulated, USD=10)
+    simulated.call("TransactWriteItems", transact(put("taken")))
+    simulated.send("TransactWriteItems", transact(put("a"), debit(3)))
+    second = simulated.send("TransactWriteItems", transact(put("taken"), debit(3)), at_us=400, hides=True)
+    simulated.scheduler.run()
+
+    assert codes(second[0]) == [None, "TransactionConflict"]
 
 
 def test_a_transaction_takes_a_hundred_actions(simulated: Simulated) -> None:
@@ -326,7 +337,7 @@ def test_a_scan_comes_in_pages(simulated: Simulated) -> None:
         pytest.param(transact(put("a"), put("a")), id="two actions on one item"),
         pytest.param(transact(), id="no action"),
         pytest.param(transact(*[put(f"k{number}") for number in range(101)]), id="more than a hundred actions"),
-        pytest.param(transact(debit(1, Key={"user_id": {"S": "1"}})), id="a key of another type"),
+        pytest.param(transact(debit(1, Item={"user_id": {"S": "1"}})), id="a key of another type"),
         pytest.param(transact(debit(1, ExpressionAttributeNames={"#head": "head", "#more": "more"})), id="an unused name"),
         pytest.param(transact(debit(1, ExpressionAttributeValues={":head": {"B": b""}})), id="an undefined value"),
         pytest.param(
@@ -347,7 +358,7 @@ def test_what_dynamodb_refuses_is_refused(simulated: Simulated, request_: dict[s
         ("GetItem", {**get(ACCOUNTS, user_id={"N": "1"}), "ProjectionExpression": "head"}),
         ("TransactWriteItems", transact({"Delete": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}})),
         ("TransactWriteItems", transact(debit(1, ConditionExpression="size(balances) > :units"))),
-        ("TransactWriteItems", transact(debit(1, UpdateExpression="REMOVE balances.USD"))),
+        ("TransactWriteItems", transact({"Update": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}})),
     ],
 )
 def test_what_is_not_simulated_raises(simulated: Simulated, operation: str, request_: dict[str, Any]) -> None:
@@ -381,40 +392,6 @@ def test_conditions(text: str, holds: bool) -> None:  # noqa: FBT001
     values: Item = {":seven": {"B": b"7"}, ":ten": {"N": "10"}, ":eleven": {"N": "11"}}
 
     assert condition(text).holds(Scope(ITEM, {"#h": "head"}, values)) is holds
-
-
-@pytest.mark.parametrize(
-    ("text", "balances"),
-    [
-        ("SET balances.USD = balances.USD - :four", {"USD": {"N": "6"}}),
-        ("SET balances.USD = balances.USD + :four", {"USD": {"N": "14"}}),
-        ("SET balances.BTC = if_not_exists(balances.BTC, :zero) + :four", {"USD": {"N": "10"}, "BTC": {"N": "4"}}),
-        ("SET balances.USD = if_not_exists(balances.USD, :zero) + :four", {"USD": {"N": "14"}}),
-        ("SET balances.BTC = balances.USD, balances.USD = :four", {"USD": {"N": "4"}, "BTC": {"N": "10"}}),
-        ("SET balances = :map", {"ETH": {"N": "1"}}),
-    ],
-)
-def test_updates_see_the_item_as_it_was_and_leave_it_so(text: str, balances: dict[str, Any]) -> None:
-    values: Item = {":four": {"N": "4"}, ":zero": {"N": "0"}, ":map": {"M": {"ETH": {"N": "1"}}}}
-
-    assert update(text).apply(Scope(ITEM, {}, values)) == {**ITEM, "balances": {"M": balances}}
-    assert ITEM["balances"] == {"M": {"USD": {"N": "10"}}}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "SET balances.USD = balances.BTC - :four",
-        "SET tail.USD = :four",
-        "SET balances = :four, balances.USD = :four",
-        "SET balances.USD = balances.USD + :most",
-    ],
-)
-def test_updates_that_dynamodb_refuses(text: str) -> None:
-    values: Item = {":four": {"N": "4"}, ":most": {"N": "9" * 38}}
-
-    with pytest.raises(InvalidRequest):
-        update(text).apply(Scope(ITEM, {}, values))
 
 
 @pytest.mark.parametrize("text", ["", "head", "a = :a OR b = :b", "a < :a", "NOT a = :a", "a = :a AND", "a[0] = :a"])
@@ -471,7 +448,7 @@ def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market,
 
     def an_order(key: str) -> Order:
         symbol, pay_with = random.choice([("BTC", "USD"), ("ETH", "USD"), ("USD", "BTC"), ("NOPE", "USD")])
-        return Order(user_id, key, symbol, pay_with, random.randint(1, 10**9), "1")
+        return Order(user_id, key, symbol, pay_with, Amount(random.randint(10**5, 10**9), "1"))
 
     for asset in market.dynamodb.scan(TableName=market.tables.assets)["Items"]:
         simulated.database.put(market.tables.assets, asset)
@@ -490,10 +467,11 @@ def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market,
                     orders = [an_order(key) for key in random.sample(keys, random.randint(2, 4))]
                     engine.executor.execute_batch(orders, engine.deadline())
                 case "transfer":
-                    transfer_once(engine, Transfer(user_id, key, "USD", random.choice([10**13, -(10**12)])))
+                    transfer = Transfer(user_id, key, "USD", random.choice([10**13, -(10**12)]))
+                    engine.transfers.make(transfer, engine.deadline())
                 case "look":
                     engine.queries.portfolio(user_id, engine.deadline())
-        except (EngineError, TransferRejected):
+        except (EngineError, Undecided):
             pass
     most = [an_order(new_key()) for _ in range(99)]
     for engine in processes:

@@ -195,7 +195,7 @@ PLANTED = {
     "an empty account pinned": Planted(engine_with(planted_bugs.EmptyAccountPinned), Rule.RESOLVED),
     "trying for ever": Planted(engine_with(planted_bugs.TriesForEver), Rule.ENDS),
     "a batch on one view": Planted(engine_with(exactly_once=planted_bugs.BatchOnOneView), Rule.HISTORY),
-    "a batch's refusals on one view": Planted(engine_with(exactly_once=planted_bugs.BatchRefusedOnOneView), Rule.IN_ORDER),
+    "a batch's refusals on one view": Planted(engine_with(exactly_once=planted_bugs.BatchRefusedOnOneView), Rule.HISTORY),
     "a batch backwards": Planted(engine_with(executor=planted_bugs.BatchBackwards), Rule.IN_ORDER),
     "a batch in several transactions": Planted(engine_with(executor=planted_bugs.BatchOneByOne), Rule.IN_ORDER, 300),
     "a batch replayed as one": Planted(engine_with(executor=planted_bugs.BatchReplayedAsOne), Rule.REPLAYED),

@@ -39,6 +39,7 @@ from simulation.process import Build
 
 def engine_with(
     ledger: type[Ledger] = Ledger,
+    *,
     prices: type[PriceBook] = PriceBook,
     accounts: type[AccountCache] = AccountCache,
     exactly_once: type[ExactlyOnce] = ExactlyOnce,
@@ -405,7 +406,7 @@ class RefusalFromTwoReads(Ledger):
 
     def commit(self, entries: Sequence[Entry], seen: Account, after: Account, deadline: Deadline) -> CommitResult:
         keys = [entry.key for entry in entries if isinstance(entry, Unused)]
-        if not keys:
+        if len(keys) < len(entries):
             return super().commit(entries, seen, after, deadline)
         records = self.read_records(seen.user_id, keys, deadline)
         return KeysTaken(records, None) if records else Committed()
