@@ -55,13 +55,17 @@ def package(stage: Stage) -> Package:
 
 
 def _chalice_package(stage: Stage, resources: Path) -> None:
-    """Runs ``chalice package`` in a separate process, since it imports the application."""
+    """Runs ``chalice package`` in a separate process, since it imports the application.
+
+    The application there sees the stage's settings and none of this shell's: they decide which routes exist.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HFT_")}
     chalice = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
     options = ["--stage", stage.name, "--merge-template", str(resources), str(stage.build_directory)]
     done = subprocess.run(  # noqa: S603  (our own list of arguments, without a shell)
         [*chalice, "package", *options],
         cwd=stage.project,
-        env=os.environ | {"AWS_DEFAULT_REGION": stage.region},
+        env=environment | {"AWS_DEFAULT_REGION": stage.region},
         capture_output=True,
         text=True,
         check=False,

@@ -23,6 +23,9 @@ class Stage:
     token_secret_arn: str
     """The source of the authorizer's keys: one of the two, or neither for a secret that the stack makes."""
 
+    operator_api: bool
+    """True where the stage has the operator's routes, and so may write assets."""
+
     @classmethod
     def load(cls, project: Path, name: str) -> "Stage":
         """Reads a stage's settings.
@@ -53,6 +56,7 @@ class Stage:
             table_prefix=needed["HFT_TABLE_PREFIX"],
             token_jwks_url=authorizer.environment_variables.get("HFT_TOKEN_JWKS_URL", ""),
             token_secret_arn=authorizer.environment_variables.get("HFT_TOKEN_SECRET_ARN", ""),
+            operator_api=engine.environment_variables.get("HFT_OPERATOR_API") == "on",
         )
 
     @property
@@ -78,5 +82,6 @@ class Stage:
             "LogRetentionDays": str(self.log_retention_days),
             "TokenJwksUrl": self.token_jwks_url,
             "TokenSecretArn": self.token_secret_arn,
+            "OperatorApi": "on" if self.operator_api else "off",
             "TokenSecretAction": "ssm:GetParameter" if ":ssm:" in self.token_secret_arn else "secretsmanager:GetSecretValue",
         }

@@ -30,6 +30,7 @@ _EFFORT: Directive = (
     },
 )
 _REFUSAL: Directive = (("Stage", "Outcome"), {"Refusals": "Count"})
+_HELD: Directive = (("Stage",), {"PricesHeld": "Count"})
 
 
 def _metrics(*directives: Directive) -> list[dict[str, Any]]:
@@ -48,6 +49,7 @@ _OF_ORDER = _metrics(_COUNT, _EFFORT)
 _OF_BATCH = _metrics(_EFFORT)
 _OF_BATCH_RESULTS = _metrics(_COUNT)
 _OF_REFUSAL = _metrics(_REFUSAL)
+_OF_HELD = _metrics(_HELD)
 
 
 def of_order(stage: str, at: datetime, outcome: Outcome, deadline: Deadline, *, cold_start: bool) -> dict[str, Any]:
@@ -94,6 +96,11 @@ def _effort(outcomes: Sequence[Outcome], deadline: Deadline, *, cold_start: bool
 def of_refusal(stage: str, at: datetime, error_code: str, times: int = 1) -> dict[str, Any]:
     """Returns the metrics of one request, or of `times` orders of a batch, that failed without a decision."""
     return {**_envelope(_OF_REFUSAL, at), "Stage": stage, "Outcome": error_code, "Refusals": times}
+
+
+def of_held_prices(stage: str, at: datetime, times: int) -> dict[str, Any]:
+    """Returns the metric of prices that were held, since they move further than their assets' guards let them."""
+    return {**_envelope(_OF_HELD, at), "Stage": stage, "PricesHeld": times}
 
 
 def _envelope(metrics: list[dict[str, Any]], at: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib.api import metrics
 from chalicelib.api.endpoint import Endpoint, body_of, json_response, request_id
 from chalicelib.config import Settings
 from chalicelib.contract.caller import Caller
@@ -34,7 +35,10 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
         wanted = read_prices(body_of(request), utc_now())
         results = engine().listings.set_prices(wanted.prices, wanted.as_of, wanted.allow_move, endpoint.deadline(request))
         held = [symbol for symbol, result in results.items() if result is PriceResult.HELD]
-        log.info("prices", request_id=request_id(request), source=wanted.source, results=results, held=held)
+        figures = {}
+        if settings.on_lambda and held:
+            figures = metrics.of_held_prices(settings.table_prefix, utc_now(), len(held))
+        log.info("prices", request_id=request_id(request), source=wanted.source, results=results, held=held, **figures)
         return json_response(json.dumps({"results": results}))
 
     @endpoint.route(f"{OPERATOR}/transfers", "POST")

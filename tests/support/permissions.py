@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib.store.connection import DynamoDB
 
 Permission = tuple[str, str]
-"""An IAM action, and the table it is used on."""
+"""An IAM action, and the table, or the ``table/index/name``, that it is used on."""
 
 USED: set[Permission] = set()
 
@@ -39,6 +39,8 @@ def permissions(operation: str, request: dict[str, Any]) -> Iterator[Permission]
         case {"RequestItems": by_table}:
             for table in by_table:
                 yield f"dynamodb:{operation}", table
+        case {"TableName": table, "IndexName": index}:
+            yield f"dynamodb:{operation}", f"{table}/index/{index}"
         case {"TableName": table}:
             yield f"dynamodb:{operation}", table
         case _:

@@ -4,11 +4,14 @@ The emulator of AWS does not imitate gateway responses, throttling and alarms, s
 """
 
 import copy
+import io
 import json
+import logging
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from chalicelib.contract.errors import FieldError
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.local import schema
 from chalicelib.runtime.world import utc_now
+from chalicelib.telemetry import log
 from deploy import DeployError
 from deploy.checks import require_valid
 from deploy.package import Package, package
@@ -359,9 +363,14 @@ def test_there_is_an_alarm_for_each_failure_and_it_notifies_the_topic(template: 
         "Throttling": "ThrottledRequests",
         "AssetsThrottling": "ReadThrottleEvents",
         "AccountsThrottling": "WriteThrottleEvents",
+        "AccountsReadThrottling": "ReadThrottleEvents",
         "IdempotencyThrottling": "WriteThrottleEvents",
         "SequenceIndexThrottling": "WriteThrottleEvents",
         "Contention": "Refusals",
+        "Unavailable": "Refusals",
+        "InternalErrors": "Refusals",
+        "Bugs": "Bugs",
+        "PricesHeld": "PricesHeld",
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
@@ -379,11 +388,31 @@ def test_the_index_has_an_alarm_of_its_own(template: Template) -> None:
     ]
 
 
-def test_contention_is_counted_from_the_engines_metrics(stage: Stage, template: Template) -> None:
-    """The alarm watches the metric that the engine writes; otherwise it could never go off."""
-    alarm = template["Resources"]["ContentionAlarm"]["Properties"]
+@pytest.mark.parametrize(
+    ("name", "figures_of"),
+    [
+        *(
+            (name, lambda stage, code=error.code: metrics.of_refusal(stage, utc_now(), code))
+            for name, error in {
+                "Contention": errors.Contention,
+                "Unavailable": errors.DatastoreUnavailable,
+                "InternalErrors": errors.InternalError,
+            }.items()
+        ),
+        *(
+            (name, lambda stage, error=error: only_line(metrics.of_batch_results(stage, utc_now(), [error, error])))
+            for name, error in {"Unavailable": errors.DatastoreUnavailable(), "InternalErrors": errors.InternalError()}.items()
+        ),
+        ("PricesHeld", lambda stage: metrics.of_held_prices(stage, utc_now(), 2)),
+    ],
+)
+def test_an_alarm_watches_the_metric_that_the_engine_writes(
+    stage: Stage, template: Template, name: str, figures_of: Callable[[str], dict[str, Any]]
+) -> None:
+    """Otherwise it could never go off. An order of a batch counts as one that came alone, although the batch is a 200."""
+    alarm = template["Resources"][f"{name}Alarm"]["Properties"]
 
-    figures = metrics.of_refusal(stage.table_prefix, utc_now(), errors.Contention.code)
+    figures = figures_of(stage.table_prefix)
 
     (directive,) = figures["_aws"]["CloudWatchMetrics"]
     assert alarm["Namespace"] == directive["Namespace"]
@@ -391,6 +420,94 @@ def test_contention_is_counted_from_the_engines_metrics(stage: Stage, template: 
     watched = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
     assert watched == {name: figures[name] for name in directive["Dimensions"][0]} | {"Stage": {"Ref": "TablePrefix"}}
     assert stage.parameters()["TablePrefix"] == figures["Stage"]
+    assert figures[alarm["MetricName"]] >= alarm["Threshold"] == 1
+
+
+def only_line(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    (line,) = lines
+    return line
+
+
+@pytest.mark.parametrize("name", ["InternalErrors", "Bugs", "PricesHeld"])
+def test_what_should_never_happen_raises_its_alarm_the_first_time(template: Template, name: str) -> None:
+    alarm = template["Resources"][f"{name}Alarm"]["Properties"]
+
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Threshold"]) == (1, 1, 1)
+
+
+def test_every_bug_that_a_function_logs_is_counted(template: Template) -> None:
+    filters = [each for each in of_type(template, "Logs::MetricFilter").values() if "bug" in each["FilterPattern"]]
+
+    assert [each["LogGroupName"] for each in filters] == [{"Ref": "ApiHandlerLogGroup"}, {"Ref": "AuthorizerLogGroup"}]
+    alarm = template["Resources"]["BugsAlarm"]["Properties"]
+    for each in filters:
+        (metric,) = each["MetricTransformations"]
+        assert (metric["MetricNamespace"], metric["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
+        assert each["FilterPattern"] == '{ $.event = "bug" }'
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(log.JsonLines())
+    logging.getLogger("hft").addHandler(handler)
+    try:
+        log.bug(ValueError("a bug"))
+    finally:
+        logging.getLogger("hft").removeHandler(handler)
+    assert json.loads(lines.getvalue())["event"] == "bug"
+
+
+# The operator's routes.
+
+
+@pytest.fixture(scope="module")
+def with_operators(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stage, Template]:
+    """A stage that has turned the operator's routes on, and its template."""
+    project = copy_project(tmp_path_factory.mktemp("operators"), requirements=False)
+    change_stage(project, "prod", environment_variables={"HFT_OPERATOR_API": "on"})
+    stage = Stage.load(project, "prod")
+    return stage, package(stage).template
+
+
+def operators_paths(template: Template) -> dict[str, Any]:
+    paths = only(of_type(template, "Serverless::Api"))["DefinitionBody"]["paths"]
+    return {path: methods for path, methods in paths.items() if "/operator/" in path}
+
+
+def test_a_stage_has_no_operators_routes_unless_it_turns_them_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, template: Template, stage: Stage
+) -> None:
+    assert operators_paths(template) == {}
+    assert stage.parameters()["OperatorApi"] == "off"
+
+    monkeypatch.setenv("HFT_OPERATOR_API", "on")
+    project = copy_project(tmp_path, requirements=False)
+    of_this_shell = package(Stage.load(project, stage.name)).template
+    assert operators_paths(of_this_shell) == {}, "the stage's settings count, and not the shell's"
+
+
+def test_a_stage_that_turns_them_on_has_them_behind_the_authorizer(with_operators: tuple[Stage, Template]) -> None:
+    stage, template = with_operators
+
+    assert stage.parameters()["OperatorApi"] == "on"
+    require_valid(template, stage.region)
+    assert template["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]["HFT_OPERATOR_API"] == "on"
+    paths = operators_paths(template)
+    assert sorted(paths) == [
+        "/api/v1/operator/assets/{symbol}",
+        "/api/v1/operator/assets/{symbol}/halt",
+        "/api/v1/operator/assets/{symbol}/resume",
+        "/api/v1/operator/prices",
+        "/api/v1/operator/transfers",
+    ]
+    (authorizer,) = only(of_type(template, "Serverless::Api"))["DefinitionBody"]["securityDefinitions"]
+    assert all(operation["security"] == [{authorizer: []}] for methods in paths.values() for operation in methods.values())
+
+
+def test_only_a_stage_that_turns_them_on_may_write_assets(template: Template) -> None:
+    policy = template["Resources"]["OperatorPolicy"]
+
+    assert template["Conditions"][policy["Condition"]] == {"Fn::Equals": [{"Ref": "OperatorApi"}, "on"]}
+    assert policy["Properties"]["Roles"] == [{"Ref": "ApiHandlerRole"}]
+    assert template["Resources"]["APIHandler"]["Properties"]["Role"] == {"Fn::GetAtt": ["ApiHandlerRole", "Arn"]}
 
 
 def test_the_dashboard_shows_the_stages_own_metrics(template: Template) -> None:
