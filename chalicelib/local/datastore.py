@@ -147,6 +147,9 @@ def _require_credentials(settings: Settings) -> None:
     if settings.datastore_endpoint is None:
         # An endpoint in the SDK's configuration would not be in the banner, so it is ignored.
         os.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        if (path := os.environ.get(name)) and not Path(path).exists():
+            raise DatastoreUnusable(f"{name} names a file that does not exist: {path}")
     credentials = boto3.Session().get_credentials()
     if credentials is None:
         where = settings.datastore_endpoint or "HFT_DATASTORE=aws"
@@ -186,7 +189,7 @@ def explain(error: "BotoCoreError | ClientError", settings: Settings) -> str:
     if not settings.on_this_machine and isinstance(error, ClientError):
         return f"DynamoDB refuses these AWS credentials: {text}"
     if not settings.on_this_machine:
-        return f"The AWS credentials cannot be used: {text}"
+        return f"The AWS configuration cannot be used: {text}"
     if isinstance(error, NotConnected | HTTPClientError):
         return (
             f"Nothing answers at {settings.datastore_endpoint}, which AWS_ENDPOINT_URL_DYNAMODB names: start a datastore there, "

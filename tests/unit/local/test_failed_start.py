@@ -128,6 +128,7 @@ def test_a_store_that_is_not_dynamodb(web_server: str) -> None:
     assert line.startswith(f"{web_server} does not answer as DynamoDB does: ")
 
 
+KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -138,7 +139,12 @@ NOWHERE = "http://127.0.0.1:9"
         ({"AWS_ENDPOINT_URL_DYNAMODB": "127.0.0.1:9"}, "AWS_ENDPOINT_URL_DYNAMODB must be a URL such as"),
         ({"HFT_DATASTORE": "foo"}, "HFT_DATASTORE must be moto or aws, not 'foo'"),
         ({"HFT_DATASTORE": "aws"}, "HFT_DATASTORE=aws needs AWS credentials"),
-        ({"HFT_DATASTORE": "aws", "AWS_PROFILE": "nobody"}, "The AWS credentials cannot be used: "),
+        ({"HFT_DATASTORE": "aws", "AWS_PROFILE": "nobody"}, "The AWS configuration cannot be used: "),
+        ({"HFT_DATASTORE": "aws", "AWS_DEFAULTS_MODE": "?", **KEYS}, "The AWS configuration cannot be used: "),
+        (
+            {"HFT_DATASTORE": "aws", "AWS_CA_BUNDLE": "/nowhere", **KEYS},
+            "AWS_CA_BUNDLE names a file that does not exist: /nowhere",
+        ),
         ({"HFT_DATASTORE": "aws", "AWS_REGION": "local"}, "AWS_REGION must be a region of AWS such as us-east-1, not 'local'"),
         ({"HFT_PRICE_AGE_MS": "soon"}, "HFT_PRICE_AGE_MS must be a positive whole number, not 'soon'"),
         ({"HFT_DATASTORE": "aws", "HFT_DATA": "/tmp"}, "HFT_DATA is for a run whose datastore is in this process"),
@@ -157,7 +163,7 @@ def test_a_profile_that_is_signed_out(tmp_path: Path) -> None:
     )
     line = the_only_line(start(HFT_DATASTORE="aws", AWS_PROFILE="p", AWS_CONFIG_FILE=str(config), HOME=str(tmp_path)))
 
-    assert line.startswith("The AWS credentials cannot be used: ")
+    assert line.startswith("The AWS configuration cannot be used: ")
 
 
 def test_a_check_of_an_engine_that_is_not_up() -> None:
