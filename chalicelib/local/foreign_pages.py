@@ -27,12 +27,14 @@ def refuse_foreign_page(head: Head, settings: Settings) -> None:
             f"not to the host {_shown(head.host)}"
         )
     origins = head.headers.every.get("origin", [])
-    for origin in origins:
-        if origin.lower() not in settings.cors_origins and not _is_same(origin, head.host):
+    unlisted = [origin for origin in origins if origin.lower() not in settings.cors_origins]
+    for origin in unlisted:
+        if not _is_same(origin, head.host):
             raise Forbidden(
                 f"An open local run takes no requests from pages of {_shown(origin)}: HFT_CORS_ORIGINS lists the origins that may"
             )
-    if not origins and head.headers.get("sec-fetch-site", "").lower() == "cross-site" and not _is_navigation(head):
+    is_listed = bool(origins) and not unlisted
+    if not is_listed and head.headers.get("sec-fetch-site", "").lower() == "cross-site" and not _is_navigation(head):
         raise Forbidden("An open local run takes no requests from pages of other sites")
 
 

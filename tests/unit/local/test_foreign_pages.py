@@ -121,6 +121,7 @@ def test_the_users_own_requests_pass(request_head: Head) -> None:
         head(path="/docs", **NAVIGATION | {"Sec_Fetch_Dest": "iframe"}),
         head(path="/docs", **NAVIGATION | {"Sec_Fetch_Mode": "no-cors"}),
         head(Sec_Fetch_Site="Cross-Site"),
+        head("POST", BATCH, Origin="http://localhost:8000", Sec_Fetch_Site="cross-site"),
     ],
 )
 def test_requests_that_only_resemble_them_do_not(request_head: Head) -> None:
