@@ -82,12 +82,19 @@ class Leader:
             self._wait(wait_s)
 
     def _prepare(self, company: Sequence[Request]) -> dict[int, Any]:
-        """Prepares each kind of decision in the company once."""
+        """Prepares each kind of decision in the company, until one pass over all kinds takes no call to the datastore.
+
+        While one kind's prices are read, another's become too old.
+        """
         instructions: dict[int, list[Instruction]] = {}
         deciders = {id(request.decider): request.decider for request in company}
         for request in company:
             instructions.setdefault(id(request.decider), []).extend(item.instruction for item in request.pending)
-        return {kind: decider.prepare(instructions[kind], self.deadline) for kind, decider in deciders.items()}
+        while True:
+            before_s = self.deadline.datastore_s
+            prepared = {kind: decider.prepare(instructions[kind], self.deadline) for kind, decider in deciders.items()}
+            if len(deciders) == 1 or self.deadline.datastore_s == before_s:
+                return prepared
 
     def _decide(self, company: Sequence[Request], prepared: Mapping[int, Any], account: Account) -> tuple[Account, list[Entry]]:
         """Decides what is pending, one after the other.

@@ -24,7 +24,7 @@ from simulation.journal import timeline
 from simulation.process import Build
 from simulation.run import run
 from simulation.shrink import shrink
-from simulation.workload import Ask, Batch, plan
+from simulation.workload import LEAST_AGE_MS, Ask, Batch, ListAsset, plan
 from tests.support import planted_bugs
 from tests.support.planted_bugs import engine_with
 
@@ -157,6 +157,29 @@ def test_the_same_seed_is_the_same_run_whatever_ran_before() -> None:
     run(plan(8))
 
     assert timeline(run(plan(7)).journal) == told
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_prices_stay_fresh_where_orders_and_transfers_are_decided_together(seed: int) -> None:
+    """The transfers' asset is another one: while its price is read, the orders' prices grow old."""
+    moments = [10**6 + 900 * number for number in range(6)]
+    wanted: list[Order | Transfer] = [Order(1, f"k{at_us}", "BTC", "USD", Amount(10**6, "0.01")) for at_us in moments]
+    wanted += [Transfer(1, f"t{at_us}", "ETH", 10**8) for at_us in moments]
+    asks = [Ask(10 + n, moments[n % 6], each, sends=1, insists=False) for n, each in enumerate(wanted)]
+    moves = [ListAsset(100 + n, 10**6 + 2_000 * n, "BTC", (10 + n) * 10**16, halted=False) for n in range(50)]
+    busy = replace(
+        plan(7),
+        seed=seed,
+        settings=replace(plan(7).settings, price_age_ms=LEAST_AGE_MS),
+        processes=1,
+        weather=Weather({Fault.REQUEST_SLOW: 0.1}),
+        opening={"USD": 10**16, "BTC": 10 * 10**16, "ETH": 3 * 10**16},
+        actions=(Ask(1, 0, Transfer(1, "opening", "USD", 10**12), sends=1, insists=False), *asks, *moves),
+        freezes=False,
+        asks_again=False,
+    )
+
+    assert judge(run(busy)) is None
 
 
 # Planted bugs.
