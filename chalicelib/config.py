@@ -68,7 +68,7 @@ class Settings:
 
     @property
     def in_process(self) -> bool:
-        """Returns whether the datastore is moto, in this process."""
+        """Returns whether moto may be the datastore, in this process: nothing names another."""
         return self.datastore_endpoint is None and self.datastore == "moto" and not self.on_lambda
 
     @property

@@ -96,6 +96,8 @@ class DynamoDB:
         )
         serialization.register(session)
         session.register("before-parse.dynamodb", _check_whole)
+        # Where moto may be the datastore, it answers this very event. An operator's command on AWS is no Lambda and names no
+        # endpoint: there too botocore sends by itself.
         if not (settings.in_process or _proxied(settings)):
             session.register("before-send.dynamodb", _transport(settings, session, world or World()).send)
         # Made here, before there are threads: making one is not thread-safe, and in Lambda the init phase has the time for it.
