@@ -121,11 +121,13 @@ class Leader:
         self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: list[tuple[Request, Undecided]]
     ) -> Account:
         """Decides a request's items one after the other. Returns the account after them."""
-        for item in request.pending:
+        pending = request.pending
+        for item in pending:
             item.entry = item.refused = None
+        for item in pending:
             key = item.instruction.record_key
             if key in keys:
-                continue  # the first with this key goes ahead
+                break  # the first with this key goes ahead, and what follows here keeps its place behind this one
             try:
                 account, item.entry = request.decider.decide(item.instruction, account, prepared, request.by)
             except Undecided as reason:
@@ -168,7 +170,7 @@ class Leader:
         return account
 
     def _read(self, items: Iterator[Item]) -> Mapping[str, Record]:
-        return self.ledger.read_records(self.user_id, {item.instruction.record_key for item in items}, self.deadline)
+        return self.ledger.read_records(self.user_id, dict.fromkeys(item.instruction.record_key for item in items), self.deadline)
 
     def _commit(self, company: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
         for request in company:

@@ -25,7 +25,7 @@ class TransferDecider:
 
     def prepare(self, transfers: Sequence[Transfer], deadline: Deadline) -> Mapping[str, Asset]:
         """See `Decider.prepare`. Returns the market: assets by symbol."""
-        return self.prices.assets({each.symbol for each in transfers}, deadline)
+        return self.prices.assets(dict.fromkeys(each.symbol for each in transfers), deadline)
 
     def decide(self, instruction: Transfer, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:  # noqa: ARG002
         """See `Decider.decide`."""
