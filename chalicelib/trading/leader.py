@@ -105,6 +105,11 @@ class Leader:
         keys: set[str] = set()
         undecidable: list[tuple[Request, Undecided]] = []
         for request in company:
+            mine = [item.instruction.record_key for item in request.pending]
+            for item in request.pending:
+                item.entry = item.refused = None
+            if not keys.isdisjoint(mine):
+                continue  # the first with one of these keys goes ahead; a batch waits whole, or its order would be lost
             decide = self._decide_linked if request.linked else self._decide_each
             account = decide(request, prepared[id(request.decider)], account, keys, undecidable)
             entries += [item.entry for item in request.pending if item.entry is not None]
@@ -121,13 +126,8 @@ class Leader:
         self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: list[tuple[Request, Undecided]]
     ) -> Account:
         """Decides a request's items one after the other. Returns the account after them."""
-        pending = request.pending
-        for item in pending:
-            item.entry = item.refused = None
-        for item in pending:
+        for item in request.pending:
             key = item.instruction.record_key
-            if key in keys:
-                break  # the first with this key goes ahead, and what follows here keeps its place behind this one
             try:
                 account, item.entry = request.decider.decide(item.instruction, account, prepared, request.by)
             except Undecided as reason:
@@ -146,11 +146,6 @@ class Leader:
         self, request: Request, prepared: Any, account: Account, keys: set[str], _: list[tuple[Request, Undecided]]
     ) -> Account:
         """Decides a request's items together. Returns the account after them."""
-        mine = [item.instruction.record_key for item in request.items]
-        for item in request.items:
-            item.entry = item.refused = None
-        if not keys.isdisjoint(mine):
-            return account  # the first with one of these keys goes ahead
         instructions = [item.instruction for item in request.items]
         try:
             decider: LinkedDecider[Any] = request.decider  # type: ignore[assignment]  # only such requests are linked
@@ -166,7 +161,7 @@ class Leader:
         else:
             for item, record in zip(request.items, records, strict=True):
                 item.entry = record
-        keys.update(mine)
+        keys.update(item.instruction.record_key for item in request.items)
         return account
 
     def _read(self, items: Iterator[Item]) -> Mapping[str, Record]:
