@@ -9,28 +9,25 @@ moment in between. What one request asked for and decided, an order or a batch o
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
 from functools import partial
 from http import HTTPStatus
 from operator import eq
 from typing import NamedTuple
 
 from chalicelib.audit.replay import Discrepancy, compare, replay
-from chalicelib.contract.errors import AssetHalted, AssetNotFound, Contention, IdempotencyKeyReused
-from chalicelib.contract.replies import order_reply_of
+from chalicelib.contract.errors import AssetHalted, AssetNotFound, Contention, IdempotencyKeyReused, OrderDecided
+from chalicelib.contract.replies import order_reply_of, reply_of
 from chalicelib.domain.account import Account
 from chalicelib.domain.asset import Asset
-from chalicelib.domain.facts import Fill, Refusal, Transfer, Transferred
+from chalicelib.domain.facts import Fill, Price, Refusal, Transfer, Transferred, Void, Voided
 from chalicelib.domain.money import PRICE_PER_USD
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import Portfolio
 from chalicelib.domain.record import Record, instruction_of
-from chalicelib.domain.timestamps import rfc3339
 from chalicelib.store.tables import Tables, account_from, record_from
 from simulation.database import Write
-from simulation.history import REFUSED, History, Seen
-from simulation.process import SLOW_US
-from simulation.workload import each_of
+from simulation.history import REFUSED, History, Told
+from simulation.workload import Batch, each_of
 
 
 class Rule(StrEnum):
@@ -47,11 +44,12 @@ class Rule(StrEnum):
     STORED_WINS = "what is stored under a key wins over all that has changed since"
     LINEARIZABLE = "what happens to an account happens between question and answer"
     IN_ORDER = "what a request decides is decided in the order in which it asked, at one moment, on the account as it stands"
+    ALL_OR_NOTHING = "of linked orders every one fills, or none does"
     MARKET = "orders are decided at prices of their time"
-    FRESH = "no price is older at a decision than a copy may be"
-    VALUED = "a portfolio is worth what its account holds, at prices no older than a copy may be"
-    IN_TIME = "a request is answered within its time, and no call begins that may not end in it"
-    ALONE = "of one process's requests, one at a time writes to an account"
+    VALUED = "a portfolio is worth what its balances are worth at the prices that it shows"
+    IN_TIME = "a request is answered within its time"
+    ONE_AT_A_TIME = "a process has one transaction at a time under way at an account"
+    PROMPT = "where nothing goes wrong no request runs out of time"
     RESOLVED = "in calm weather every key tells what became of it"
 
 
@@ -69,11 +67,6 @@ Span = tuple[int, int]
 
 FOREVER_US = 1 << 62
 
-HALF = Fraction(1, 2)
-
-USE_US = 35_000
-"""What it takes, at most, to read prices, then records, then an account where nothing goes wrong."""
-
 
 class Version(NamedTuple):
     """An account as it was for a while."""
@@ -83,16 +76,21 @@ class Version(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A record, when it appeared, and whose request decided it; `None` for a transfer that rode along, which bears no name."""
+    """A record, when it appeared, and the request whose call stored it: that of its own leader, where several went together."""
 
     at_us: int
-    decider: str | None
+    sender: str
     record: Record
 
     @property
-    def fingerprint(self) -> str:
-        """What was decided, in words."""
-        return instruction_of(self.record.decision).fingerprint
+    def decider(self) -> str:
+        """The request that it was decided for: an order's record names it, as the thread."""
+        decision = self.record.decision
+        return decision.circumstances.by if isinstance(decision, Fill | Refusal) else self.sender
+
+    def decided_for(self, wanted: Order | Transfer | Void, request: str) -> bool:
+        """Returns whether it is the decision of a request. A void under an order's key never is the order's."""
+        return self.decider == request and isinstance(wanted, Void) == isinstance(self.record.decision, Voided)
 
 
 class Evidence:
@@ -119,21 +117,15 @@ class Evidence:
                 self._add_version(write)
             else:
                 record = record_from(write.item)
-                stored = Stored(write.at_us, self._decider(record, write.sender), record)
-                self.stored.setdefault((record.user_id, record.key), []).append(stored)
+                self.stored.setdefault((record.user_id, record.key), []).append(Stored(write.at_us, write.sender, record))
         self.undone = [account_from(write.item) for write in history.undone if write.table == tables.accounts]
         self.decided: dict[str, list[Stored]] = {}
         """What each request decided, in the order in which it asked for it."""
         for request, (_, wanted) in history.asked.items():
-            of_keys = [self.of_key(each) for each in each_of(wanted)]
-            self.decided[request] = [stored for stored in of_keys if stored is not None and stored.decider == request]
-
-    def _decider(self, record: Record, sender: str) -> str | None:
-        """The request that decided a record. `sender`: the one that sent it, maybe for others that waited beside it."""
-        if isinstance(record.decision, Fill | Refusal):
-            return record.decision.circumstances.by
-        asked = {each.record_key for each in each_of(self.history.asked[sender].wanted) if each.user_id == record.user_id}
-        return sender if record.key in asked else None
+            of_keys = [(each, self.of_key(each)) for each in each_of(wanted)]
+            self.decided[request] = [
+                stored for each, stored in of_keys if stored is not None and stored.decided_for(each, request)
+            ]
 
     def _add_version(self, write: Write) -> None:
         account = account_from(write.item)
@@ -152,12 +144,28 @@ class Evidence:
                 return min(stored.at_us, since_us), max(stored.at_us, since_us)
         return stored.at_us, stored.at_us
 
-    def instants(self, request: str, shown: str) -> list[int]:
-        """When the clock of the process that served a request showed something, in true time."""
-        return self.history.instants.get((self.history.served[request].life, shown), [])
+    def balances(self, user_id: int, symbol: str) -> list[tuple[Span, int]]:
+        """Everything that a balance ever was, between the decisions of one transaction as well."""
+        several = [stored[0] for (user, _), stored in self.stored.items() if user == user_id]
+        in_order = sorted(several, key=lambda stored: stored.record.sequence)
+        units = 0
+        found = [((0, self.effect(in_order[0])[1] if in_order else FOREVER_US), units)]
+        for stored, following in zip(in_order, [*in_order[1:], None], strict=False):
+            match stored.record.decision:
+                case Fill() as fill:
+                    units += fill.changes.get(symbol, 0)
+                case Transferred(transfer) if transfer.symbol == symbol:
+                    units += transfer.units
+            until_us = FOREVER_US if following is None else self.effect(following)[1]
+            found.append(((self.effect(stored)[0], until_us), units))
+        return found
 
-    def of_key(self, wanted: Order | Transfer) -> Stored | None:
-        """What is stored under the key of an order or a transfer."""
+    def decided_at_us(self, stored: Stored) -> int:
+        """The true time of a decision, by the clock of the process that made it."""
+        return self.history.true_time_us(stored.sender, stored.record.decision.at)
+
+    def of_key(self, wanted: Order | Transfer | Void) -> Stored | None:
+        """What is stored under the key of an order, a transfer or a void."""
         stored = self.stored.get((wanted.user_id, wanted.record_key))
         return stored[0] if stored else None
 
@@ -183,7 +191,7 @@ def _no_bug(evidence: Evidence) -> Found:
 def _one_outcome(evidence: Evidence) -> Found:
     for (user_id, key), several in evidence.stored.items():
         if len(several) > 1:
-            requests = ", ".join(str(stored.decider) for stored in several)
+            requests = ", ".join(stored.sender for stored in several)
             yield Violation(Rule.ONE_OUTCOME, f"record {user_id}/{key} was written by the requests {requests}")
 
 
@@ -208,34 +216,57 @@ def _history(evidence: Evidence) -> Found:
         yield Violation(Rule.HISTORY, f"{discrepancy.kind}: {discrepancy}")
 
 
+def _is_of(stored: Stored, wanted: Order | Transfer | Void) -> bool:
+    """Returns whether a key's record is the outcome of what was asked for."""
+    decision = stored.record.decision
+    if isinstance(wanted, Void):
+        return isinstance(decision, Voided)
+    if isinstance(decision, Voided):
+        return isinstance(wanted, Order)
+    return instruction_of(decision).fingerprint == wanted.fingerprint
+
+
 def _same_reply(evidence: Evidence) -> Found:
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
-        same_order = stored is not None and stored.fingerprint == told.wanted.fingerprint
+        same = stored is not None and _is_of(stored, told.wanted)
         if answer.decided:
-            if stored is None or not same_order or stored.at_us > told.told_us:
+            if stored is None or not same or stored.at_us > told.told_us:
                 yield Violation(
                     Rule.SAME_REPLY, f"request {told.request} was told {answer.status}, but its outcome is not stored"
                 )
-            elif (answer.status, answer.body) != (reply := order_reply_of(stored.record)):
+                continue
+            status, body = (order_reply_of if isinstance(told.wanted, Order) else reply_of)(stored.record)
+            if (answer.status, answer.body) != (status, body):
                 yield Violation(
-                    Rule.SAME_REPLY, f"request {told.request} was told {answer.status} {answer.body}, stored is {reply}"
+                    Rule.SAME_REPLY, f"request {told.request} was told {answer.status} {answer.body}, stored is {status} {body}"
                 )
-        elif answer.body == IdempotencyKeyReused.code and (stored is None or same_order):
+        elif answer.body == IdempotencyKeyReused.code and (stored is None or same) and not _is_linked(evidence, told):
             yield Violation(Rule.SAME_REPLY, f"request {told.request} was told that its key stands for another order")
 
 
+def _is_linked(evidence: Evidence, told: Told) -> bool:
+    """Returns whether an answer is of an all-or-nothing batch, where one order's reason is all the others' as well."""
+    wanted = evidence.history.asked[told.request].wanted
+    return isinstance(wanted, Batch) and wanted.linked
+
+
 def _replayed(evidence: Evidence) -> Found:
-    claimed: dict[tuple[int, str], str] = {}
+    first: dict[tuple[int, str], str] = {}
     for told in evidence.told:
         stored = evidence.of_key(told.wanted)
         if not told.answer.decided or stored is None:
             continue
-        decider = stored.decider
-        if decider is None and not told.answer.replayed:
-            decider = claimed.setdefault((stored.record.user_id, stored.record.key), told.request)
-        if told.answer.replayed != (decider != told.request):
-            yield Violation(Rule.REPLAYED, f"request {told.request} was told {told.answer.replayed}; request {decider} decided")
+        if isinstance(stored.record.decision, Fill | Refusal):
+            if told.answer.replayed != (stored.decider != told.request):
+                yield Violation(
+                    Rule.REPLAYED, f"request {told.request} was told {told.answer.replayed}; request {stored.decider} decided"
+                )
+        elif not told.answer.replayed:
+            # A transfer's record and a void's do not name the request: of all that were told of it, one decided.
+            place = stored.record.user_id, stored.record.key
+            if first.setdefault(place, told.request) != told.request:
+                yield Violation(Rule.REPLAYED, f"requests {first[place]} and {told.request} were both told that they decided")
 
 
 def _nothing_decided(evidence: Evidence) -> Found:
@@ -243,7 +274,7 @@ def _nothing_decided(evidence: Evidence) -> Found:
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
         nothing = not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if nothing and stored is not None and stored.decider == told.request:
+        if nothing and stored is not None and _is_of(stored, told.wanted) and stored.decided_for(told.wanted, told.request):
             yield Violation(
                 Rule.NOTHING_DECIDED, f"request {told.request} was told {answer.body}, and then {stored.record.key} was executed"
             )
@@ -253,27 +284,28 @@ def _stored_wins(evidence: Evidence) -> Found:
     not_now = {AssetNotFound.code, AssetHalted.code, Contention.code, REFUSED}
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
-        before = stored is not None and stored.at_us < told.sent_us and stored.fingerprint == told.wanted.fingerprint
-        if before and answer.body in not_now:
+        before = stored is not None and stored.at_us < told.sent_us and _is_of(stored, told.wanted)
+        if before and answer.body in not_now and not _is_linked(evidence, told):
             yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body}, long after its outcome was stored")
-        late = stored is not None and stored.at_us < evidence.history.served[told.request].last_call_us
-        if late and answer.body == Contention.code:
-            yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body} and read nothing after the outcome")
-        if answer.knew and not (answer.decided or answer.body in {IdempotencyKeyReused.code, REFUSED}):
+        reused = {IdempotencyKeyReused.code, OrderDecided.code, REFUSED}
+        # A request of several may learn of a key that another rides along with after its own answer for it is made.
+        alone = not isinstance(evidence.history.asked[told.request].wanted, Batch)
+        if alone and answer.knew and not (answer.decided or answer.body in reused):
             yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body} by a process that knew the outcome")
 
 
 def _linearizable(evidence: Evidence) -> Found:
-    yield from _decisions_in_time(evidence)
+    yield from _movements_in_time(evidence)
     yield from _refusals_in_time(evidence)
     for seen in evidence.history.seen:
         if isinstance(seen.what, Portfolio) and seen.sent_us >= evidence.history.restored_us:
-            shown, asked = seen.what.account, (seen.sent_us, seen.told_us)
-            if not any(account == shown and _meet(span, asked) for span, account in evidence.of_account(shown.user_id)):
+            shown = seen.what.account
+            versions = evidence.of_account(shown.user_id)
+            if not any(account == shown and _meet(span, (seen.sent_us, seen.told_us)) for span, account in versions):
                 yield Violation(Rule.LINEARIZABLE, f"account {shown.user_id} was never like this meanwhile: {shown}")
 
 
-def _decisions_in_time(evidence: Evidence) -> Found:
+def _movements_in_time(evidence: Evidence) -> Found:
     for (user_id, key), several in evidence.stored.items():
         first_told_us = evidence.first_told_us.get((user_id, key), FOREVER_US)
         if not _meet(evidence.effect(several[0]), (evidence.first_sent_us[user_id, key], first_told_us)):
@@ -290,130 +322,89 @@ def _refusals_in_time(evidence: Evidence) -> Found:
         if isinstance(wanted, Transfer) and told.answer.body == REFUSED:
             to_us = told.told_us if stored is None else min(told.told_us, evidence.effect(stored)[0] - 1)
             asked = told.sent_us, to_us
-            versions = evidence.of_account(wanted.user_id)
-            if not any(account.balance_units(wanted.symbol) < -wanted.units and _meet(span, asked) for span, account in versions):
+            balances = evidence.balances(wanted.user_id, wanted.symbol)
+            if not any(units < -wanted.units and _meet(span, asked) for span, units in balances):
                 yield Violation(Rule.LINEARIZABLE, f"request {told.request} was refused what the balance covered all the time")
 
 
 def _in_order(evidence: Evidence) -> Found:
-    """What a request decides is decided in its order; and in one piece, at one moment, where no other request took a key of it.
+    """A request's decisions must follow one another in the account's history, and appear together, while it was under way.
 
-    That each decision fits the account as the one before it leaves it is what the audit has made sure of.
+    Refusals have their places there too, and the audit holds each against the account at its place.
     """
     for request, several in evidence.decided.items():
-        records = [stored.record for stored in several]
-        if not records:
+        if not several:
             continue
-        numbers = [record.sequence for record in records]
-        first, last = numbers[0], numbers[-1]
-        by_then_us = max(stored.at_us for stored in several)
-        of_keys = [evidence.of_key(each) for each in each_of(evidence.history.asked[request].wanted)]
-        shared = any(stored is not None and stored.decider != request and stored.at_us <= by_then_us for stored in of_keys)
-        together = not any(first <= account.sequence < last for _, account in evidence.of_account(records[0].user_id))
-        in_one_piece = together and numbers == list(range(first, first + len(records)))
-        if numbers != sorted(numbers) or not (in_one_piece or shared):
-            keys = ", ".join(f"{record.key} as {record.sequence}" for record in records)
-            yield Violation(Rule.IN_ORDER, f"request {request} decided {keys}: not in one piece, or not in its order")
+        sequences = [stored.record.sequence for stored in several]
+        first, last = sequences[0], sequences[-1]
+        standing = {account.sequence: span for span, account in evidence.of_account(several[0].record.user_id)}
+        together = sequences == list(range(first, last + 1)) and not any(number in standing for number in range(first, last))
+        sent_us = evidence.history.asked[request].sent_us
+        before = [span for number, span in standing.items() if number < first]
+        if not together or not any(until_us >= sent_us for _, until_us in before):
+            keys = ", ".join(stored.record.key for stored in several)
+            yield Violation(Rule.IN_ORDER, f"request {request} decided {keys}, which do not follow one another in this order")
+
+
+def _all_or_nothing(evidence: Evidence) -> Found:
+    for request, several in evidence.decided.items():
+        wanted = evidence.history.asked[request].wanted
+        if isinstance(wanted, Batch) and wanted.linked and several:
+            filled = sum(isinstance(stored.record.decision, Fill) for stored in several)
+            if len(several) < len(wanted.orders) or filled not in (0, len(several)):
+                yield Violation(Rule.ALL_OR_NOTHING, f"request {request} filled {filled} of {len(wanted.orders)} linked orders")
 
 
 def _market(evidence: Evidence) -> Found:
-    """Prices may be as old as the plan's settings say, and as old as it took to get and use them."""
+    """Prices may be as old as the plan's settings say, at the moment of the decision, and no older."""
+    yield from _trades_at_prices(evidence)
     yield from _refusals_with_reasons(evidence)
     for seen in evidence.history.seen:
         if isinstance(seen.what, list):
             shown = {asset.symbol: asset for asset in seen.what}
             for symbol in evidence.history.listed:
-                if not _was(evidence, symbol, partial(eq, shown.get(symbol)), (seen.sent_us, seen.told_us), seen.request):
+                if not _was(evidence, symbol, partial(eq, shown.get(symbol)), (seen.sent_us, seen.told_us)):
                     yield Violation(Rule.MARKET, f"request {seen.request} was shown {symbol} as {shown.get(symbol)}")
 
 
-def _fresh(evidence: Evidence) -> Found:
-    """Each recorded price was the market's within the age before the decision, in true time: one clock at least runs true."""
+def _trades_at_prices(evidence: Evidence) -> Found:
     for several in evidence.stored.values():
-        for _, decider, record in several:
-            if isinstance(record.decision, Transferred):
-                prices = {} if record.decision.price is None else {record.decision.transfer.symbol: record.decision.price}
-            elif isinstance(record.decision, Fill | Refusal):
-                prices = dict(record.decision.circumstances.prices)
-            for symbol, price in prices.items():
-                decided = [] if decider is None else evidence.instants(decider, record.decision.at)
-                if decider is not None and not any(_current(evidence, symbol, price.value, at_us) for at_us in decided):
-                    yield Violation(Rule.FRESH, f"request {decider} decided at {price.value} for {symbol}, too old by then")
+        for stored in several:
+            decided_us = evidence.decided_at_us(stored)
+            for symbol, price in _prices(stored.record).items():
+                if not _was(evidence, symbol, partial(_is_priced, price), (decided_us, decided_us)):
+                    yield Violation(
+                        Rule.MARKET,
+                        f"request {stored.decider} traded {symbol} at {price}, which was not its price at {decided_us}",
+                    )
 
 
-def _current(evidence: Evidence, symbol: str, price: int | None, at_us: int) -> bool:
-    """Whether an asset's price was this, at some moment within a copy's age before another; `None`: it was not listed."""
-    span = at_us - evidence.history.plan.settings.price_age_ms * 1000, at_us
-    return any(
-        _meet(when, span) and price == (None if asset is None else asset.price) for when, asset in _listings(evidence, symbol)
-    )
-
-
-def _listings(evidence: Evidence, symbol: str) -> Iterator[tuple[Span, Asset | None]]:
-    """What an asset was listed as, and while it was."""
-    listed = [(0, None), *evidence.history.listed.get(symbol, [])]
-    ends = [since_us for since_us, _ in listed[1:]] + [FOREVER_US]
-    for (since_us, asset), until_us in zip(listed, ends, strict=True):
-        yield (since_us, until_us), asset
-
-
-def _valued(evidence: Evidence) -> Found:
-    for seen in evidence.history.seen:
-        if isinstance(seen.what, Portfolio):
-            wrong = _misvalued(evidence, seen, seen.what)
-            if wrong:
-                yield Violation(Rule.VALUED, f"request {seen.request} was shown a portfolio with a wrong {wrong}")
-
-
-def _misvalued(evidence: Evidence, seen: Seen, portfolio: Portfolio) -> str | None:
-    """The first figure of a portfolio that is wrong."""
-    account, total_units, wrong = portfolio.account, 0, list[str]()
-    if portfolio.positions.keys() != account.balances.keys():
-        return "list of positions"
-    instants = evidence.instants(seen.request, rfc3339(portfolio.valued_at))
-    for symbol, (quantity_units, basis_units, asset, value_units) in portfolio.positions.items():
-        held_units = account.balances[symbol]
-        if quantity_units != held_units:
-            wrong.append(f"quantity of {symbol}")
-        if basis_units != (held_units if symbol == "USD" else account.books.cost_basis.get(symbol, 0)):
-            wrong.append(f"basis of {symbol}")
-        price = None if asset is None else asset.price
-        if not any(_current(evidence, symbol, price, at_us) for at_us in instants):
-            wrong.append(f"price of {symbol}")
-        if price is None or value_units is None:
-            right = price is value_units
-        else:
-            right = -HALF < value_units - Fraction(held_units * price, PRICE_PER_USD) <= HALF
-        if not right:
-            wrong.append(f"value of {symbol}")
-        total_units += value_units or 0
-    if portfolio.total_units != total_units:
-        wrong.append("total")
-    return wrong[0] if wrong else None
-
-
-def _in_time(evidence: Evidence) -> Found:
-    settings = evidence.history.plan.settings
-    budget_us, worst_us = settings.request_budget_ms * 1000, settings.call_worst_ms * 1000
-    for request, service in evidence.history.served.items():
-        if service.last_call_us - service.began_us > budget_us - worst_us:
-            yield Violation(Rule.IN_TIME, f"request {request} began a call that might not end in its time")
-        if service.answered_us is not None and service.answered_us - service.began_us > budget_us + service.stalled_us:
-            yield Violation(Rule.IN_TIME, f"request {request} was answered after its time")
-
-
-def _alone(evidence: Evidence) -> Found:
-    for request in evidence.history.crowded:
-        yield Violation(Rule.ALONE, f"request {request} wrote to its account while another of its process did")
+def _prices(record: Record) -> dict[str, Price]:
+    decision = record.decision
+    match decision:
+        case Fill() | Refusal():
+            return dict(decision.circumstances.prices)
+        case Transferred(price=price) if price is not None:
+            return {decision.transfer.symbol: price}
+        case _:
+            return {}
 
 
 def _refusals_with_reasons(evidence: Evidence) -> Found:
     for told in evidence.told:
         reason = _REASONS.get(told.answer.body)
-        if reason is not None:
-            symbols = [told.wanted.symbol, *([told.wanted.other] if isinstance(told.wanted, Order) else [])]
-            if not any(_was(evidence, symbol, reason, (told.sent_us, told.told_us), told.request) for symbol in symbols):
+        if reason is not None and isinstance(told.wanted, Order):
+            wanted = evidence.history.asked[told.request].wanted
+            orders = (
+                [each for each in each_of(wanted) if isinstance(each, Order)] if _is_linked(evidence, told) else [told.wanted]
+            )
+            symbols = {symbol for order in orders for symbol in (order.symbol, order.other)}
+            if not any(_was(evidence, symbol, reason, (told.sent_us, told.told_us)) for symbol in symbols):
                 yield Violation(Rule.MARKET, f"request {told.request} was told {told.answer.body} without a reason")
+
+
+def _is_priced(price: Price, asset: Asset | None) -> bool:
+    return asset is not None and (asset.price, asset.price_at) == (price.value, price.at)
 
 
 def _is_unknown(asset: Asset | None) -> bool:
@@ -427,12 +418,67 @@ def _is_halted(asset: Asset | None) -> bool:
 _REASONS: dict[str, Callable[[Asset | None], bool]] = {AssetNotFound.code: _is_unknown, AssetHalted.code: _is_halted}
 
 
-def _was(evidence: Evidence, symbol: str, like: Callable[[Asset | None], bool], span: Span, request: str) -> bool:
+def _was(evidence: Evidence, symbol: str, like: Callable[[Asset | None], bool], span: Span) -> bool:
     """Whether an asset was like that at some moment of a time, or within a price's age before it."""
-    struck = sum(1 for spot in evidence.history.struck if spot.startswith(f"{request}/"))
-    age_us = evidence.history.plan.settings.price_age_ms * 1000 + USE_US + struck * SLOW_US
-    around = span[0] - age_us, span[1]
-    return any(like(asset) and _meet(when, around) for when, asset in _listings(evidence, symbol))
+    age_us = evidence.history.plan.settings.price_age_ms * 1000
+    listed = [(0, None), *evidence.history.listed.get(symbol, [])]
+    ends = [since_us for since_us, _ in listed[1:]] + [FOREVER_US]
+    return any(
+        like(asset) and _meet((since_us, until_us), (span[0] - age_us, span[1]))
+        for (since_us, asset), until_us in zip(listed, ends, strict=True)
+    )
+
+
+def _valued(evidence: Evidence) -> Found:
+    """By arithmetic of its own: half up is where twice the exact value lies within one of twice what is shown."""
+    for seen in evidence.history.seen:
+        if not isinstance(seen.what, Portfolio):
+            continue
+        shown, total = seen.what, 0
+        if set(shown.positions) != set(shown.account.balances):
+            yield Violation(Rule.VALUED, f"request {seen.request} was shown other positions than balances")
+        for symbol, position in shown.positions.items():
+            if not _was(evidence, symbol, partial(eq, position.asset), (seen.sent_us, seen.told_us)):
+                yield Violation(Rule.VALUED, f"request {seen.request} was shown {symbol} at a price of another time")
+            units = shown.account.balance_units(symbol)
+            if position.quantity_units != units or position.cost_basis_units != shown.account.books.basis_units(symbol):
+                yield Violation(Rule.VALUED, f"request {seen.request} was shown another position of {symbol} than the account's")
+            if position.asset is None:
+                continue
+            value = position.value_units or 0
+            total += value
+            if not -PRICE_PER_USD <= 2 * (units * position.asset.price - value * PRICE_PER_USD) < PRICE_PER_USD:
+                yield Violation(Rule.VALUED, f"request {seen.request} was shown {value} units of USD as the value of {symbol}")
+        if shown.total_units != total:
+            yield Violation(Rule.VALUED, f"request {seen.request} was shown a total that its values do not make")
+
+
+def _in_time(evidence: Evidence) -> Found:
+    budget_us = evidence.history.plan.settings.request_budget_ms * 1000
+    for served in evidence.history.served:
+        if served.took_us > budget_us + served.stalled_us:
+            yield Violation(Rule.IN_TIME, f"request {served.request} took {served.took_us} us of {budget_us}")
+
+
+def _one_at_a_time(evidence: Evidence) -> Found:
+    for served in evidence.history.served:
+        if served.overlapped is not None:
+            yield Violation(
+                Rule.ONE_AT_A_TIME,
+                f"request {served.request}: its process had another transaction at account {served.overlapped}",
+            )
+
+
+def _prompt(evidence: Evidence) -> Found:
+    if evidence.history.struck or evidence.history.undone:
+        return
+    for told in evidence.told:
+        if not told.answer.final:
+            yield Violation(Rule.PROMPT, f"request {told.request} is told {told.answer.body}, though nothing went wrong")
+    budget_us = evidence.history.plan.settings.request_budget_ms * 1000
+    for served in evidence.history.served:
+        if served.took_us > budget_us / 4:
+            yield Violation(Rule.PROMPT, f"request {served.request} took {served.took_us} us, though nothing went wrong")
 
 
 def _resolved(evidence: Evidence) -> Found:
@@ -452,11 +498,12 @@ CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     _stored_wins,
     _linearizable,
     _in_order,
-    _alone,
-    _fresh,
+    _all_or_nothing,
     _market,
     _valued,
     _in_time,
+    _one_at_a_time,
+    _prompt,
     _resolved,
 )
 """From what is easiest to understand to what is hardest; each may take for granted what stands before it."""

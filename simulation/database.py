@@ -3,8 +3,7 @@
     TransactWriteItems   prepares its items one by one, each at a moment of its own: an item that another transaction holds is a
                          TransactionConflict; a condition that fails is a ConditionalCheckFailed, with the item as it was where
                          ALL_OLD asks for it; an item that passes is held. If all pass, the writes appear one by one; if not, none
-                         does, and the answer gives every item's reason; or, where there was a conflict, maybe only that one.
-                         A token that has committed commits nothing again.
+                         does, and the answer gives every item's reason. A token that has committed commits nothing again.
     GetItem              one item as last committed, held or not.
     BatchGetItem, Scan   item by item, each as last committed at a moment of its own: no snapshot.
 
@@ -44,7 +43,6 @@ HOP_US = 300
 PAGE = 2
 """Items on a page of a scan: small, so that there are several."""
 
-CONFLICT = "TransactionConflict"
 MAX_ACTIONS = 100
 _ACTION_FIELDS = {
     "Put": {"TableName", "Item"},
@@ -69,7 +67,8 @@ class Call:
     """A call as it arrives. `sender`: the client's request it was made for.
 
     `throttled`: it is to be refused; `partly`: after it has begun. `dwell_us`: how long a transaction stays between its phases;
-    `reverse`: whether it takes its items from the last to the first; `hides`: whether a conflict is all that it mentions.
+    `reverse`: whether it takes its items from the last to the first; `hides`: whether an answer that names a conflict names
+    nothing else.
     """
 
     operation: str
@@ -260,6 +259,8 @@ class Database:
             for action in actions:
                 self._let_go(action)
             del self._tokens[token]
+            if call.hides and any(reason.code == "TransactionConflict" for reason in reasons.values()):
+                reasons = {place: reason for place, reason in reasons.items() if reason.code == "TransactionConflict"}
             return Cancelled([reasons.get(action.place) for action in actions])
         self._committing += 1
         for index, action in enumerate(in_turn):
@@ -283,8 +284,7 @@ class Database:
             reason = CancellationReason("ThrottlingError") if throttled else self._prepare(action)
             if reason is not None:
                 reasons[action.place] = reason
-        conflicts = {place: reason for place, reason in reasons.items() if reason.code == CONFLICT}
-        return conflicts if call.hides and conflicts else reasons
+        return reasons
 
     def _actions(self, transact_items: list[dict[str, Any]]) -> list[_Action]:
         actions = []
@@ -307,7 +307,7 @@ class Database:
     def _prepare(self, action: _Action) -> CancellationReason | None:
         """Checks an action's item and holds it, or says why not."""
         if action.place in self._held:
-            return CancellationReason(CONFLICT, "Transaction is ongoing for the item")
+            return CancellationReason("TransactionConflict", "Transaction is ongoing for the item")
         body = action.body
         old = self.tables[action.table].get(action.key)
         names, values = body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {})
@@ -315,7 +315,8 @@ class Database:
         if "ConditionExpression" in body and not condition(body["ConditionExpression"]).holds(scope):
             shown = old if body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None
             return CancellationReason("ConditionalCheckFailed", "The conditional request failed", shown)
-        action.after = body.get("Item")
+        if action.kind == "Put":
+            action.after = body["Item"]
         action.held = True
         self._held.add(action.place)
         return None

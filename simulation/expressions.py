@@ -1,7 +1,8 @@
 """DynamoDB's condition expressions, as many of them as the engine uses; anything else raises.
 
     condition  = test {"AND" test}
-    test       = "attribute_exists" "(" path ")" | "attribute_not_exists" "(" path ")" | path ("=" | ">=") :value
+    test       = "attribute_exists" "(" path ")" | "attribute_not_exists" "(" path ")" | path ("=" | ">=") operand
+    operand    = path | :value
     path       = name {"." name}          name = identifier | #placeholder
 
 Compiled once per text. Items and values are in DynamoDB's own notation (``{"N": "5"}``) and are never changed in place.
@@ -56,6 +57,7 @@ class Scope:
 
 
 Test = Callable[[Scope], bool]
+Operand = Callable[[Scope], Attribute | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +132,17 @@ class _Parser:
         path = self._path()
         for sign, comparison in (("=", _equal), (">=", _at_least)):
             if self.skip(sign):
-                return comparison(path, self._value())
+                return comparison(path, self._operand())
         raise NotSimulated(f"{self._next()!r} in {self._text!r}")
 
-    def _value(self) -> str:
+    def _operand(self) -> Operand:
         token = self._next()
-        if not token.startswith(":"):
-            raise NotSimulated(f"{token!r} in {self._text!r}")
-        self._at += 1
-        self.placeholders.add(token)
-        return token
+        if token.startswith(":"):
+            self._at += 1
+            self.placeholders.add(token)
+            return lambda scope: scope.values[token]
+        path = self._path()
+        return lambda scope: scope.at(path)
 
     def _path(self) -> tuple[str, ...]:
         parts = [self._name()]
@@ -171,14 +174,20 @@ def _existence(path: tuple[str, ...], *, exists: bool) -> Test:
     return lambda scope: (scope.at(path) is not None) == exists
 
 
-def _equal(path: tuple[str, ...], value: str) -> Test:
-    return lambda scope: scope.at(path) == scope.values[value]
-
-
-def _at_least(path: tuple[str, ...], value: str) -> Test:
+def _equal(path: tuple[str, ...], operand: Operand) -> Test:
     def test(scope: Scope) -> bool:
         left = scope.at(path)
-        return left is not None and _number(left) >= _number(scope.values[value])
+        return left is not None and left == operand(scope)
+
+    return test
+
+
+def _at_least(path: tuple[str, ...], operand: Operand) -> Test:
+    def test(scope: Scope) -> bool:
+        left, right = scope.at(path), operand(scope)
+        if left is None or right is None:
+            return False
+        return _number(left) >= _number(right)
 
     return test
 

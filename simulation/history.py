@@ -1,20 +1,19 @@
 """What a run leaves behind: what everybody was told, what was written, and a journal of how it came about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
 from chalicelib.contract.errors import Contention
 from chalicelib.domain.asset import Asset
-from chalicelib.domain.facts import Transfer
+from chalicelib.domain.facts import Transfer, Void
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import Portfolio
 from simulation.database import Write
 from simulation.faults import Fault
 from simulation.journal import Entry
 from simulation.workload import Instruction, Plan
-
-_DECIDED = frozenset({HTTPStatus.OK, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.GONE, HTTPStatus.PRECONDITION_FAILED})
 
 REFUSED = "transfer refused"
 """In place of an error's code where an operator's transfer is refused."""
@@ -31,16 +30,13 @@ class Answer:
     body: str
     replayed: bool = False
     knew: bool = False
+    decided: bool = False
+    """Whether it states the key's outcome."""
 
     @property
     def final(self) -> bool:
         """Whether sending the same again would only get the same, as far as the answer says."""
         return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and self.body != Contention.code
-
-    @property
-    def decided(self) -> bool:
-        """Whether it states the key's outcome."""
-        return self.status in _DECIDED
 
 
 class Asked(NamedTuple):
@@ -57,7 +53,7 @@ class Told:
     `request`: which request it answers; `last`: asked when all was over.
     """
 
-    wanted: Order | Transfer
+    wanted: Order | Transfer | Void
     request: str
     sent_us: int
     told_us: int
@@ -75,18 +71,16 @@ class Seen:
     told_us: int
 
 
-@dataclass(slots=True)
-class Service:
-    """How one request was served. `life`: of the process that did; `last_call_us`: when its last call to the datastore began.
+class Served(NamedTuple):
+    """What serving a request took, and for how long of it the process stood still.
 
-    `stalled_us`: how long the process stood still after that call. `answered_us`: `None` where it died before.
+    `overlapped`: the account at which the process had another transaction under way when it sent one for this request.
     """
 
-    life: int
-    began_us: int
-    last_call_us: int = 0
+    request: str
+    took_us: int = 0
     stalled_us: int = 0
-    answered_us: int | None = None
+    overlapped: str | None = None
 
 
 @dataclass(slots=True)
@@ -96,15 +90,6 @@ class History:
     plan: Plan
     asked: dict[str, Asked] = field(default_factory=dict)
     """What each request asked for, by its name, in the order in which they were sent."""
-
-    served: dict[str, Service] = field(default_factory=dict)
-    """How each request was served that arrived, by its name."""
-
-    instants: dict[tuple[int, str], list[int]] = field(default_factory=dict)
-    """When, in true time, a process's clock showed what it did: by the process's life and what was shown."""
-
-    crowded: list[str] = field(default_factory=list)
-    """The requests that wrote to an account while another of the same process did."""
 
     told: list[Told] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -118,9 +103,19 @@ class History:
     undone: list[Write] = field(default_factory=list)
     """Writes that a restore took back."""
 
+    served: list[Served] = field(default_factory=list)
+    """What each request took."""
+
+    clocks: dict[str, Callable[[str], int]] = field(default_factory=dict)
+    """Of each request's process: when its wall clock last showed a time."""
+
     restored_us: int = 0
     """What was sent before is void."""
 
     struck: dict[str, Fault] = field(default_factory=dict)
     endless: bool = False
     journal: list[Entry] = field(default_factory=list)
+
+    def true_time_us(self, request: str, shown: str) -> int:
+        """Returns when the clock of a request's process showed a time."""
+        return self.clocks[request](shown)

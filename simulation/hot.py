@@ -9,18 +9,18 @@ from typing import Any
 
 from chalicelib import engine
 from chalicelib.config import Settings
-from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Transfer
-from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE, text_from
-from chalicelib.domain.order import Amount, Order
-from chalicelib.store.tables import Tables
+from chalicelib.domain.money import UNITS_PER_ONE
+from chalicelib.domain.order import Order
+from chalicelib.domain.timestamps import rfc3339
+from chalicelib.store.tables import Tables, asset_key
 from simulation.database import Database
 from simulation.faults import Faults, Weather
-from simulation.history import Answer, History
+from simulation.history import Answer
 from simulation.journal import Journal
-from simulation.process import LISTED_AT, Process, Request, asset_item
+from simulation.process import Process, Request
 from simulation.scheduler import US_PER_S, Scheduler, Wait
-from simulation.workload import PREFIX, plan
+from simulation.workload import MIDNIGHT, PREFIX, amount
 
 USER_ID = 1
 UNITS = 1_000
@@ -64,7 +64,8 @@ def trade(processes: int, seconds: int, seed: int) -> Shares:
     faults = Faults(Weather(), frozenset())
     settings = Settings(table_prefix=PREFIX, price_age_ms=3_600_000)
     for symbol, price in (("USD", 1), ("BTC", 50_000)):
-        database.put(Tables.of(PREFIX).assets, asset_item(Asset(symbol, price * PRICE_PER_USD, LISTED_AT)))
+        item = {**asset_key(symbol), "price_usd": {"S": str(price)}, "price_at": {"S": rfc3339(MIDNIGHT)}}
+        database.put(Tables.of(PREFIX).assets, item)
     shifts = [Shift() for _ in range(processes)]
 
     def ask(process: Process, wanted: Order | Transfer, name: str) -> tuple[Request, Answer]:
@@ -79,7 +80,7 @@ def trade(processes: int, seconds: int, seed: int) -> Shares:
         for order in count(1):
             if scheduler.now_us >= end_us:
                 return
-            wanted = Order(USER_ID, f"{place}-{order}", "BTC", "USD", Amount(UNITS, text_from(UNITS)))
+            wanted = Order(USER_ID, f"{place}-{order}", "BTC", "USD", amount(UNITS))
             request, answer = ask(process, wanted, f"{place}.{order}")
             if SETTLING_US <= scheduler.now_us < end_us:
                 shift.calls += request.calls
@@ -94,7 +95,6 @@ def trade(processes: int, seconds: int, seed: int) -> Shares:
             "scheduler": scheduler,
             "faults": faults,
             "journal": journal,
-            "past": History(plan(seed)),
             "build": engine.build,
         }
         team = [Process(f"process {place}", settings, **parts) for place in range(processes)]

@@ -53,12 +53,10 @@ def answer_text(answer: Any) -> str:
     match answer:
         case None:
             return "has no answer"
-        case Portfolio(account, _, total_units):
-            worth = text_from(total_units)
-            return f"is shown {_balances(account.balances)}, worth {worth} USD, after decision {account.sequence}"
+        case Portfolio(account):
+            return f"is shown {_balances(account.balances)} after decision {account.sequence}"
         case list():
-            shown = ", ".join(f"{asset.symbol} at {price_text(asset.price)} USD" for asset in answer)
-            return f"is shown {shown or 'nothing'}"
+            return f"is shown {', '.join(f'{asset.symbol} at {price_text(asset.price)} USD' for asset in answer) or 'nothing'}"
         case _:
             told = [f"{each.status} {_short(each.body)}{' (replayed)' if each.replayed else ''}" for each in answer]
             return f"is told {' | '.join(told) or 'of an error'}"
@@ -150,10 +148,10 @@ def _item(item: Item) -> str:
 def _fields(item: Item) -> str:
     """What distinguishes an item: of the rest, a reader has no need."""
     shown: dict[str, str] = {
-        name: _value(item[name]) for name in ("price_usd", "halted", "sequence", "head", "balances") if name in item
+        name: _value(item[name]) for name in ("price_usd", "price_at", "halted", "sequence", "head", "balances") if name in item
     }
     if "record" in item:
-        shown["outcome"] = json.loads(item["record"]["S"])["outcome"]
+        shown["record"] = _short(item["record"]["S"])
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
@@ -174,7 +172,7 @@ def _short(body: str) -> str:
         reply = json.loads(body)
     except ValueError:
         return body
-    kept = ("total_cost", "remaining_balance", "sequence", "message", "amount", "symbol")
+    kept = ("outcome", "changes", "total_cost", "total_proceeds", "sequence", "message", "amount", "symbol", "by", "at")
     return " ".join(f"{name}={reply[name]}" for name in kept if name in reply)
 
 

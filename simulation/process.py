@@ -1,7 +1,8 @@
 """A process that serves requests: the real engine, over a connection on which things go wrong."""
 
+import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from random import Random
@@ -9,10 +10,9 @@ from typing import Any
 
 from chalicelib.config import Settings
 from chalicelib.contract.errors import EngineError, error_of
-from chalicelib.contract.replies import order_reply_of
+from chalicelib.contract.replies import order_reply_of, reply_of
 from chalicelib.domain.asset import Asset
-from chalicelib.domain.facts import Transfer
-from chalicelib.domain.money import price_text
+from chalicelib.domain.facts import Transfer, Void
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import Portfolio
 from chalicelib.domain.refusals import TransferRejected, Undecided
@@ -20,14 +20,14 @@ from chalicelib.domain.timestamps import rfc3339
 from chalicelib.engine import Engine
 from chalicelib.runtime.world import World
 from chalicelib.store.connection import Cancelled, Datastore, Item, Unanswered
-from chalicelib.store.tables import Tables, asset_key
+from chalicelib.store.tables import Tables
 from chalicelib.trading.instruction import Outcome
 from simulation.database import Call, Database, Receive, Reply
 from simulation.faults import Fate, Fault, Faults
-from simulation.history import REFUSED, Answer, History, Service
+from simulation.history import REFUSED, Answer, Served
 from simulation.journal import Journal, call_text, reply_text
 from simulation.scheduler import US_PER_S, Scheduler, Task, Turn, Wait
-from simulation.workload import Batch, Instruction, View, each_of
+from simulation.workload import MIDNIGHT, Batch, Clock, Instruction, View, each_of
 
 Shown = tuple[Answer, ...] | Portfolio | list[Asset]
 """What a process gives back: an answer to each thing that it was asked to make happen; a view as the engine's own type."""
@@ -35,14 +35,11 @@ Shown = tuple[Answer, ...] | Portfolio | list[Asset]
 Build = Callable[[Settings, Datastore, World], Engine]
 """`chalicelib.engine.build`, or what a test puts in its place."""
 
-MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
-"""When every run begins."""
-
-LISTED_AT = rfc3339(MIDNIGHT)
-"""When the market set every price, as far as anybody says."""
-
 MAX_SKEW_US = 50_000
 """How far apart the clocks of two machines may be."""
+
+MAX_JUMP_US = 10 * US_PER_S
+"""How far a clock that is set jumps."""
 
 SLOW_US = 3 * US_PER_S
 LATE_US = 300 * US_PER_S
@@ -52,12 +49,14 @@ LATE_US = 300 * US_PER_S
 class Request:
     """A request while it is served. Its fate comes from streams of its own: see `faults`."""
 
-    __slots__ = ("_jitter", "_seed", "calls", "fates", "knows", "name", "reply")
+    __slots__ = ("_jitter", "_seed", "calls", "fates", "knows", "name", "reply", "stalled_us")
 
     def __init__(self, name: str, seed: int, reply: Callable[[Shown | None], None]) -> None:
         self.name = name
         self.reply = reply
         self.calls = 0
+        self.stalled_us = 0
+        """For how long the whole process stood still meanwhile."""
         self.knows: set[str] = set()
         """The keys of the records that the datastore has handed it."""
         self.fates = Random(2 * seed)
@@ -83,10 +82,9 @@ class Process:
         scheduler: Scheduler,
         faults: Faults,
         journal: Journal,
-        past: History,
         build: Build,
-        life: int = 0,
-        freezes: bool = False,
+        clock: Clock | None = None,
+        served: Callable[[Served], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.dead = False
@@ -96,31 +94,53 @@ class Process:
         self._scheduler = scheduler
         self._faults = faults
         self._journal = journal
-        self._past = past
-        self._life = life
-        self._freezes = freezes
         self._serving: dict[Task, Request] = {}
-        self._writing: list[str] = []
-        self._idle_since_us = scheduler.now_us
-        self._frozen_us = 0
-        self.skew_us = scheduler.random.randrange(MAX_SKEW_US)
+        self._skew_us = scheduler.random.randrange(MAX_SKEW_US)
+        self._clock = clock
+        self._served = served
+        self._awake_us = scheduler.random.randrange(US_PER_S)
+        self._awake_since_us: int | None = None
+        self._jump_us = scheduler.random.randrange(-MAX_JUMP_US, MAX_JUMP_US)
+        self._jumps_at_us = scheduler.random.randrange(MAX_JUMP_US)
+        self._times: dict[str, int] = {}
+        """The true times of the moments that its wall clock showed."""
+        self._committing: set[str] = set()
+        """The accounts with a transaction of this process's under way."""
         self._engine = build(settings, self, self._world())
 
     def _world(self) -> World:
         scheduler = self._scheduler
         return World(
-            monotonic_s=lambda: (scheduler.now_us - self._frozen_us) / US_PER_S,
+            monotonic_s=self._monotonic_s,
             sleep_s=lambda seconds: scheduler.sleep(round(seconds * US_PER_S)),
             random=lambda: self._request().jitter(),
             now=self._now,
             new_lock=lambda: Turn(scheduler),
         )
 
+    def _monotonic_s(self) -> float:
+        """Returns the time on a clock that, in some processes, stands still while nothing is served."""
+        if self._clock is not Clock.STANDS_STILL:
+            return self._scheduler.now_us / US_PER_S
+        since_us = self._awake_since_us
+        return (self._awake_us + (0 if since_us is None else self._scheduler.now_us - since_us)) / US_PER_S
+
     def _now(self) -> datetime:
-        """The wall clock. The history learns when it showed this."""
-        shown = MIDNIGHT + timedelta(microseconds=self._scheduler.now_us + self.skew_us)
-        self._past.instants.setdefault((self._life, rfc3339(shown)), []).append(self._scheduler.now_us)
-        return shown
+        """Returns the time on a clock that is a little off, and in some processes is set once, forward or back."""
+        now_us = self._scheduler.now_us
+        jump_us = self._jump_us if self._clock is Clock.JUMPS and now_us >= self._jumps_at_us else 0
+        now = MIDNIGHT + timedelta(microseconds=now_us + self._skew_us + jump_us)
+        self._times[rfc3339(now)] = now_us
+        return now
+
+    def true_time_us(self, shown: str) -> int:
+        """Returns when this process's wall clock last showed a time."""
+        return self._times[shown]
+
+    def _sleeps(self) -> None:
+        if self._awake_since_us is not None and not self._serving:
+            self._awake_us += self._scheduler.now_us - self._awake_since_us
+            self._awake_since_us = None
 
     def _request(self) -> Request:
         """The request that the running task serves."""
@@ -133,18 +153,19 @@ class Process:
             request.reply(None)
             return
 
-        service = self._past.served[request.name] = Service(self._life, self._scheduler.now_us)
-
         def body() -> None:
+            started_us = self._scheduler.now_us
+            threading.current_thread().name = request.name  # what the record keeps of who decided
             answer = self._answer(request, wanted)
             del self._serving[task]
-            self._idle_since_us = service.answered_us = self._scheduler.now_us
+            self._sleeps()
+            self._served(Served(request.name, self._scheduler.now_us - started_us, request.stalled_us))
             request.reply(answer)
 
-        if self._freezes and not self._serving:
-            self._frozen_us += self._scheduler.now_us - self._idle_since_us
-        task = self._scheduler.start(body, name=request.name)
+        task = self._scheduler.start(body)
         self._serving[task] = request
+        if self._awake_since_us is None:
+            self._awake_since_us = self._scheduler.now_us
 
     def crash(self) -> None:
         """Dies, with all that it was doing; the clients' connections break."""
@@ -160,27 +181,27 @@ class Process:
     def _answer(self, request: Request, wanted: Instruction) -> Shown:
         parts = each_of(wanted)
         results: Sequence[Outcome | Exception]
+        engine, deadline = self._engine, self._engine.deadline()
         try:
             match wanted:
-                case View(user_id):
-                    return self._view(user_id)
-                case Batch(_, orders):
-                    results = self._engine.executor.execute_batch(orders, self._engine.deadline())
+                case View(None):
+                    return engine.queries.assets(deadline)
+                case View(int(user_id)):
+                    return engine.queries.portfolio(user_id, deadline)
+                case Batch(_, orders, linked):
+                    execute = engine.executor.execute_linked if linked else engine.executor.execute_batch
+                    results = execute(orders, deadline)
                 case Order():
-                    results = [self._engine.executor.execute(wanted, self._engine.deadline())]
+                    results = [engine.executor.execute(wanted, deadline)]
+                case Void():
+                    results = [engine.voids.make(wanted, deadline)]
                 case Transfer():
-                    results = [self._engine.transfers.make(wanted, self._engine.deadline())]
+                    results = [engine.transfers.make(wanted, deadline)]
         except Exception as error:  # noqa: BLE001  (the boundary, as in the app)
             results = [error] * len(parts)
         return tuple(
-            [_answer(result, knew=part.record_key in request.knows) for part, result in zip(parts, results, strict=True)]
+            [_answer(part, result, knew=part.record_key in request.knows) for part, result in zip(parts, results, strict=True)]
         )
-
-    def _view(self, user_id: int | None) -> Portfolio | list[Asset]:
-        deadline = self._engine.deadline()
-        if user_id is None:
-            return self._engine.queries.assets(deadline)
-        return self._engine.queries.portfolio(user_id, deadline)
 
     def call(self, operation: str, api_request: dict[str, Any]) -> dict[str, Any]:
         """`Datastore.call`: one attempt, as the engine's own connection makes it."""
@@ -189,20 +210,22 @@ class Process:
         spot = f"{request.name}/{request.calls}"
         fate = self._faults.of_call(request.fates, spot)
         who = f"{self.name} {spot}"
+        account = self._account_written(operation, api_request)
+        if account is not None:
+            if account in self._committing:
+                self._served(Served(request.name, overlapped=account))
+            self._committing.add(account)
         self._journal(who, call_text, operation, api_request, fate.fault)
-        service = self._past.served.setdefault(request.name, Service(self._life, self._scheduler.now_us))
-        service.last_call_us = self._scheduler.now_us
-        service.stalled_us = int(fate.extra * SLOW_US) if fate.fault is Fault.STALLED else 0
-        writes_to = _written(operation, api_request)
-        if writes_to is not None:
-            if writes_to in self._writing:
-                self._past.crowded.append(request.name)
-            self._writing.append(writes_to)
-        outcome = self._exchange(_call(operation, api_request, request.name, spot, fate), fate)
-        if writes_to is not None:
-            self._writing.remove(writes_to)
-        if service.stalled_us:
-            self._scheduler.sleep(service.stalled_us)
+        try:
+            outcome = self._exchange(_call(operation, api_request, request.name, spot, fate), fate)
+        finally:
+            if account is not None:
+                self._committing.discard(account)
+        if fate.fault is Fault.STALLED:
+            stalled_us = int(fate.extra * SLOW_US)
+            for each in self._serving.values():
+                each.stalled_us += stalled_us
+            self._scheduler.sleep(stalled_us)
         self._journal(who, reply_text, outcome)
         request.knows |= self._records_in(outcome)
         if isinstance(outcome, dict):
@@ -241,6 +264,12 @@ class Process:
                 send(fate.there_us + _delay_us(fate), back)
         return _reply(wait.result())
 
+    def _account_written(self, operation: str, api_request: dict[str, Any]) -> str | None:
+        if operation != "TransactWriteItems":
+            return None
+        ((_, body),) = api_request["TransactItems"][-1].items()
+        return str((body.get("Item") or body["Key"])["user_id"]["N"])
+
     def _records_in(self, outcome: Reply) -> set[str]:
         """The keys of the records that a reply holds. One that leaves keys unprocessed counts for nothing: all is asked again."""
         items: list[Item | None] = []
@@ -251,16 +280,17 @@ class Process:
         return {item["idempotency_key"]["S"] for item in items if item is not None and "idempotency_key" in item}
 
 
-def _answer(result: Outcome | Exception, *, knew: bool) -> Answer:
+def _answer(part: Order | Transfer | Void, result: Outcome | Exception, *, knew: bool) -> Answer:
+    if isinstance(result, Undecided) and not isinstance(result, TransferRejected):
+        result = error_of(result)
     match result:
         case Outcome(record, replayed):
-            return Answer(*order_reply_of(record), replayed, knew)
+            status, body = order_reply_of(record) if isinstance(part, Order) else reply_of(record)
+            return Answer(status, body, replayed, knew, decided=True)
         case EngineError():
             return Answer(result.status, result.code, knew=knew)
         case TransferRejected():
             return Answer(HTTPStatus.CONFLICT, REFUSED, knew=knew)
-        case Undecided():
-            return _answer(error_of(result), knew=knew)
         case _:
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(result).__name__}: {result}", knew=knew)
 
@@ -278,21 +308,6 @@ def _call(operation: str, api_request: dict[str, Any], sender: str, spot: str, f
         reverse=fate.back_us % 2 == 0,
         hides=fate.there_us % 2 == 0,
     )
-
-
-def _written(operation: str, api_request: dict[str, Any]) -> str | None:
-    """The user whose account a call writes to; it is a transaction's last action."""
-    if operation != "TransactWriteItems":
-        return None
-    ((_, body),) = api_request["TransactItems"][-1].items()
-    return str((body.get("Item") or body["Key"])["user_id"]["N"])
-
-
-def asset_item(asset: Asset) -> Item:
-    """An asset as an operator stores it."""
-    halted = {"halted": {"BOOL": True}} if asset.halted else {}
-    price: Item = {"price_usd": {"S": price_text(asset.price)}, "price_at": {"S": asset.price_at}, "version": {"N": "1"}}
-    return {**asset_key(asset.symbol), **price, **halted}
 
 
 def _delay_us(fate: Fate) -> int:

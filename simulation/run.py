@@ -1,19 +1,26 @@
 """One run: a plan, carried out. Clients, operators and processes are put around one database, and left to the scheduler."""
 
+from datetime import timedelta
 from functools import partial
 from random import Random
 
 from chalicelib import engine
 from chalicelib.domain.asset import Asset
+from chalicelib.domain.money import price_text
 from chalicelib.domain.portfolio import Portfolio
+from chalicelib.domain.timestamps import rfc3339
+from chalicelib.store.connection import Item
 from chalicelib.store.tables import Tables, asset_key
 from simulation.database import Database, Snapshot
 from simulation.faults import Fate, Fault, Faults
 from simulation.history import Asked, History, Seen, Told
 from simulation.journal import Journal, answer_text, asset_text, send_text
-from simulation.process import LISTED_AT, Build, Process, Request, Shown, asset_item
+from simulation.process import Build, Process, Request, Shown
 from simulation.scheduler import US_PER_S, Endless, Scheduler, Wait
-from simulation.workload import Action, Ask, Crash, Instruction, ListAsset, Look, Plan, Restore, SetClock, View, each_of
+from simulation.workload import MIDNIGHT, Action, Ask, Crash, Instruction, ListAsset, Look, Plan, Restore, View, each_of
+
+PRICE_PER_UNIT = 10**8
+"""Plans count prices in units of 10⁻⁸ USD, assets in units of 10⁻¹⁶."""
 
 CLIENT_TIMEOUT_US = 29 * US_PER_S
 """How long a client waits: API Gateway hangs up then."""
@@ -40,11 +47,9 @@ class _Run:
         self.database = Database(self.scheduler, plan.settings.table_prefix, self.journal)
         self.assets = Tables.of(plan.settings.table_prefix).assets
         self.past = History(plan)
-        self.lives = 0
         self.processes = [self.process(f"process {number}") for number in range(1, plan.processes + 1)]
 
     def process(self, name: str) -> Process:
-        self.lives += 1
         return Process(
             name,
             self.plan.settings,
@@ -52,16 +57,15 @@ class _Run:
             scheduler=self.scheduler,
             faults=self.faults,
             journal=self.journal,
-            past=self.past,
             build=self.build,
-            life=self.lives,
-            freezes=self.plan.freezes,
+            clock=self.plan.clocks.get(name),
+            served=self.past.served.append,
         )
 
     def history(self) -> History:
         past = self.past
-        for symbol, price in self.plan.opening.items():
-            self.list_asset(symbol, Asset(symbol, price, LISTED_AT))
+        for symbol, price_units in self.plan.opening.items():
+            self.list_asset(symbol, price_units)
         for action in self.plan.actions:
             self.schedule(action)
         try:
@@ -83,13 +87,10 @@ class _Run:
                 self.scheduler.start(partial(self.ask, action), action.at_us)
             case Look():
                 self.scheduler.start(partial(self.look, action), action.at_us)
-            case ListAsset(_, at_us, symbol, price, halted):
-                asset = None if price is None else Asset(symbol, price, LISTED_AT, halted)
-                self.scheduler.after(at_us, self.list_asset, symbol, asset)
+            case ListAsset(_, at_us, symbol, price_units, halted):
+                self.scheduler.after(at_us, self.list_asset, symbol, price_units, halted)
             case Crash(_, at_us, process):
                 self.scheduler.after(at_us, self.crash, process)
-            case SetClock(_, at_us, process, by_us):
-                self.scheduler.after(at_us, self.set_clock, process, by_us)
             case Restore(_, at_us, to_us):
                 self.scheduler.after(to_us, self.database.snapshot, partial(self.restore_at, at_us))
 
@@ -98,7 +99,8 @@ class _Run:
         for attempt in range(1, action.sends + 1):
             random = self.stream(action.id, attempt)
             answer = self.send(action.wanted, f"{action.id}.{attempt}", random)
-            if not isinstance(answer, Portfolio | list | None) and all(each.final for each in answer) and not action.insists:
+            answers = () if answer is None or isinstance(answer, Portfolio | list) else answer
+            if answers and all(each.final for each in answers) and not action.insists:
                 return
             self.scheduler.sleep(int(random.random() ** 3 * PAUSE_US))
 
@@ -108,10 +110,6 @@ class _Run:
 
     def crash(self, process: int) -> None:
         self.processes[process].crash()
-
-    def set_clock(self, process: int, by_us: int) -> None:
-        self.journal(self.processes[process].name, "finds its clock set by {} µs".format, by_us)
-        self.processes[process].skew_us += by_us
 
     def clear_up(self) -> None:
         """The weather turns fine. When nothing else is going on, every key must tell what became of it."""
@@ -153,20 +151,29 @@ class _Run:
         """A request arrives; where its process has died meanwhile, a new one has taken its place."""
         if self.processes[process].dead:
             self.processes[process] = self.process(self.processes[process].name)
+        self.past.clocks[request.name] = self.processes[process].true_time_us
         self.processes[process].serve(request, wanted)
 
     def reply(self, wait: Wait, fate: Fate, name: str, answer: Shown | None) -> None:
         if fate.fault is not Fault.ANSWER_LOST:
             self.scheduler.after(fate.back_us, wait.end, (name, answer))
 
-    def list_asset(self, symbol: str, asset: Asset | None) -> None:
+    def list_asset(self, symbol: str, price_units: int | None, halted: bool = False) -> None:  # noqa: FBT001, FBT002
         """An operator's change to the assets: DynamoDB's plain writes, none of the engine's."""
+        now_us, asset = self.scheduler.now_us, None
+        if price_units is not None:
+            asset = Asset(symbol, price_units * PRICE_PER_UNIT, rfc3339(MIDNIGHT + timedelta(microseconds=now_us)), halted)
         self.journal("operator", asset_text, symbol, asset)
-        self.past.listed.setdefault(symbol, []).append((self.scheduler.now_us, asset))
+        self.past.listed.setdefault(symbol, []).append((now_us, asset))
         if asset is None:
             self.database.delete(self.assets, asset_key(symbol))
         else:
-            self.database.put(self.assets, asset_item(asset))
+            item: Item = {
+                "price_usd": {"S": price_text(asset.price)},
+                "price_at": {"S": asset.price_at},
+                "halted": {"BOOL": halted},
+            }
+            self.database.put(self.assets, {**asset_key(symbol), **item})
 
     def restore_at(self, at_us: int, snapshot: Snapshot) -> None:
         self.journal("operator", "a moment to be restored".format)

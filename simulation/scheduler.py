@@ -7,7 +7,6 @@ wait lets it decide: between two waits a task has the world for itself.
 from collections.abc import Callable, Generator
 from heapq import heappop, heappush
 from random import Random
-from threading import current_thread
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -24,18 +23,16 @@ class Endless(Exception):
 class Task:
     """A simulated thread. Made and resumed by its scheduler only."""
 
-    __slots__ = ("_greenlet", "_name", "_scheduler")
+    __slots__ = ("_greenlet", "_scheduler")
 
-    def __init__(self, scheduler: "Scheduler", body: Callable[[], None], name: str) -> None:
+    def __init__(self, scheduler: "Scheduler", body: Callable[[], None]) -> None:
         self._scheduler = scheduler
-        self._name = name
         self._greenlet = greenlet(body, scheduler.hub)
 
     def go_on(self, *value: object) -> None:
         """Runs it until its next wait; the wait that it comes from returns `value`. What is dead stays dead."""
         if not self._greenlet.dead:
             self._scheduler.current = self
-            current_thread().name = self._name
             self._greenlet.switch(*value)
             self._scheduler.current = None
 
@@ -88,9 +85,9 @@ class Scheduler:
         self._made += 1
         heappush(self._events, (self.now_us + delay_us, self._made, action, arguments))
 
-    def start(self, body: Callable[[], None], delay_us: int = 0, name: str = "task") -> Task:
-        """Starts a task; the engine sees its name as a thread's."""
-        task = Task(self, body, name)
+    def start(self, body: Callable[[], None], delay_us: int = 0) -> Task:
+        """Starts a task."""
+        task = Task(self, body)
         self.after(delay_us, task.go_on)
         return task
 

@@ -5,13 +5,16 @@ Most of a run happens in a few crowded moments, since what goes wrong goes wrong
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from random import Random
 
 from chalicelib.config import Settings
-from chalicelib.domain.facts import Transfer
+from chalicelib.domain.facts import Transfer, Void
 from chalicelib.domain.money import PRICE_PER_USD, UNITS_PER_ONE, text_from
-from chalicelib.domain.order import Amount, Order
+from chalicelib.domain.order import Amount, Order, Side
+from chalicelib.domain.timestamps import rfc3339
 from simulation.faults import LATE_FAULTS, Weather
 from simulation.scheduler import US_PER_S
 
@@ -31,10 +34,13 @@ PAIRS = (
 BATCH_KEYS = ("k0", "k1", "k2", "k3", "k4", "b0", "b1", "b2", "b3")
 """What the orders of batches are sent under: orders sent by themselves use the first five."""
 
+LINKED_KEYS = ("l0", "l1", "l2", "l3")
+"""Keys of all-or-nothing batches, mostly: few of them are sent by themselves."""
+
 PREFIX = "sim"
 
-LEAST_AGE_MS = 20
-"""Reading a few prices takes up to 12 ms in calm weather."""
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+"""The moment at which every run begins."""
 
 LONG_US = 5 * US_PER_S
 """Longer than a process waits for an answer: by then the world may have changed."""
@@ -50,17 +56,21 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several orders of one account in one request, each under a key of its own."""
+    """Several orders of one account in one request, each under a key of its own; `linked`: all or nothing."""
 
     user_id: int
     orders: tuple[Order, ...]
+    linked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ask(Action):
-    """A client sends orders, or an operator a transfer: up to `sends` times, even after a final answer if it `insists`."""
+    """A client sends orders or voids one, or an operator sends a transfer: up to `sends` times.
 
-    wanted: Order | Batch | Transfer
+    It goes on after a final answer if it `insists`.
+    """
+
+    wanted: Order | Batch | Transfer | Void
     sends: int
     insists: bool
 
@@ -72,14 +82,14 @@ class View:
     user_id: int | None
 
 
-Instruction = Order | Batch | Transfer | View
+Instruction = Order | Batch | Transfer | Void | View
 """What can be asked of a process."""
 
 
-def each_of(wanted: Instruction) -> Sequence[Order | Transfer]:
+def each_of(wanted: Instruction) -> Sequence[Order | Transfer | Void]:
     """What a request asks to happen, in its order: to each there is an answer."""
     match wanted:
-        case Batch(_, orders):
+        case Batch(orders=orders):
             return orders
         case View():
             return ()
@@ -96,10 +106,10 @@ class Look(Action):
 
 @dataclass(frozen=True, slots=True)
 class ListAsset(Action):
-    """An operator lists an asset, moves its price, or halts it; takes it off the list where `price` is `None`."""
+    """An operator lists an asset, moves its price, or halts it; takes it off the list where `price_units` is `None`."""
 
     symbol: str
-    price: int | None
+    price_units: int | None
     halted: bool
 
 
@@ -111,25 +121,24 @@ class Crash(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class SetClock(Action):
-    """A process's wall clock jumps, forwards or backwards."""
-
-    process: int
-    by_us: int
-
-
-@dataclass(frozen=True, slots=True)
 class Restore(Action):
     """An operator puts accounts and records back to how they were at `to_us`. The processes go on, with what they remember."""
 
     to_us: int
 
 
+class Clock(StrEnum):
+    """What is odd about a process's clocks: one of them, since both together show nothing."""
+
+    STANDS_STILL = "its monotonic clock stands still between requests"
+    JUMPS = "its wall clock is set once, forward or back"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `opening`: the prices it begins with. `freezes`: an idle process's monotonic clock stands still.
+    """One run. `opening`: the prices it begins with.
 
-    No wall clock jumps where processes freeze: with both wrong, no age can be known.
+    `clocks`: those of processes that have an odd one.
 
     What a shortened run leaves out: `spared` are spots at which no fault strikes though the weather would have it; without
     `asks_again` nobody asks once more when all is over.
@@ -141,9 +150,14 @@ class Plan:
     weather: Weather
     opening: Mapping[str, int]
     actions: tuple[Action, ...]
-    freezes: bool = False
     spared: frozenset[str] = frozenset()
     asks_again: bool = True
+    clocks: Mapping[str, Clock] = field(default_factory=dict)
+
+
+def amount(units: int | None) -> Amount:
+    """Returns an amount as a client writes it; all of the balance where there are no units."""
+    return Amount(None, "all") if units is None else Amount(units, text_from(units))
 
 
 def plan(seed: int) -> Plan:
@@ -158,7 +172,7 @@ class _Drawing:
         self.actions: list[Action] = []
         self.span_us = self.random.choice((50_000, 500_000, LONG_US))
         self.moments = [self.random.randrange(self.span_us) for _ in range(self.random.randint(1, 4))]
-        self.opening: dict[str, int] = {"USD": PRICE_PER_USD} | {symbol: self.price() for symbol in SYMBOLS[1:]}
+        self.opening: dict[str, int] = {"USD": UNITS_PER_ONE} | {symbol: self.price() for symbol in SYMBOLS[1:]}
 
     def plan(self) -> Plan:
         random = self.random
@@ -166,7 +180,7 @@ class _Drawing:
         theme = random.random()
         if theme < 0.75:
             self.market()
-        elif theme < 0.85:
+        elif theme < 0.9:
             self.restored_market()
         else:
             self.troubled_market()
@@ -174,18 +188,14 @@ class _Drawing:
         processes = random.randint(1, 4)
         if random.random() < 0.2:
             self.actions.append(Crash(self.id(), self.time(), random.randrange(processes)))
-        freezes = random.random() < 0.4
-        if not freezes:
-            for _ in range(random.choice((0, 0, 1, 3))):
-                by_us = random.choice((-1, 1)) * random.choice((20_000, 500_000, LONG_US))
-                self.actions.append(SetClock(self.id(), self.time(), random.randrange(processes), by_us))
         settings = Settings(
             table_prefix=PREFIX,
-            price_age_ms=random.choice((LEAST_AGE_MS, 100, 1_000, 1_000)),
+            price_age_ms=random.choice((50, 100, 1_000, 1_000)),
             request_budget_ms=random.choice((6_500, 9_000, 20_000)),
             cached_accounts=random.choice((1, 2, 10_000)),
         )
-        return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions), freezes)
+        odd = {f"process {number}": random.choice(list(Clock)) for number in range(1, processes + 1) if random.random() < 0.4}
+        return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions), clocks=odd)
 
     def market(self) -> None:
         random = self.random
@@ -220,7 +230,7 @@ class _Drawing:
         self.opened(1)
         for number in range(random.randint(1, 3)):
             at_us = number * 2 * LONG_US + random.randrange(LONG_US)
-            self.small_orders(f"k{number}", at_us, random.choice((1, 1, 2, 2, 3)))
+            self.small_orders(f"k{number}", at_us, random.choice((1, 1, 2, 3)))
             trouble_us = at_us + random.randrange(3 * US_PER_S)
             price = random.choice((None, self.opening["BTC"]))
             self.actions.append(ListAsset(self.id(), trouble_us, "BTC", price, halted=True))
@@ -234,7 +244,7 @@ class _Drawing:
         orders = []
         for number in range(count):
             units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
-            orders.append(Order(1, f"{key}.{number}", "BTC", "USD", Amount(units, text_from(units))))
+            orders.append(Order(1, f"{key}.{number}", "BTC", "USD", amount(units)))
         wanted = orders[0] if len(orders) == 1 else Batch(1, tuple(orders))
         self.actions.append(Ask(self.id(), at_us, wanted, sends=2, insists=False))
 
@@ -248,25 +258,25 @@ class _Drawing:
 
     def price(self) -> int:
         """From a fraction of a cent to some thousand USD, seldom round."""
-        magnitude: int = self.random.choice((3 * 10**8, PRICE_PER_USD // 1_400, PRICE_PER_USD, 3_000 * PRICE_PER_USD))
+        magnitude: int = self.random.choice((3, 70_000, UNITS_PER_ONE, 3_000 * UNITS_PER_ONE))
         return magnitude * self.random.randint(1, 20)
 
     def units_worth(self, symbol: str, usd_units: int) -> int:
-        units: int = usd_units * PRICE_PER_USD // self.opening[symbol]
+        units: int = usd_units * UNITS_PER_ONE // self.opening[symbol]
         return max(1, units)
 
     def transfers(self, user_id: int) -> None:
         random = self.random
         if random.random() < 0.9:
             self.opened(user_id)
-        for number in range(random.choice((0, 1, 2))):
+        for number in range(random.choice((0, 1, 2, 3))):
             symbol = random.choice(SYMBOLS)
             units = self.units_worth(symbol, random.randint(1, 500) * UNITS_PER_ONE)
             if random.random() < 0.5:
                 symbol, units = "USD", -random.randint(1, 10) * 100 * UNITS_PER_ONE
             later = Transfer(user_id, f"later-{number}", symbol, units)
             at_us = self.time()
-            for _ in range(random.choice((1, 2))):  # the second is a duplicate
+            for _ in range(random.choice((1, 1, 2))):  # the second is a duplicate
                 self.actions.append(Ask(self.id(), at_us, later, random.randint(1, 3), insists=False))
                 at_us += random.randrange(30_000)
 
@@ -281,31 +291,47 @@ class _Drawing:
                 if random.random() < 0.1:
                     order = self.order(user_id, key)
             self.actions.append(Ask(self.id(), at_us, order, random.randint(1, 4), insists=random.random() < 0.3))
+        if random.random() < 0.15:
+            at_us = random.choice((at_us, at_us + random.randrange(30_000), self.time()))
+            self.actions.append(Ask(self.id(), at_us, Void(user_id, key), random.randint(1, 3), insists=random.random() < 0.3))
 
     def batches(self, user_id: int) -> None:
         """A batch, and maybe others of the same orders: some of them are sent by themselves and in other batches as well."""
         random = self.random
         asked = [each for action in self.actions if isinstance(action, Ask) for each in each_of(action.wanted)]
         sent = {each.idempotency_key: each for each in asked if isinstance(each, Order) and each.user_id == user_id}
-        keys = random.sample(BATCH_KEYS, random.choice((1, 2, 2, 3, 4, 6)))
+        linked = random.random() < 0.3
+        keys = random.sample(LINKED_KEYS if linked and random.random() < 0.7 else BATCH_KEYS, random.choice((1, 2, 2, 3, 4)))
         orders = [sent[key] if key in sent and random.random() < 0.9 else self.order(user_id, key) for key in keys]
         at_us = self.time()
         for number in range(random.choice((1, 1, 2))):
             if number > 0:
                 at_us = random.choice((at_us, at_us + random.randrange(30_000), self.time()))
                 orders = random.sample(orders, random.randint(1, len(orders)))
-            self.actions.append(
-                Ask(self.id(), at_us, Batch(user_id, tuple(orders)), random.randint(1, 4), insists=random.random() < 0.3)
-            )
+            batch = Batch(user_id, tuple(orders), linked)
+            self.actions.append(Ask(self.id(), at_us, batch, random.randint(1, 4), insists=random.random() < 0.3))
 
     def order(self, user_id: int, key: str) -> Order:
         random = self.random
         symbol, pay_with = random.choice(PAIRS)
+        usd_units = random.randint(1, 12) * 100 * UNITS_PER_ONE
         if symbol == UNKNOWN_SYMBOL:
-            units = UNITS_PER_ONE
-        else:
-            units = self.units_worth(symbol, random.randint(1, 12) * 100 * UNITS_PER_ONE)
-        return Order(user_id, key, symbol, pay_with, Amount(units, text_from(units)))
+            return Order(user_id, key, symbol, pay_with, amount(UNITS_PER_ONE))
+        limit_price = expires_at = None
+        if random.random() < 0.15:
+            here = self.opening[symbol] * PRICE_PER_USD // self.opening[pay_with]
+            limit_price = max(1, here * random.choice((50, 100, 100, 150)) // 100)
+        if random.random() < 0.1:
+            expires_at = rfc3339(MIDNIGHT + timedelta(microseconds=random.randrange(self.span_us + LONG_US)))
+        form = random.random()
+        if form < 0.15:
+            spent = amount(None) if random.random() < 0.3 else amount(self.units_worth(pay_with, usd_units))
+            return Order(user_id, key, symbol, pay_with, notional=spent, limit_price=limit_price, expires_at=expires_at)
+        quantity = amount(self.units_worth(symbol, usd_units))
+        if form < 0.35:
+            sold = amount(None) if random.random() < 0.3 else quantity
+            return Order(user_id, key, symbol, pay_with, sold, None, Side.SELL, limit_price, expires_at)
+        return Order(user_id, key, symbol, pay_with, quantity, limit_price=limit_price, expires_at=expires_at)
 
     def assets(self) -> None:
         """The market moves; now and then an asset is halted or taken off the list, as a rule not for good.

@@ -34,10 +34,13 @@ class AccountCache:
         with self._lock:
             slot = self._slots.get(user_id)
             if slot is None:
-                slot = self._slots[user_id] = AccountSlot(self._world)
+                slot = self._slots[user_id] = self._new_slot()
             self._slots.move_to_end(user_id)
             slot.users += 1
             return slot
+
+    def _new_slot(self) -> AccountSlot:
+        return AccountSlot(self._world)
 
     def _leave(self, slot: AccountSlot) -> None:
         with self._lock:

@@ -42,6 +42,7 @@ from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
 from chalicelib.store.connection import Throttled, Unanswered
 from chalicelib.store.ledger import Ledger
 from chalicelib.trading.account_cache import AccountCache
+from chalicelib.trading.account_slot import AccountSlot
 from chalicelib.trading.instruction import Decider, I_contra, LinkedDecider, Outcome, Refused
 from chalicelib.trading.leader import Leader
 from chalicelib.trading.request import Item, Request
@@ -98,7 +99,7 @@ class ExactlyOnce:
         with deadline.one_call_reserved(), self.accounts.slot(user_id) as slot:
             if slot.enter(request, deadline.remaining_s()):
                 try:
-                    Leader(self.ledger, slot, request, user_id).lead()
+                    self._leader(slot, request, user_id).lead()
                 finally:
                     slot.hand_over()
         if request.slot_state.left:
@@ -108,6 +109,9 @@ class ExactlyOnce:
         if request.pending:
             self._read_once(request, user_id)
         return [item.settled() for item in request.items]
+
+    def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
+        return Leader(self.ledger, slot, request, user_id)
 
     def _read_once(self, request: Request, user_id: int) -> None:
         """Gives a request out of time the outcomes that are stored; the others get the reason why they have none."""

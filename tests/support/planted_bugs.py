@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from chalicelib.config import Settings
 from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
-from chalicelib.domain.facts import Fill, Refusal
+from chalicelib.domain.facts import Fill, Refusal, Voided
+from chalicelib.domain.money import PRICE_PER_USD
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import Portfolio
 from chalicelib.domain.record import Record
@@ -30,23 +31,25 @@ from chalicelib.trading.account_cache import AccountCache
 from chalicelib.trading.account_slot import AccountSlot
 from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.execution import Executor, OrderDecider
-from chalicelib.trading.instruction import Decider, I_contra, Outcome, Refused
+from chalicelib.trading.instruction import Outcome, Refused
+from chalicelib.trading.leader import Leader
 from chalicelib.trading.queries import Queries
 from chalicelib.trading.request import Request
 from chalicelib.trading.transfers import TransferDecider, Transfers
+from chalicelib.trading.voids import VoidDecider, Voids
 from simulation.process import Build
 
 
-def engine_with(
+def engine_with(  # noqa: PLR0917
     ledger: type[Ledger] = Ledger,
-    *,
     prices: type[PriceBook] = PriceBook,
-    accounts: type[AccountCache] = AccountCache,
     exactly_once: type[ExactlyOnce] = ExactlyOnce,
     executor: type[Executor] = Executor,
+    accounts: type[AccountCache] = AccountCache,
     queries: type[Queries] = Queries,
+    decider: Any = OrderDecider,
 ) -> Build:
-    """`chalicelib.engine.build` with another class or two."""
+    """Returns `chalicelib.engine.build` with another class or two."""
 
     def build(settings: Settings, datastore: Datastore, world: World) -> Engine:
         sound = engine.build(settings, datastore, world)
@@ -58,28 +61,16 @@ def engine_with(
             sound,
             ledger=planted,
             exactly_once=once,
-            executor=executor(once, OrderDecider(book, world)),
+            executor=executor(once, decider(book, world)),
             transfers=Transfers(once, planted, TransferDecider(book, world)),
+            voids=Voids(once, VoidDecider(world)),
             queries=queries(planted, History(datastore, tables), book, world),
         )
 
     return build
 
 
-class Wrapped:
-    """A request's own decider around another: what a planted bug overrides."""
-
-    def __init__(self, decider: Decider[Any]) -> None:
-        self.decider = decider
-        self.first: Account | None = None
-        """The account on which the attempt under way decided first."""
-
-    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
-        self.first = None
-        return self.decider.prepare(instructions, deadline)
-
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
-        return self.decider.decide(instruction, account, prepared, by)
+# The transaction.
 
 
 class NoConditionOnKey(Ledger):
@@ -91,26 +82,34 @@ class NoConditionOnKey(Ledger):
         return action
 
 
+class VoidOverwrites(Ledger):
+    """A void is stored whatever the key's outcome is."""
+
+    def _put(self, record: Record) -> dict[str, Any]:
+        action = super()._put(record)
+        if isinstance(record.decision, Voided):
+            del action["Put"]["ConditionExpression"]
+        return action
+
+
 class NoConditionOnHead(Ledger):
-    """The account is changed whatever it has become since it was read; only an overdraft is ruled out."""
+    """The account is put whatever it has become since it was read; only an overdraft is ruled out."""
 
     def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
         return _without_conditions(super()._account_action(seen, after), "head")
 
 
-class NoConditionOnAccount(Ledger):
-    """Amounts are added and taken, whatever the account has become since it was read and whatever it holds."""
-
-    def commit(self, entries: Sequence[Entry], seen: Account, after: Account, deadline: Deadline) -> CommitResult:
-        now = self.read_account(seen.user_id, deadline)
-        changed = {
-            symbol: now.balance_units(symbol) + units - seen.balance_units(symbol) for symbol, units in after.balances.items()
-        }
-        books = replace(after.books, balances={**now.balances, **changed})
-        return super().commit(entries, seen, replace(after, books=books), deadline)
+class TakenTwice(Ledger):
+    """What an order gives away is taken from the stored balance once more."""
 
     def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
-        return _without_conditions(super()._account_action(seen, after), "head", "b")
+        action = super()._account_action(seen, after)
+        if "Put" in action:
+            balances = action["Put"]["Item"]["balances"]["M"]
+            for symbol, units in seen.balances.items():
+                if after.balances[symbol] < units:
+                    balances[symbol] = number(2 * after.balances[symbol] - units)
+        return action
 
 
 class SequenceForHead(Ledger):
@@ -120,8 +119,10 @@ class SequenceForHead(Ledger):
         action = super()._account_action(seen, after)
         ((_, body),) = action.items()
         if seen.sequence > 0:
-            body["ExpressionAttributeNames"]["#head"] = "sequence"
+            body["ConditionExpression"] = body["ConditionExpression"].replace("#head = :seen", "#sequence >= :seen")
+            body["ExpressionAttributeNames"]["#sequence"] = "sequence"
             body["ExpressionAttributeValues"][":seen"] = number(seen.sequence)
+            del body["ExpressionAttributeNames"]["#head"]
         return action
 
 
@@ -140,98 +141,29 @@ class RefusalNotStored(Ledger):
     """A refusal moves no money, so why write it down?"""
 
     def commit(self, entries: Sequence[Entry], seen: Account, after: Account, deadline: Deadline) -> CommitResult:
-        kept = [entry for entry in entries if isinstance(entry, Unused) or not isinstance(entry.decision, Refusal)]
-        return super().commit(kept, seen, after, deadline) if kept else Committed()
+        if all(isinstance(entry, Record) and isinstance(entry.decision, Refusal) for entry in entries):
+            return Committed()
+        return super().commit(entries, seen, after, deadline)
 
 
-class ReplyNotPinned(Ledger):
-    """Where the account has moved on and still covers the order, the order is filled after all: with the reply made before."""
+class FactsNotPinned(Ledger):
+    """Where the account has moved on, the decisions are appended to it as they were made before."""
 
     def commit(self, entries: Sequence[Entry], seen: Account, after: Account, deadline: Deadline) -> CommitResult:
         answer = super().commit(entries, seen, after, deadline)
-        if not isinstance(answer, StaleAccount):
+        if not isinstance(answer, StaleAccount) or not all(isinstance(entry, Record) for entry in entries):
             return answer
         account, moved = answer.account, list[Entry]()
         for entry in entries:
-            if not isinstance(entry, Record) or not isinstance(entry.decision, Fill):
+            assert isinstance(entry, Record)
+            decision = entry.decision
+            if isinstance(decision, Fill) and any(
+                account.balance_units(symbol) + units < 0 for symbol, units in decision.changes.items()
+            ):
                 return answer
-            changes = entry.decision.changes
-            if any(account.balance_units(symbol) + units < 0 for symbol, units in changes.items()):
-                return answer
-            account, record = append(account, entry.decision)
+            account, record = append(account, decision)
             moved.append(record)
         return super().commit(moved, answer.account, account, deadline)
-
-
-class Remembering(Wrapped):
-    """Remembers what could not be decided."""
-
-    def __init__(self, decider: Decider[Any]) -> None:
-        super().__init__(decider)
-        self.not_now: dict[Any, Undecided] = {}
-
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
-        self.not_now.pop(instruction, None)
-        try:
-            return super().decide(instruction, account, prepared, by)
-        except Undecided as reason:
-            self.not_now[instruction] = reason
-            raise
-
-
-class UnansweredMeansNothing(ExactlyOnce):
-    """404 and 409 for the asset's sake after an attempt without an answer: the key reads as absent, so nothing happened."""
-
-    def forgotten(self, instructions: Sequence[I_contra]) -> Sequence[I_contra]:
-        return instructions
-
-    def execute_all(
-        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline, *, linked: bool = False
-    ) -> list[Outcome | Refused]:
-        remembering = Remembering(decider)
-        results = super().execute_all(instructions, remembering, deadline, linked=linked)
-        if deadline.remaining_s() < 0:  # what was not said for lack of time is said rightly
-            return results
-        forgotten = self.forgotten(instructions)
-        return [
-            remembering.not_now.get(each, result) if isinstance(result, DatastoreUnavailable) and each in forgotten else result
-            for each, result in zip(instructions, results, strict=True)
-        ]
-
-
-class OnlyFirstRemembered(UnansweredMeansNothing):
-    """After an attempt without an answer only the first order of a batch is remembered as one that may have happened."""
-
-    def forgotten(self, instructions: Sequence[I_contra]) -> Sequence[I_contra]:
-        return instructions[1:]
-
-
-class UnansweredMeansBusy(ExactlyOnce):
-    """409 at the deadline, though an attempt had no answer."""
-
-    def execute_all(
-        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline, *, linked: bool = False
-    ) -> list[Outcome | Refused]:
-        results = super().execute_all(instructions, decider, deadline, linked=linked)
-        return [Contention() if isinstance(result, DatastoreUnavailable) else result for result in results]
-
-
-class BusyUnread(ExactlyOnce):
-    """409 for a busy account, without a look whether an earlier request has stored the outcome."""
-
-    def _read_once(self, request: Request, user_id: int) -> None:  # noqa: ARG002
-        for item in request.pending:
-            item.result = DatastoreUnavailable() if item.unanswered or request.out_of_reach else Contention()
-
-
-class NoDeadline(ExactlyOnce):
-    """Attempts are made for as long as it takes."""
-
-    def execute_all(
-        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline, *, linked: bool = False
-    ) -> list[Outcome | Refused]:
-        endless = Deadline(deadline._world, 3_600, 0)  # noqa: SLF001
-        return super().execute_all(instructions, decider, endless, linked=linked)
 
 
 class UnansweredMeansDone(Ledger):
@@ -249,127 +181,6 @@ class AssetBeforeKey(Ledger):
 
     def read_records(self, user_id: int, keys: Iterable[str], deadline: Deadline) -> dict[str, Record]:  # noqa: ARG002
         return {}
-
-
-class EverythingIsNew(Executor):
-    """Replays are not told from first answers."""
-
-    def execute(self, order: Order, deadline: Deadline) -> Outcome:
-        return replace(super().execute(order, deadline), replayed=False)
-
-
-class OnOneView(Wrapped):
-    """Decides every order of an attempt on the account as it was before the first."""
-
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
-        self.first = self.first or account
-        return super().decide(instruction, self.first, prepared, by)
-
-
-class BatchOnOneView(ExactlyOnce):
-    """Every order of a batch is decided on the account as it was before the first."""
-
-    def execute_all(
-        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline, *, linked: bool = False
-    ) -> list[Outcome | Refused]:
-        return super().execute_all(instructions, OnOneView(decider), deadline, linked=linked)
-
-
-class BatchBackwards(Executor):
-    """The orders of a batch are decided from the last to the first."""
-
-    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
-        return super().execute_batch(orders[::-1], deadline)[::-1]
-
-
-class BatchReplayedAsOne(Executor):
-    """A batch of which something was known is called a replay, all of it."""
-
-    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
-        results = super().execute_batch(orders, deadline)
-        known = any(isinstance(result, Outcome) and result.replayed for result in results)
-        return [replace(result, replayed=known) if isinstance(result, Outcome) else result for result in results]
-
-
-class BatchOneByOne(Executor):
-    """A batch is a loop over its orders, each in a transaction of its own."""
-
-    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
-        results: list[Outcome | Refused] = []
-        for order in orders:
-            try:
-                results.append(self.execute(order, deadline))
-            except EngineError as error:
-                results.append(error)
-        return results
-
-
-class RefusedOnOneView(OnOneView):
-    """Refuses on the account as it was before the first order of an attempt, and fills on the account as it is."""
-
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
-        _, record = super().decide(instruction, account, prepared, by)
-        if isinstance(record.decision, Refusal):
-            return append(account, record.decision)
-        return self.decider.decide(instruction, account, prepared, by)
-
-
-class BatchRefusedOnOneView(ExactlyOnce):
-    """An order of a batch that its account does not cover is told what that held before the batch."""
-
-    def execute_all(
-        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline, *, linked: bool = False
-    ) -> list[Outcome | Refused]:
-        return super().execute_all(instructions, RefusedOnOneView(decider), deadline, linked=linked)
-
-
-class KnownFirst(Executor):
-    """A batch's outcomes come as they are learned: the replayed ones first, whatever their place."""
-
-    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
-        results = super().execute_batch(orders, deadline)
-        return sorted(results, key=lambda result: not (isinstance(result, Outcome) and result.replayed))
-
-
-class KnownForAll(Executor):
-    """A batch of which something was known is answered with that, all of it."""
-
-    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
-        results = super().execute_batch(orders, deadline)
-        known = next((result for result in results if isinstance(result, Outcome) and result.replayed), None)
-        return results if known is None else [known] * len(results)
-
-
-class UntilKnown(Wrapped):
-    """Gives up once it is asked to prepare fewer than before."""
-
-    def __init__(self, decider: Decider[Any], count: int) -> None:
-        super().__init__(decider)
-        self.count = count
-
-    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
-        if len(instructions) < self.count:
-            raise DeadlineExceeded
-        return super().prepare(instructions, deadline)
-
-
-class KnownStopsTheRest(ExactlyOnce):
-    """Once some of a batch turns out to have an outcome already, the others are not tried any more."""
-
-    def execute_all(
-        self, instructions: Sequence[I_contra], decider: Decider[I_contra], deadline: Deadline, *, linked: bool = False
-    ) -> list[Outcome | Refused]:
-        return super().execute_all(instructions, UntilKnown(decider, len(instructions)), deadline, linked=linked)
-
-
-class UnusedName(Ledger):
-    """Balances are named, whether or not one is given away: DynamoDB refuses what nothing uses."""
-
-    def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
-        action = super()._account_action(seen, after)
-        ((_, body),) = action.items()
-        body["ExpressionAttributeNames"]["#b"] = "balances"
-        return action
 
 
 class EmptyAccountPinned(Ledger):
@@ -412,74 +223,6 @@ class RefusalFromTwoReads(Ledger):
         return KeysTaken(records, None) if records else Committed()
 
 
-class PricesForever(PriceBook):
-    """What was read once is taken to be so for ever."""
-
-    def assets(self, symbols: Iterable[str], deadline: Deadline) -> dict[str, Asset]:
-        self._max_age_s = 1e9
-        return super().assets(symbols, deadline)
-
-
-class AgedByMonotonic(PriceBook):
-    """A price's age is measured by the monotonic clock alone, which stands still in a frozen Lambda."""
-
-    def _is_fresh(self, since: Moment) -> bool:
-        return self._world.monotonic_s() - since.monotonic_s <= self._max_age_s
-
-
-class AgedByWall(PriceBook):
-    """A price's age is measured by the wall clock alone, which somebody may set back."""
-
-    def _is_fresh(self, since: Moment) -> bool:
-        return self._world.now().timestamp() - since.wall_s <= self._max_age_s
-
-
-class PricesOfRequest(PriceBook):
-    """A request's prices are looked at once: that they were fresh before a slow read of the account is enough."""
-
-    _given: tuple[Deadline, dict[str, Asset]] | None = None
-
-    def assets(self, symbols: Iterable[str], deadline: Deadline) -> dict[str, Asset]:
-        wanted = list(symbols)
-        if self._given is not None and self._given[0] is deadline and self._given[1].keys() >= set(wanted):
-            return self._given[1]
-        self._given = deadline, super().assets(wanted, deadline)
-        return self._given[1]
-
-
-class SlotsInUseEvicted(AccountCache):
-    """The least recently used slot is evicted, although somebody is at it."""
-
-    def _leave(self, slot: AccountSlot) -> None:
-        with self._lock:
-            slot.users -= 1
-            while len(self._slots) > self._capacity:
-                self._slots.popitem(last=False)
-
-
-class PortfolioOfTwoReads(Queries):
-    """A portfolio's figures are of a second read of the account."""
-
-    def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
-        before = super().portfolio(user_id, deadline)
-        return super().portfolio(user_id, deadline)._replace(account=before.account)
-
-
-class PortfolioRoundedDown(Queries):
-    """Values are rounded down."""
-
-    def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
-        portfolio = super().portfolio(user_id, deadline)
-        positions = {
-            symbol: position._replace(
-                value_units=None if position.asset is None else position.quantity_units * position.asset.price // 10**16
-            )
-            for symbol, position in portfolio.positions.items()
-        }
-        total_units = sum(position.value_units or 0 for position in positions.values())
-        return portfolio._replace(positions=positions, total_units=total_units)
-
-
 class AccountFromMemory(Ledger):
     """An account is shown as the process first saw it."""
 
@@ -493,8 +236,426 @@ class AccountFromMemory(Ledger):
         return self._seen[user_id]
 
 
+# Exactly once.
+
+
+class Remembering:
+    """A decider of one request's, which remembers what it could not decide."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.not_now: dict[Any, Undecided] = {}
+
+    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
+        return self.inner.prepare(instructions, deadline)
+
+    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+        try:
+            decided: tuple[Account, Record] = self.inner.decide(instruction, account, prepared, by)
+        except Undecided as reason:
+            self.not_now[instruction] = reason
+            raise
+        self.not_now.pop(instruction, None)
+        return decided
+
+    def decide_linked(self, instructions: Sequence[Any], account: Account, prepared: Any, by: str) -> Any:
+        return self.inner.decide_linked(instructions, account, prepared, by)
+
+
+class UnansweredMeansNothing(ExactlyOnce):
+    """404 and 409 for the asset's sake after an attempt without an answer: the key reads as absent, so nothing happened."""
+
+    def forgotten(self, instructions: Sequence[Any]) -> Sequence[Any]:
+        return instructions
+
+    def execute_all(
+        self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
+    ) -> list[Outcome | Refused]:
+        remembering = Remembering(decider)
+        results = super().execute_all(instructions, remembering, deadline, linked=linked)
+        if linked or deadline.remaining_s() < 0:  # what was not said for lack of time is said rightly
+            return results
+        forgotten = self.forgotten(instructions)
+        return [
+            remembering.not_now.get(each, result) if isinstance(result, DatastoreUnavailable) and each in forgotten else result
+            for each, result in zip(instructions, results, strict=True)
+        ]
+
+
+class OnlyFirstRemembered(UnansweredMeansNothing):
+    """After an attempt without an answer only the first order of a batch is remembered as one that may have happened."""
+
+    def forgotten(self, instructions: Sequence[Any]) -> Sequence[Any]:
+        return instructions[1:]
+
+
+class UnansweredMeansBusy(ExactlyOnce):
+    """409 at the deadline, though an attempt had no answer."""
+
+    def execute_all(
+        self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
+    ) -> list[Outcome | Refused]:
+        results = super().execute_all(instructions, decider, deadline, linked=linked)
+        return [Contention() if isinstance(result, DatastoreUnavailable) else result for result in results]
+
+
+class BusyWithoutALook(ExactlyOnce):
+    """409 at the deadline without a look at the keys: a conflict may have hidden that they are taken."""
+
+    def _read_once(self, request: Request, user_id: int) -> None:  # noqa: ARG002
+        for item in request.pending:
+            item.result = DatastoreUnavailable() if item.unanswered or request.out_of_reach else Contention()
+
+
+class DeadlineIgnored(ExactlyOnce):
+    """A request tries for three times as long as it may."""
+
+    def execute_all(
+        self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
+    ) -> list[Outcome | Refused]:
+        patient = Deadline(self.accounts._world, 3 * (deadline.remaining_s() + 3), 3)  # noqa: SLF001
+        return super().execute_all(instructions, decider, patient, linked=linked)
+
+
+class OnOneView(Remembering):
+    """Decides every order on the account as it was before the first."""
+
+    view: Account | None = None
+
+    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
+        self.view = None
+        return super().prepare(instructions, deadline)
+
+    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+        self.view = self.view or account
+        return super().decide(instruction, self.view, prepared, by)
+
+
+class BatchOnOneView(ExactlyOnce):
+    """Every order of a batch is decided on the account as it was before the first."""
+
+    def execute_all(
+        self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
+    ) -> list[Outcome | Refused]:
+        return super().execute_all(instructions, OnOneView(decider), deadline, linked=linked)
+
+
+class RefusedOnOneView(OnOneView):
+    """Says of what the account does not cover what it held before the first."""
+
+    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+        self.view = self.view or account
+        _, record = self.inner.decide(instruction, self.view, prepared, by)
+        if isinstance(record.decision, Refusal):
+            return append(account, record.decision)
+        decided: tuple[Account, Record] = self.inner.decide(instruction, account, prepared, by)
+        return decided
+
+
+class BatchRefusedOnOneView(ExactlyOnce):
+    """An order of a batch that its account does not cover is told what that held before the batch."""
+
+    def execute_all(
+        self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
+    ) -> list[Outcome | Refused]:
+        return super().execute_all(instructions, RefusedOnOneView(decider), deadline, linked=linked)
+
+
+class UntilKnown(Remembering):
+    """Gives up once fewer are asked for than at first."""
+
+    asked = 0
+
+    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
+        if len(instructions) < self.asked:
+            raise DeadlineExceeded
+        self.asked = len(instructions)
+        return super().prepare(instructions, deadline)
+
+
+class KnownStopsTheRest(ExactlyOnce):
+    """Once some of a batch turns out to have an outcome already, the others are not tried any more."""
+
+    def execute_all(
+        self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
+    ) -> list[Outcome | Refused]:
+        return super().execute_all(instructions, UntilKnown(decider), deadline, linked=linked)
+
+
+# Several requests at one account.
+
+
+class SwappedOutcomes(Leader):
+    """Gives two requests each the outcome of the other."""
+
+    def _committed(self, company: Sequence[Request]) -> None:
+        super()._committed(company)
+        if len(company) > 1:
+            one, other = company[0].items[0], company[1].items[0]
+            one.result, other.result = other.result, one.result
+
+
+class AKeyTwice(Leader):
+    """Looks for no key that another request has."""
+
+    def _decide_each(self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: Any) -> Account:  # noqa: ARG002
+        return super()._decide_each(request, prepared, account, set(), undecidable)
+
+
+class RidersAnsweredFirst(Leader):
+    """Lets its company go before it commits."""
+
+    def _commit(self, company: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
+        for request in company[1:]:
+            turn = request.slot_state.turn
+            waiting = self.slot._waiting  # noqa: SLF001
+            if request in waiting and turn is not None:
+                waiting.remove(request)
+                turn.release()
+        return super()._commit(company, entries, seen, after)
+
+
+class OutcomesSwapped(ExactlyOnce):
+    """Of two requests in one transaction each gets the other's outcome."""
+
+    def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
+        return SwappedOutcomes(self.ledger, slot, request, user_id)
+
+
+class DuplicateInOneTransaction(ExactlyOnce):
+    """Two requests with one key are put into one transaction, which DynamoDB refuses."""
+
+    def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
+        return AKeyTwice(self.ledger, slot, request, user_id)
+
+
+class AnsweredBeforeTheCommit(ExactlyOnce):
+    """Those that ride along are let go before the transaction is sent."""
+
+    def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
+        return RidersAnsweredFirst(self.ledger, slot, request, user_id)
+
+
+class ForgetfulSlot(AccountSlot):
+    """Passes over the first of several that wait."""
+
+    def hand_over(self) -> None:
+        if len(self._waiting) > 1:
+            self._waiting.popleft()
+        super().hand_over()
+
+
+class AbandonedSlot(AccountSlot):
+    """Is idle once a leader has ended, whoever waits."""
+
+    def hand_over(self) -> None:
+        self._led = False
+
+
+class RiderForgotten(AccountCache):
+    """Where several wait the first is passed over, and never looked at again."""
+
+    def _new_slot(self) -> AccountSlot:
+        return ForgetfulSlot(self._world)
+
+
+class RidersLeftWaiting(AccountCache):
+    """A leader that ends leaves those that wait to themselves."""
+
+    def _new_slot(self) -> AccountSlot:
+        return AbandonedSlot(self._world)
+
+
+class EvictedInUse(AccountCache):
+    """The account that was used least recently is forgotten, whoever is at it."""
+
+    def _take(self, user_id: int) -> AccountSlot:
+        slot = super()._take(user_id)
+        while len(self._slots) > self._capacity:
+            self._slots.popitem(last=False)
+        return slot
+
+
+# Orders and batches.
+
+
+class EverythingIsNew(Executor):
+    """Replays are not told from first answers."""
+
+    def execute(self, order: Order, deadline: Deadline) -> Outcome:
+        return replace(super().execute(order, deadline), replayed=False)
+
+
+class BatchBackwards(Executor):
+    """The orders of a batch are decided from the last to the first."""
+
+    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
+        return super().execute_batch(orders[::-1], deadline)[::-1]
+
+
+class BatchReplayedAsOne(Executor):
+    """A batch of which something was known is called a replay, all of it."""
+
+    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
+        results = super().execute_batch(orders, deadline)
+        known = any(isinstance(result, Outcome) and result.replayed for result in results)
+        return [replace(result, replayed=known) if isinstance(result, Outcome) else result for result in results]
+
+
+class BatchOneByOne(Executor):
+    """A batch is a loop over its orders, each in a transaction of its own."""
+
+    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
+        results: list[Outcome | Refused] = []
+        for order in orders:
+            try:
+                results.append(self.execute(order, deadline))
+            except (EngineError, Undecided) as error:
+                results.append(error)
+        return results
+
+
+class LinkedHalfFilled(Executor):
+    """An all-or-nothing batch is a batch like any other."""
+
+    def execute_linked(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome]:
+        outcomes = []
+        for result in super().execute_batch(orders, deadline):
+            if not isinstance(result, Outcome):
+                raise result
+            outcomes.append(result)
+        return outcomes
+
+
+class KnownFirst(Executor):
+    """A batch's outcomes come as they are learned: the replayed ones first, whatever their place."""
+
+    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
+        results = super().execute_batch(orders, deadline)
+        return sorted(results, key=lambda result: not (isinstance(result, Outcome) and result.replayed))
+
+
+class KnownForAll(Executor):
+    """A batch of which something was known is answered with that, all of it."""
+
+    def execute_batch(self, orders: Sequence[Order], deadline: Deadline) -> list[Outcome | Refused]:
+        results = super().execute_batch(orders, deadline)
+        known = next((result for result in results if isinstance(result, Outcome) and result.replayed), None)
+        return results if known is None else [known] * len(results)
+
+
+class ExpiryIgnored(OrderDecider):
+    """An order that has expired is decided as if it had not."""
+
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
+        if order.expires_at is None:
+            return super().decide(order, account, market, by)
+        _, record = super().decide(replace(order, expires_at=None), account, market, by)
+        decision = record.decision
+        assert isinstance(decision, Fill | Refusal)
+        return append(account, replace(decision, order=order))
+
+
+class LimitAfterRounding(OrderDecider):
+    """A limit is compared with the price in whole USD."""
+
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
+        if order.limit_price is None:
+            return super().decide(order, account, market, by)
+        generous = order.limit_price * 101 // 100 if order.side.value == "buy" else order.limit_price * 99 // 100
+        _, record = super().decide(replace(order, limit_price=max(1, generous)), account, market, by)
+        decision = record.decision
+        assert isinstance(decision, Fill | Refusal)
+        return append(account, replace(decision, order=order))
+
+
+class NotionalOverspent(OrderDecider):
+    """A notional buys one unit more than it covers."""
+
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
+        if order.notional is None or order.notional.units is None:
+            return super().decide(order, account, market, by)
+        more = replace(order.notional, units=order.notional.units + max(1, order.notional.units // 1000))
+        _, record = super().decide(replace(order, notional=more), account, market, by)
+        decision = record.decision
+        assert isinstance(decision, Fill | Refusal)
+        return append(account, replace(decision, order=order))
+
+
+# Prices and views.
+
+
+class PricesForever(PriceBook):
+    """What was read once is taken to be so for ever."""
+
+    def assets(self, symbols: Iterable[str], deadline: Deadline) -> dict[str, Asset]:
+        self._max_age_s = 1e9
+        return super().assets(symbols, deadline)
+
+
+class AgedByMonotonic(PriceBook):
+    """A price's age is measured by the monotonic clock alone, which may stand still."""
+
+    def _is_fresh(self, since: Moment) -> bool:
+        return self._world.monotonic_s() - since.monotonic_s <= self._max_age_s
+
+
+class AgedByWall(PriceBook):
+    """A price's age is measured by the wall clock alone, which may be set back."""
+
+    def _is_fresh(self, since: Moment) -> bool:
+        return self._world.now().timestamp() - since.wall_s <= self._max_age_s
+
+
+class PreparedOnce:
+    """Prices are read before the account, however long that takes, and not looked at again."""
+
+    def __init__(self, prices: PriceBook, world: World) -> None:
+        self._sound = OrderDecider(prices, world)
+        self._prepared: Mapping[str, Asset] = {}
+
+    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
+        symbols = {symbol for order in orders for symbol in (order.symbol, order.other)}
+        if not symbols <= self._prepared.keys():
+            self._prepared = self._sound.prepare(orders, deadline)
+        return self._prepared
+
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
+        self._prepared = {}
+        return self._sound.decide(order, account, market, by)
+
+    def decide_linked(self, orders: Sequence[Order], account: Account, market: Mapping[str, Asset], by: str) -> Any:
+        self._prepared = {}
+        return self._sound.decide_linked(orders, account, market, by)
+
+
+class TwoAccountsInOneView(Queries):
+    """A portfolio shows the account as it is after its values were worked out."""
+
+    def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
+        shown = super().portfolio(user_id, deadline)
+        try:
+            return shown._replace(account=self.ledger.read_account(user_id, deadline))
+        except Exception:  # noqa: BLE001  (then the view is as it was)
+            return shown
+
+
+class ValuedDown(Queries):
+    """Values are rounded down."""
+
+    def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
+        shown = super().portfolio(user_id, deadline)
+        positions = {
+            symbol: position
+            if position.asset is None
+            else position._replace(value_units=position.quantity_units * position.asset.price // PRICE_PER_USD)
+            for symbol, position in shown.positions.items()
+        }
+        return shown._replace(positions=positions, total_units=sum(each.value_units or 0 for each in positions.values()))
+
+
 def _without_conditions(action: dict[str, Any], *on: str) -> dict[str, Any]:
-    """An action without its conditions on the attributes named."""
+    """Returns an action without its conditions on the attributes named."""
     ((kind, body),) = action.items()
     kept = [test for test in body["ConditionExpression"].split(" AND ") if not any(f"#{name}" in test for name in on)]
     del body["ConditionExpression"]
