@@ -134,4 +134,5 @@ def test_every_operation_opens_and_a_token_can_be_entered(browser: Browser, engi
         page.locator(".modal-ux .btn-done").click()
         for opener in page.locator(".opblock-summary-control").all():
             opener.click()
-        expect(page.locator(".opblock-body")).to_have_count(8)
+        described = page.request.get(f"{engine}/openapi.json").json()["paths"].values()
+        expect(page.locator(".opblock-body")).to_have_count(sum(len(operations) for operations in described))
