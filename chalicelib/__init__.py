@@ -1,3 +1,3 @@
 """HFT Trading Engine: market orders, executed exactly once, on DynamoDB."""
 
-__version__ = "1.1.0"
+__version__ = "2.0.0"
