@@ -7,12 +7,13 @@ ARGS ?=
 export HOST PORT PYTHON
 HFT_DATA_FROM_SHELL := $(HFT_DATA)
 
-.PHONY: help run test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs destroy stage test-deployed ops audit
+.PHONY: help run check test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run            runs the engine on http://$(HOST):$(PORT), with its state in memory. DATA=directory keeps the state on disk,'
 	@echo '                    HOST=0.0.0.0 listens on every interface, PORT=8001 on another port'
 	@echo 'make test           runs all checks: lint, then the tests. ARGS="tests/unit/domain -k cost" goes to pytest'
+	@echo 'make check          runs lint and the quick tests: half a minute'
 	@echo 'make lint           checks formatting, ruff and mypy'
 	@echo 'make simulate       runs the engine on a simulated DynamoDB with crashes and lost messages. SEEDS=2000 sets the number of runs'
 	@echo 'make fuzz           sends generated input to the interface. FUZZ_TIMES=100 sends ten times as much'
@@ -38,6 +39,13 @@ run: port setup-local
 
 test: lint
 	.venv/bin/pytest $(ARGS)
+
+# What needs no server, no store and no browser.
+QUICK = tests/golden tests/unit/audit tests/unit/contract tests/unit/domain tests/unit/runtime tests/unit/test_imports.py \
+	tests/unit/local/test_journal.py tests/unit/trading/test_group_commit.py
+
+check: lint
+	.venv/bin/pytest --quiet $(QUICK) $(ARGS)
 
 lint: setup
 	.venv/bin/ruff format --check
