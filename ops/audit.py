@@ -40,7 +40,7 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,59}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What an audit of one account found: the first `discrepancy`, if there is one. `records`: as many as the account counts."""
+    """The result of one account's audit: the first `discrepancy`, if there is one. `records`: as many as the account counts."""
 
     user_id: int
     records: int

@@ -1,4 +1,4 @@
-"""``python -m simulation``: many seeds with a progress bar, or one seed told in full.
+"""``python -m simulation``: many seeds with a progress bar, or one seed in full.
 
 A seed that breaks a rule ends it: its shortest history is printed, and the exit status is 1.
 """

@@ -1,4 +1,4 @@
-"""Whether a run broke a rule: what clients may rely on, held against what they were told and what was written.
+"""The judge of a run: what clients may rely on, held against the answers that they received and what was written.
 
 The simulated database's log is the witness: it says when each account became what, so that linearizability need not be searched
 for. An account's history is linearizable if every fill and transfer appears in it between the moment at which it was first asked
@@ -31,7 +31,7 @@ from simulation.workload import Batch, each_of
 
 
 class Rule(StrEnum):
-    """What must hold, whatever happens."""
+    """A rule that must hold, whatever happens."""
 
     ENDS = "every request comes to an end"
     NO_BUG = "no request runs into a bug"
@@ -100,12 +100,12 @@ class Evidence:
         self.history = history
         self.told = [told for told in history.told if told.sent_us >= history.restored_us]
         self.first_sent_us: dict[tuple[int, str], int] = {}
-        """When each record's key was first sent, by user and key."""
+        """The time when each record's key was first sent, by user and key."""
         for sent_us, wanted in history.asked.values():
             for each in each_of(wanted):
                 self.first_sent_us.setdefault((each.user_id, each.record_key), sent_us)
         self.first_told_us: dict[tuple[int, str], int] = {}
-        """When somebody first heard of each record's outcome, by user and key."""
+        """The time when somebody first heard of each record's outcome, by user and key."""
         for told in self.told:  # they come in the order in which they were told
             if told.answer.decided:
                 self.first_told_us.setdefault((told.wanted.user_id, told.wanted.record_key), told.told_us)
@@ -120,7 +120,7 @@ class Evidence:
                 self.stored.setdefault((record.user_id, record.key), []).append(Stored(write.at_us, write.sender, record))
         self.undone = [account_from(write.item) for write in history.undone if write.table == tables.accounts]
         self.decided: dict[str, list[Stored]] = {}
-        """What each request decided, in the order in which it asked for it."""
+        """The decisions of each request, in the order in which it asked for it."""
         for request, (_, wanted) in history.asked.items():
             of_keys = [(each, self.of_key(each)) for each in each_of(wanted)]
             self.decided[request] = [
@@ -134,18 +134,18 @@ class Evidence:
         earlier.append(Version((write.at_us, FOREVER_US), account))
 
     def of_account(self, user_id: int) -> list[Version]:
-        """Everything that an account ever was."""
+        """Returns everything that an account ever was."""
         return self.versions.get(user_id) or [Version((0, FOREVER_US), Account(user_id))]
 
     def effect(self, stored: Stored) -> Span:
-        """While a record's transaction appeared: DynamoDB writes its items one after the other."""
+        """Returns the time during which a record's transaction appeared: DynamoDB writes its items one after the other."""
         for (since_us, _), account in self.of_account(stored.record.user_id):
             if account.sequence >= stored.record.sequence:
                 return min(stored.at_us, since_us), max(stored.at_us, since_us)
         return stored.at_us, stored.at_us
 
     def balances(self, user_id: int, symbol: str) -> list[tuple[Span, int]]:
-        """Everything that a balance ever was, between the decisions of one transaction as well."""
+        """Returns everything that a balance ever was, between the decisions of one transaction as well."""
         several = [stored[0] for (user, _), stored in self.stored.items() if user == user_id]
         in_order = sorted(several, key=lambda stored: stored.record.sequence)
         units = 0
@@ -161,11 +161,11 @@ class Evidence:
         return found
 
     def decided_at_us(self, stored: Stored) -> int:
-        """The true time of a decision, by the clock of the process that made it."""
+        """Returns the true time of a decision, by the clock of the process that made it."""
         return self.history.true_time_us(stored.sender, stored.record.decision.at)
 
     def of_key(self, wanted: Order | Transfer | Void) -> Stored | None:
-        """What is stored under the key of an order, a transfer or a void."""
+        """Returns what is stored under the key of an order, a transfer or a void."""
         stored = self.stored.get((wanted.user_id, wanted.record_key))
         return stored[0] if stored else None
 
@@ -175,7 +175,7 @@ def _meet(one: Span, other: Span) -> bool:
 
 
 def judge(history: History) -> Violation | None:
-    """The first rule that a run broke, if it broke one."""
+    """Returns the first rule that a run broke, if it broke one."""
     if history.endless:
         return Violation(Rule.ENDS, "it goes on and on")
     evidence = Evidence(history)
@@ -204,7 +204,7 @@ def _no_debt(evidence: Evidence) -> Found:
 
 
 def _history(evidence: Evidence) -> Found:
-    """By the audit that operators run, which shares no arithmetic with what decides orders."""
+    """Runs the operators' audit, which shares no arithmetic with what decides orders."""
     records: dict[int, list[Record]] = {}
     for several in evidence.stored.values():
         records.setdefault(several[-1].record.user_id, []).append(several[-1].record)
@@ -270,7 +270,7 @@ def _replayed(evidence: Evidence) -> Found:
 
 
 def _nothing_decided(evidence: Evidence) -> Found:
-    """Of the request itself. What an earlier one, left without an answer, may yet do under the same key it cannot know."""
+    """Checks the request itself: it cannot know what an earlier one, left without an answer, may yet do under the same key."""
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
         nothing = not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -313,7 +313,7 @@ def _movements_in_time(evidence: Evidence) -> Found:
 
 
 def _refusals_in_time(evidence: Evidence) -> Found:
-    """A transfer's refusal is not stored: the balance must not have covered it at some moment of this request.
+    """Checks refused transfers, which are not stored: at some moment of the request the balance must not have covered it.
 
     What the key's transfer took itself, for another request, is no reason.
     """
@@ -328,7 +328,7 @@ def _refusals_in_time(evidence: Evidence) -> Found:
 
 
 def _in_order(evidence: Evidence) -> Found:
-    """A request's decisions must follow one another in the account's history, and appear together, while it was under way.
+    """Checks that a request's decisions follow one another in the account's history, and appear together, while it was under way.
 
     Refusals have their places there too, and the audit holds each against the account at its place.
     """
@@ -419,7 +419,7 @@ _REASONS: dict[str, Callable[[Asset | None], bool]] = {AssetNotFound.code: _is_u
 
 
 def _was(evidence: Evidence, symbol: str, like: Callable[[Asset | None], bool], span: Span) -> bool:
-    """Whether an asset was like that at some moment of a time, or within a price's age before it."""
+    """Returns true if an asset was like that at some moment of a time, or within a price's age before it."""
     age_us = evidence.history.plan.settings.price_age_ms * 1000
     listed = [(0, None), *evidence.history.listed.get(symbol, [])]
     ends = [since_us for since_us, _ in listed[1:]] + [FOREVER_US]
@@ -430,7 +430,7 @@ def _was(evidence: Evidence, symbol: str, like: Callable[[Asset | None], bool], 
 
 
 def _valued(evidence: Evidence) -> Found:
-    """By arithmetic of its own: half up is where twice the exact value lies within one of twice what is shown."""
+    """Checks values by arithmetic of its own: half up is where twice the exact value lies within one of twice what is shown."""
     for seen in evidence.history.seen:
         if not isinstance(seen.what, Portfolio):
             continue

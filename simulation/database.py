@@ -29,13 +29,13 @@ Key = tuple[str, ...]
 """An item's key: the values of its key attributes, in the schema's order."""
 
 Place = tuple[str, Key]
-"""Where an item is: its table, and its key there."""
+"""An item's place: its table, and its key there."""
 
 Reply = dict[str, Any] | Exception
-"""What DynamoDB answers, or the error that the engine's connection makes of it."""
+"""DynamoDB's answer, or the error that the engine's connection makes of it."""
 
 Receive = Callable[[Reply], None]
-"""Whoever waits for an answer."""
+"""The callback of a caller that waits for an answer."""
 
 HOP_US = 300
 """From one item to the next."""
@@ -140,11 +140,11 @@ class Database:
         self._scheduler.follow(self._serve(call, reply))
 
     def put(self, table: str, item: Item) -> None:
-        """An operator's plain PutItem, on a table that no transaction touches."""
+        """Makes an operator's plain PutItem, on a table that no transaction touches."""
         self.tables[table][self._key(table, item)] = item
 
     def delete(self, table: str, key: Item) -> None:
-        """An operator's plain DeleteItem, on a table that no transaction touches."""
+        """Makes an operator's plain DeleteItem, on a table that no transaction touches."""
         self.tables[table].pop(self._key(table, key), None)
 
     def snapshot(self, take: Callable[[Snapshot], None]) -> None:
@@ -348,7 +348,7 @@ class Database:
 
 @cache
 def _schemas(prefix: str) -> dict[str, list[tuple[str, str]]]:
-    """Each table's key attributes and their types: from the file that CloudFormation deploys."""
+    """Returns each table's key attributes and their types, from the file that CloudFormation deploys."""
     schemas = {}
     for definition in definitions(prefix):
         types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in definition["AttributeDefinitions"]}

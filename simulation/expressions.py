@@ -31,7 +31,7 @@ class InvalidRequest(Exception):
 
 
 class Scope:
-    """What an expression is evaluated in: the item as it is, and what the placeholders stand for."""
+    """The scope of an expression: the item as it is, and what the placeholders stand for."""
 
     __slots__ = ("item", "names", "values")
 
@@ -41,11 +41,11 @@ class Scope:
         self.values = values
 
     def path(self, parts: tuple[str, ...]) -> tuple[str, ...]:
-        """A path with its placeholders replaced."""
+        """Returns a path with its placeholders replaced."""
         return tuple([self.names[part] if part[0] == "#" else part for part in parts])
 
     def at(self, parts: tuple[str, ...]) -> Attribute | None:
-        """The attribute at a path, if there is one."""
+        """Returns the attribute at a path, if there is one."""
         attributes = self.item
         found: Attribute | None = None
         for name in self.path(parts):
@@ -68,12 +68,12 @@ class Condition:
     placeholders: frozenset[str]
 
     def holds(self, scope: Scope) -> bool:
-        """Whether all of its tests hold."""
+        """Returns true if all of its tests hold."""
         return all(test(scope) for test in self.tests)
 
 
 def check_placeholders(used: frozenset[str], names: Mapping[str, str], values: Mapping[str, Attribute]) -> None:
-    """Every placeholder has to be defined, and used.
+    """Requires every placeholder to be defined, and used.
 
     Raises:
         InvalidRequest: one is not.

@@ -1,4 +1,4 @@
-"""What can go wrong, how often it does in one run, and where it did.
+"""The faults: which there are, how often each comes in one run, and where it struck.
 
 Every request draws its fate from a stream of its own, named by its place in the plan: leaving out one request, or one fault,
 leaves the fate of all others as it was. That is what lets a failing run be cut down.
@@ -59,7 +59,7 @@ SEND_FAULTS = (Fault.ORDER_LOST, Fault.ORDER_SLOW, Fault.ORDER_TWICE, Fault.ANSW
 
 
 class Fate(NamedTuple):
-    """What becomes of one call: `there_us` and `back_us` are its ways; `extra` (0 to 1) and `either` are a fault's to use."""
+    """The fate of one call: `there_us` and `back_us` are its ways; `extra` (0 to 1) and `either` are a fault's to use."""
 
     fault: Fault | None
     there_us: int
@@ -70,13 +70,13 @@ class Fate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How often each fault comes, as a share of all calls."""
+    """The rate of each fault, as a share of all calls."""
 
     rates: dict[Fault, float] = field(default_factory=dict)
 
     @classmethod
     def drawn(cls, random: Random) -> "Weather":
-        """Each run has some of the faults and not the others, and maybe one in plenty: the rare shows where nothing drowns it."""
+        """Draws some of the faults and not the others, and maybe one in plenty: the rare shows where nothing drowns it."""
         rates = {}
         for fault in Fault:
             if random.random() < 0.5:
@@ -85,7 +85,7 @@ class Weather:
         return weather.with_much(random, list(Fault)) if random.random() < 0.4 else weather
 
     def with_much(self, random: Random, of: Sequence[Fault]) -> "Weather":
-        """The same with one of these faults in plenty."""
+        """Returns the same weather with one of these faults in plenty."""
         return Weather({**self.rates, random.choice(of): MAX_RATE_IN_PLENTY * random.random()})
 
 
@@ -99,14 +99,14 @@ class Faults:
         self.struck: dict[str, Fault] = {}
         """The faults of this run by their spots."""
         self.over = False
-        """Whether the weather has cleared up."""
+        """True once the weather has cleared up."""
 
     def of_call(self, random: Random, spot: str) -> Fate:
-        """The fate of a call to the datastore; there and back take 1 to 5 ms each."""
+        """Draws the fate of a call to the datastore; there and back take 1 to 5 ms each."""
         return self._fate(self._calls, random, spot, 1_000, 4_000)
 
     def of_send(self, random: Random, spot: str) -> Fate:
-        """The fate of a client's request; there and back take 5 to 40 ms each."""
+        """Draws the fate of a client's request; there and back take 5 to 40 ms each."""
         return self._fate(self._sends, random, spot, 5_000, 35_000)
 
     def _fate(self, rates: list[tuple[Fault, float]], random: Random, spot: str, least_us: int, spread_us: int) -> Fate:

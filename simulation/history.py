@@ -1,4 +1,4 @@
-"""What a run leaves behind: what everybody was told, what was written, and a journal of how it came about."""
+"""The history of a run: the answers that clients received, the writes, and a journal of how they came about."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from simulation.journal import Entry
 from simulation.workload import Instruction, Plan
 
 REFUSED = "transfer refused"
-"""In place of an error's code where an operator's transfer is refused."""
+"""The body of an answer that refuses an operator's transfer, instead of an error's code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,16 @@ class Answer:
     replayed: bool = False
     knew: bool = False
     decided: bool = False
-    """Whether it states the key's outcome."""
+    """True if the answer states the key's outcome."""
 
     @property
     def final(self) -> bool:
-        """Whether sending the same again would only get the same, as far as the answer says."""
+        """True if, by this answer, sending the same again would only get the same."""
         return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and self.body != Contention.code
 
 
 class Asked(NamedTuple):
-    """What a request asked for, and when."""
+    """The instruction that a request carried, and when it was sent."""
 
     sent_us: int
     wanted: Instruction
@@ -63,7 +63,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a client was shown: a portfolio, or the list of assets."""
+    """A view that reached a client: a portfolio, or the list of assets."""
 
     what: Portfolio | list[Asset]
     request: str
@@ -72,7 +72,7 @@ class Seen:
 
 
 class Served(NamedTuple):
-    """What serving a request took, and for how long of it the process stood still.
+    """The time that serving a request took, and for how long of it the process stood still.
 
     `overlapped`: the account at which the process had another transaction under way when it sent one for this request.
     """
@@ -89,13 +89,13 @@ class History:
 
     plan: Plan
     asked: dict[str, Asked] = field(default_factory=dict)
-    """What each request asked for, by its name, in the order in which they were sent."""
+    """Each request's instruction, by the request's name, in the order in which they were sent."""
 
     told: list[Told] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
     listed: dict[str, list[tuple[int, Asset | None]]] = field(default_factory=dict)
-    """What each symbol was listed as, and from when on; `None` where it was not."""
+    """Each symbol's listings, with the time from which each held; `None` while it was not listed."""
 
     writes: list[Write] = field(default_factory=list)
     """Accounts and records, as they appeared."""
@@ -104,13 +104,13 @@ class History:
     """Writes that a restore took back."""
 
     served: list[Served] = field(default_factory=list)
-    """What each request took."""
+    """The time that each request took."""
 
     clocks: dict[str, Callable[[str], int]] = field(default_factory=dict)
-    """Of each request's process: when its wall clock last showed a time."""
+    """A function for each request, from a time shown to when the wall clock of its process last showed it."""
 
     restored_us: int = 0
-    """What was sent before is void."""
+    """The time of the restore: whatever was sent before is void."""
 
     struck: dict[str, Fault] = field(default_factory=dict)
     endless: bool = False

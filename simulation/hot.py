@@ -25,14 +25,14 @@ from simulation.workload import MIDNIGHT, PREFIX, amount
 USER_ID = 1
 UNITS = 1_000
 SETTLING_US = US_PER_S
-"""Not counted: until then the processes get to know of each other."""
+"""The time before counting starts: until then the processes get to know of each other."""
 
 MAX_EVENTS = 1_000_000
 
 
 @dataclass(slots=True)
 class Shift:
-    """What one process did while it counted. `calls`: to the datastore; `others`: answers that were no fill."""
+    """The work of one process while it counted. `calls`: to the datastore; `others`: answers that were not a fill."""
 
     fills: int = 0
     calls: int = 0
@@ -41,13 +41,13 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What all of them did."""
+    """The work of all processes."""
 
     shifts: Sequence[Shift]
 
     @property
     def fills(self) -> int:
-        """How many orders they filled."""
+        """The number of filled orders."""
         return sum(shift.fills for shift in self.shifts)
 
     @property

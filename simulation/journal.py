@@ -1,4 +1,4 @@
-"""What happened, moment by moment, for people to read.
+"""The journal of a run, moment by moment, for people to read.
 
 An entry is a function and its arguments, and becomes text only where somebody reads it: of all runs, one in a great many is read.
 """
@@ -16,7 +16,7 @@ from simulation.scheduler import US_PER_S, Scheduler
 from simulation.workload import Instruction, View, each_of
 
 Entry = tuple[int, str, Callable[..., str], tuple[Any, ...]]
-"""When (µs), who, and what: a function and its arguments."""
+"""The time (µs), the actor, and the event: a function and its arguments."""
 
 
 class Journal:
@@ -37,7 +37,7 @@ def timeline(entries: Iterable[Entry]) -> list[str]:
 
 
 def send_text(wanted: Instruction, fault: Fault | None) -> str:
-    """What is asked for, and what goes wrong with it."""
+    """Describes what is asked for, and what goes wrong with it."""
     match wanted:
         case View(None):
             what = "the list of assets"
@@ -49,7 +49,7 @@ def send_text(wanted: Instruction, fault: Fault | None) -> str:
 
 
 def answer_text(answer: Any) -> str:
-    """What a client is told."""
+    """Describes the answer that a client receives."""
     match answer:
         case None:
             return "has no answer"
@@ -63,7 +63,7 @@ def answer_text(answer: Any) -> str:
 
 
 def call_text(operation: str, request: dict[str, Any], fault: Fault | None) -> str:
-    """A call to the datastore, and what goes wrong with it."""
+    """Describes a call to the datastore, and what goes wrong with it."""
     match operation:
         case "GetItem":
             what = f"GetItem {_name(request['Key'])}"
@@ -78,7 +78,7 @@ def call_text(operation: str, request: dict[str, Any], fault: Fault | None) -> s
 
 
 def reply_text(reply: Any) -> str:
-    """What the datastore answers."""
+    """Describes the datastore's answer."""
     if isinstance(reply, Cancelled):
         return f"← cancelled: {', '.join(_reason(reason) for reason in reply.reasons)}"
     if isinstance(reply, Exception):
@@ -92,14 +92,14 @@ def reply_text(reply: Any) -> str:
 
 
 def asset_text(symbol: str, asset: Asset | None) -> str:
-    """An operator's change to the list of assets."""
+    """Describes an operator's change to the list of assets."""
     if asset is None:
         return f"takes {symbol} off the list"
     return f"lists {symbol} at {price_text(asset.price)} USD{', halted' if asset.halted else ''}"
 
 
 def write_text(item: Item) -> str:
-    """What the datastore now holds."""
+    """Describes what the datastore now holds."""
     return f"holds {_item(item)}"
 
 
@@ -118,7 +118,7 @@ def _action(transact_item: dict[str, Any]) -> str:
 
 
 def _filled(expression: str, body: dict[str, Any]) -> str:
-    """An expression with its placeholders replaced, the longest first: ``#s1`` stands in ``#s10``."""
+    """Returns an expression with its placeholders replaced, the longest first: ``#s10`` contains ``#s1``."""
     replacements = dict(body.get("ExpressionAttributeNames", {}))
     replacements |= {name: _value(value) for name, value in body.get("ExpressionAttributeValues", {}).items()}
     for placeholder in sorted(replacements, key=len, reverse=True):
@@ -146,7 +146,7 @@ def _item(item: Item) -> str:
 
 
 def _fields(item: Item) -> str:
-    """What distinguishes an item: of the rest, a reader has no need."""
+    """Describes what distinguishes an item: a reader does not need the rest."""
     shown: dict[str, str] = {
         name: _value(item[name]) for name in ("price_usd", "price_at", "halted", "sequence", "head", "balances") if name in item
     }
@@ -167,7 +167,7 @@ def _value(attribute: dict[str, Any]) -> str:
 
 
 def _short(body: str) -> str:
-    """The telling part of a reply."""
+    """Returns the part of a reply that a reader needs."""
     try:
         reply = json.loads(body)
     except ValueError:

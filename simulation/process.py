@@ -30,16 +30,16 @@ from simulation.scheduler import US_PER_S, Scheduler, Task, Turn, Wait
 from simulation.workload import MIDNIGHT, Batch, Clock, Instruction, View, each_of
 
 Shown = tuple[Answer, ...] | Portfolio | list[Asset]
-"""What a process gives back: an answer to each thing that it was asked to make happen; a view as the engine's own type."""
+"""A process's reply: an answer to each thing that it was asked to make happen, or a view as the engine's own type."""
 
 Build = Callable[[Settings, Datastore, World], Engine]
 """`chalicelib.engine.build`, or what a test puts in its place."""
 
 MAX_SKEW_US = 50_000
-"""How far apart the clocks of two machines may be."""
+"""The largest difference between the clocks of two machines."""
 
 MAX_JUMP_US = 10 * US_PER_S
-"""How far a clock that is set jumps."""
+"""The largest jump of a clock that is set."""
 
 SLOW_US = 3 * US_PER_S
 LATE_US = 300 * US_PER_S
@@ -64,7 +64,7 @@ class Request:
         self._jitter: Random | None = None
 
     def jitter(self) -> float:
-        """The engine's randomness: apart from the fates, so that a wait more or less changes none of them."""
+        """Draws the engine's randomness: apart from the fates, so that a wait more or less changes none of them."""
         if self._jitter is None:
             self._jitter = Random(2 * self._seed + 1)
         return self._jitter.random()
@@ -143,7 +143,7 @@ class Process:
             self._awake_since_us = None
 
     def _request(self) -> Request:
-        """The request that the running task serves."""
+        """Returns the request that the running task serves."""
         assert self._scheduler.current is not None, "requests are served by tasks"
         return self._serving[self._scheduler.current]
 
@@ -204,7 +204,7 @@ class Process:
         )
 
     def call(self, operation: str, api_request: dict[str, Any]) -> dict[str, Any]:
-        """`Datastore.call`: one attempt, as the engine's own connection makes it."""
+        """Makes one attempt, as the engine's own connection does: see `Datastore.call`."""
         request = self._request()
         request.calls += 1
         spot = f"{request.name}/{request.calls}"
@@ -271,7 +271,7 @@ class Process:
         return str((body.get("Item") or body["Key"])["user_id"]["N"])
 
     def _records_in(self, outcome: Reply) -> set[str]:
-        """The keys of the records that a reply holds. One that leaves keys unprocessed counts for nothing: all is asked again."""
+        """Returns the keys of the records in a reply. One that leaves keys unprocessed counts for nothing: all is asked again."""
         items: list[Item | None] = []
         if isinstance(outcome, Cancelled):
             items = [reason.raw_item for reason in outcome.reasons if reason is not None]
@@ -311,7 +311,7 @@ def _call(operation: str, api_request: dict[str, Any], sender: str, spot: str, f
 
 
 def _delay_us(fate: Fate) -> int:
-    """How much longer than usual a request is on its way."""
+    """Returns how much longer than usual a request is on its way."""
     match fate.fault:
         case Fault.REQUEST_SLOW:
             return int(fate.extra * SLOW_US)

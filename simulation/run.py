@@ -23,7 +23,7 @@ PRICE_PER_UNIT = 10**8
 """Plans count prices in units of 10⁻⁸ USD, assets in units of 10⁻¹⁶."""
 
 CLIENT_TIMEOUT_US = 29 * US_PER_S
-"""How long a client waits: API Gateway hangs up then."""
+"""The time that a client waits: API Gateway hangs up then."""
 
 PAUSE_US = 2 * US_PER_S
 """The longest pause before a client tries again; most are far shorter."""
@@ -95,7 +95,7 @@ class _Run:
                 self.scheduler.after(to_us, self.database.snapshot, partial(self.restore_at, at_us))
 
     def ask(self, action: Ask) -> None:
-        """A client, or an operator: sends a request and, until each of its answers is final, sends it again."""
+        """Sends a client's or an operator's request, and sends it again until each of its answers is final."""
         for attempt in range(1, action.sends + 1):
             random = self.stream(action.id, attempt)
             answer = self.send(action.wanted, f"{action.id}.{attempt}", random)
@@ -105,14 +105,14 @@ class _Run:
             self.scheduler.sleep(int(random.random() ** 3 * PAUSE_US))
 
     def look(self, action: Look) -> None:
-        """A client looks, once: nothing hangs on it."""
+        """Looks once, as a client does: nothing hangs on it."""
         self.send(action.view, f"{action.id}.1", self.stream(action.id, 1))
 
     def crash(self, process: int) -> None:
         self.processes[process].crash()
 
     def clear_up(self) -> None:
-        """The weather turns fine. When nothing else is going on, every key must tell what became of it."""
+        """Turns the weather fine. When nothing else is going on, every key must have an outcome that can be read."""
         self.faults.over = True
         self.processes = [self.process("last process")]
         self.scheduler.start(self.ask_once_more)
@@ -148,7 +148,7 @@ class _Run:
         return answer
 
     def deliver(self, process: int, request: Request, wanted: Instruction) -> None:
-        """A request arrives; where its process has died meanwhile, a new one has taken its place."""
+        """Hands a request to its process; where that has died meanwhile, a new one has taken its place."""
         if self.processes[process].dead:
             self.processes[process] = self.process(self.processes[process].name)
         self.past.clocks[request.name] = self.processes[process].true_time_us
@@ -159,7 +159,7 @@ class _Run:
             self.scheduler.after(fate.back_us, wait.end, (name, answer))
 
     def list_asset(self, symbol: str, price_units: int | None, halted: bool = False) -> None:  # noqa: FBT001, FBT002
-        """An operator's change to the assets: DynamoDB's plain writes, none of the engine's."""
+        """Changes the assets as an operator does: by DynamoDB's plain writes, none of the engine's."""
         now_us, asset = self.scheduler.now_us, None
         if price_units is not None:
             asset = Asset(symbol, price_units * PRICE_PER_UNIT, rfc3339(MIDNIGHT + timedelta(microseconds=now_us)), halted)
@@ -193,7 +193,7 @@ class _Run:
 
 
 def _arrivals(fate: Fate) -> list[int]:
-    """How long after it was sent a request arrives, each time that it does."""
+    """Returns how long after it was sent a request arrives, each time that it does."""
     match fate.fault:
         case Fault.ORDER_LOST:
             return []

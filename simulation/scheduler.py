@@ -54,7 +54,7 @@ class Wait:
 
     @property
     def over(self) -> bool:
-        """Whether something has ended it."""
+        """True once something has ended it."""
         return self._task is None
 
     def end(self, value: object = None) -> None:

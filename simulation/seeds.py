@@ -19,7 +19,7 @@ CHUNK = 50
 
 
 def first_failing(seeds: range, jobs: int) -> int | None:
-    """The first seed under which a rule is broken."""
+    """Finds the first seed under which a rule is broken."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     columns = (
         TextColumn("{task.description}"),
@@ -47,7 +47,7 @@ def first_failing(seeds: range, jobs: int) -> int | None:
 
 
 def failing_in(seeds: range) -> int | None:
-    """The first of some seeds under which a rule is broken."""
+    """Finds the first of these seeds under which a rule is broken."""
     return next((seed for seed in seeds if verdict(seed) is not None), None)
 
 

@@ -20,7 +20,7 @@ Breaks = Callable[[Plan], bool]
 
 
 def shrink(plan: Plan, rule: Rule, build: Build = engine.build) -> Plan:
-    """The shortest plan found that still breaks the rule."""
+    """Returns the shortest plan found that still breaks the rule."""
 
     def breaks(candidate: Plan) -> bool:
         violation = judge(run(candidate, build))
@@ -92,7 +92,7 @@ def _with(plan: Plan, index: int, action: Action) -> Plan:
 
 
 def _fewest(parts: Sequence[Part], enough: Callable[[Sequence[Part]], bool]) -> Sequence[Part]:
-    """A part of `parts` that is still `enough`, and of which no single one can be left out."""
+    """Returns a part of `parts` that is still `enough`, and of which no single one can be left out."""
     size = len(parts)
     while size > 0:
         start = 0

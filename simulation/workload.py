@@ -1,4 +1,4 @@
-"""What happens in a run: who wants what, and when. Drawn from the seed, before anything runs.
+"""The plan of a run: who wants what, and when. Drawn from the seed, before anything runs.
 
 Small numbers on purpose: few users, few keys, prices and amounts at which several orders fit an account and the next does not.
 Most of a run happens in a few crowded moments, since what goes wrong goes wrong between requests that meet.
@@ -29,10 +29,10 @@ PAIRS = (
     ("USD", "ETH"),
     (UNKNOWN_SYMBOL, "USD"),
 )
-"""What is bought, and what with; some more often."""
+"""The pairs that orders trade: what is bought, and what with; some more often."""
 
 BATCH_KEYS = ("k0", "k1", "k2", "k3", "k4", "b0", "b1", "b2", "b3")
-"""What the orders of batches are sent under: orders sent by themselves use the first five."""
+"""The keys of orders in batches: orders sent by themselves use the first five."""
 
 LINKED_KEYS = ("l0", "l1", "l2", "l3")
 """Keys of all-or-nothing batches, mostly: few of them are sent by themselves."""
@@ -83,11 +83,11 @@ class View:
 
 
 Instruction = Order | Batch | Transfer | Void | View
-"""What can be asked of a process."""
+"""An instruction or a view: all that can be asked of a process."""
 
 
 def each_of(wanted: Instruction) -> Sequence[Order | Transfer | Void]:
-    """What a request asks to happen, in its order: to each there is an answer."""
+    """Returns what a request asks to happen, in its order: to each there is an answer."""
     match wanted:
         case Batch(orders=orders):
             return orders
@@ -128,7 +128,7 @@ class Restore(Action):
 
 
 class Clock(StrEnum):
-    """What is odd about a process's clocks: one of them, since both together show nothing."""
+    """The oddity of a process's clocks: only one of them is odd, since both together show nothing."""
 
     STANDS_STILL = "its monotonic clock stands still between requests"
     JUMPS = "its wall clock is set once, forward or back"
@@ -161,7 +161,7 @@ def amount(units: int | None) -> Amount:
 
 
 def plan(seed: int) -> Plan:
-    """The run that a seed stands for."""
+    """Draws the run that a seed stands for."""
     return _Drawing(seed).plan()
 
 
@@ -213,7 +213,7 @@ class _Drawing:
             self.actions.append(Look(self.id(), self.time(), View(None)))
 
     def restored_market(self) -> None:
-        """Some fills, of which some are lost, and some more: who remembers what was lost, and does the account look familiar?"""
+        """Draws fills, some of them lost to a restore, and more fills: the account must not pass for the one it was."""
         random = self.random
         self.opened(1)
         to_us = self.span_us + random.randrange(self.span_us)
@@ -240,7 +240,7 @@ class _Drawing:
         self.actions.append(Ask(self.id(), 0, Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))
 
     def small_orders(self, key: str, at_us: int, count: int) -> None:
-        """One that the account covers several times, or a batch of such."""
+        """Draws an order that the account covers several times, or a batch of such."""
         orders = []
         for number in range(count):
             units = self.units_worth("BTC", self.random.randint(1, 150) * UNITS_PER_ONE)
@@ -257,7 +257,7 @@ class _Drawing:
         return self.random.randrange(self.span_us)
 
     def price(self) -> int:
-        """From a fraction of a cent to some thousand USD, seldom round."""
+        """Draws a price from a fraction of a cent to a few thousand USD, seldom round."""
         magnitude: int = self.random.choice((3, 70_000, UNITS_PER_ONE, 3_000 * UNITS_PER_ONE))
         return magnitude * self.random.randint(1, 20)
 
@@ -281,7 +281,7 @@ class _Drawing:
                 at_us += random.randrange(30_000)
 
     def orders(self, user_id: int, key: str) -> None:
-        """An order under a key, and whatever else is sent under it: the same again, or another order."""
+        """Draws an order under a key, and whatever else is sent under it: the same again, or another order."""
         random = self.random
         order = self.order(user_id, key)
         at_us = self.time()
@@ -296,7 +296,7 @@ class _Drawing:
             self.actions.append(Ask(self.id(), at_us, Void(user_id, key), random.randint(1, 3), insists=random.random() < 0.3))
 
     def batches(self, user_id: int) -> None:
-        """A batch, and maybe others of the same orders: some of them are sent by themselves and in other batches as well."""
+        """Draws a batch, and maybe others of the same orders: some are sent by themselves and in other batches as well."""
         random = self.random
         asked = [each for action in self.actions if isinstance(action, Ask) for each in each_of(action.wanted)]
         sent = {each.idempotency_key: each for each in asked if isinstance(each, Order) and each.user_id == user_id}
@@ -334,7 +334,7 @@ class _Drawing:
         return Order(user_id, key, symbol, pay_with, quantity, limit_price=limit_price, expires_at=expires_at)
 
     def assets(self) -> None:
-        """The market moves; now and then an asset is halted or taken off the list, as a rule not for good.
+        """Moves the market; now and then an asset is halted or taken off the list, as a rule not for good.
 
         It does so beside a request, or while that waits for an answer.
         """

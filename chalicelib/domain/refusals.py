@@ -39,7 +39,7 @@ class BrokenRule(Undecided):
 
 
 class UndecidedTogether(Undecided):
-    """Of orders that are decided all or nothing some cannot be decided. `places`: those, from 0; `reason`: the first one's."""
+    """A refusal of all-or-nothing orders, some of which cannot be decided. `places`: those, from 0; `reason`: the first one's."""
 
     def __init__(self, places: Sequence[int], reason: Undecided, *, needs_account: bool) -> None:
         super().__init__(*reason.args)

@@ -51,7 +51,7 @@ class Throttled(Exception):
 
 
 class Unanswered(Exception):
-    """No answer, or none that says what happened: a write may have been made, or may be made yet."""
+    """An answer that is missing, or does not show what happened: a write may have been made, or may be made yet."""
 
 
 class Cancelled(Exception):

@@ -31,12 +31,12 @@ class Passenger(Protocol):
 
     @property
     def size(self) -> int:
-        """How many entries of a transaction it takes."""
+        """The number of entries of a transaction that it takes."""
         ...
 
     @property
     def settled(self) -> bool:
-        """Whether all of its outcomes are known."""
+        """True once all of its outcomes are known."""
         ...
 
 

@@ -23,7 +23,7 @@ from chalicelib.store.connection import Throttled, Unanswered
 
 
 class PriceResult(StrEnum):
-    """What became of a price, in the contract's words."""
+    """The result of setting a price, in the contract's words."""
 
     SET = "set"
     UNCHANGED = "unchanged"

@@ -39,7 +39,7 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """What one client asked for, on one account. `by`: the thread that serves it."""
+    """One client's request, on one account. `by`: the thread that serves it."""
 
     items: list[Item]
     decider: Decider  # type: ignore[type-arg]  # of whatever the request asks for
@@ -69,7 +69,7 @@ class Request:
 
     @property
     def settled(self) -> bool:
-        """Set when nothing is left to do for it."""
+        """True once nothing is left to do for it."""
         return self.error is not None or not self.pending
 
     def departed(self) -> "Request":

@@ -165,7 +165,7 @@ def test_each_action_has_its_reason_in_its_place_and_one_is_enough_to_stop_all(
     simulated: Simulated,
     reverse: bool,  # noqa: FBT001
 ) -> None:
-    """Of two transactions, the first holds record `held` and the account; the second is made of those and others."""
+    """Runs two transactions: the first holds record `held` and the account; the second is made of those and others."""
     funded(simulated, USD=10)
     simulated.call("TransactWriteItems", transact(put("taken")))
     simulated.send("TransactWriteItems", transact(put("held"), debit(3)), dwell_us=10_000)

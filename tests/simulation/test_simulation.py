@@ -33,13 +33,13 @@ SEEDS = 2_000
 
 @dataclass
 class Summary:
-    """What many runs had in them."""
+    """The contents of many runs, counted."""
 
     broken: dict[int, Violation] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
     answers_in_batches: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
-    """What their answers say, taken together."""
+    """The batches, counted by what their answers say, taken together."""
 
     faults: Counter[Fault] = field(default_factory=Counter)
     restored: int = 0

@@ -23,7 +23,7 @@ def order(user_id: int, symbol: str = "BTC", pay_with: str = "USD", quantity: An
 
 
 def batched(symbol: str = "BTC", pay_with: str = "USD", quantity: Any = "0.5", key: str | None = None) -> dict[str, Any]:
-    """An order of a batch."""
+    """Returns an order of a batch."""
     return {"idempotency_key": key or new_key(), "symbol": symbol, "pay_with": pay_with, "quantity": quantity}
 
 
@@ -51,7 +51,7 @@ class Market(Store):
         return requests.post(url, headers={**self.headers, **(headers or {})}, timeout=TIMEOUT_S, **content)
 
     def batch_results(self, user_id: int, orders: list[dict[str, Any]], process: int = 0) -> list[dict[str, Any]]:
-        """What became of each order of a batch."""
+        """Sends a batch and returns the result of each of its orders."""
         response = self.post_batch({"user_id": user_id, "orders": orders}, process)
         assert response.status_code == 200, response.text
         results: list[dict[str, Any]] = response.json()["results"]

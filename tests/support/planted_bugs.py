@@ -74,7 +74,7 @@ def engine_with(  # noqa: PLR0917
 
 
 class NoConditionOnKey(Ledger):
-    """Whoever comes later writes over the key's outcome."""
+    """A later writer overwrites the key's outcome."""
 
     def _put(self, record: Record) -> dict[str, Any]:
         action = super()._put(record)
@@ -100,7 +100,7 @@ class NoConditionOnHead(Ledger):
 
 
 class TakenTwice(Ledger):
-    """What an order gives away is taken from the stored balance once more."""
+    """The amount that an order gives away is taken from the stored balance once more."""
 
     def _account_action(self, seen: Account, after: Account) -> dict[str, Any]:
         action = super()._account_action(seen, after)
@@ -147,7 +147,7 @@ class RefusalNotStored(Ledger):
 
 
 class FactsNotPinned(Ledger):
-    """Where the account has moved on, the decisions are appended to it as they were made before."""
+    """Decisions made before the account moved on are appended to it as they are."""
 
     def commit(self, entries: Sequence[Entry], seen: Account, after: Account, deadline: Deadline) -> CommitResult:
         answer = super().commit(entries, seen, after, deadline)
@@ -353,7 +353,7 @@ class RefusedOnOneView(OnOneView):
 
 
 class BatchRefusedOnOneView(ExactlyOnce):
-    """An order of a batch that its account does not cover is told what that held before the batch."""
+    """An order of a batch that its account does not cover reports what that held before the batch."""
 
     def execute_all(
         self, instructions: Sequence[Any], decider: Any, deadline: Deadline, *, linked: bool = False
@@ -416,7 +416,7 @@ class RidersAnsweredFirst(Leader):
 
 
 class OutcomesSwapped(ExactlyOnce):
-    """Of two requests in one transaction each gets the other's outcome."""
+    """Each of two requests in one transaction gets the other's outcome."""
 
     def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
         return SwappedOutcomes(self.ledger, slot, request, user_id)
@@ -453,7 +453,7 @@ class AbandonedSlot(AccountSlot):
 
 
 class RiderForgotten(AccountCache):
-    """Where several wait the first is passed over, and never looked at again."""
+    """The first of several that wait is passed over, and never looked at again."""
 
     def _new_slot(self) -> AccountSlot:
         return ForgetfulSlot(self._world)
@@ -480,7 +480,7 @@ class EvictedInUse(AccountCache):
 
 
 class EverythingIsNew(Executor):
-    """Replays are not told from first answers."""
+    """Replays are not marked as such."""
 
     def execute(self, order: Order, deadline: Deadline) -> Outcome:
         return replace(super().execute(order, deadline), replayed=False)
@@ -586,7 +586,7 @@ class NotionalOverspent(OrderDecider):
 
 
 class PricesForever(PriceBook):
-    """What was read once is taken to be so for ever."""
+    """Prices that were read once are used for ever."""
 
     def assets(self, symbols: Iterable[str], deadline: Deadline) -> dict[str, Asset]:
         self._max_age_s = 1e9
