@@ -70,7 +70,7 @@ class Leader:
         prepared = self._prepare(company)
         if slot.account is None or slot.turns.should_refresh():
             slot.account = self.ledger.read_account(self.user_id, self.deadline)
-            slot.turns.refreshed(slot.account.sequence)
+            slot.turns.refreshed()
             prepared = self._prepare(company)  # the account may have taken longer to read than a price may be old
         seen = slot.account
         after, entries = self._decide(company, prepared, seen)
@@ -197,7 +197,7 @@ class Leader:
         match answer:
             case Committed():
                 slot.account = after
-                slot.turns.committed(after.sequence, started_s)
+                slot.turns.committed(started_s)
                 self._committed(company)
                 return 0.0
             case KeysTaken(records, account, complete):
@@ -206,15 +206,15 @@ class Leader:
                     request.taken(records)
                     if complete:
                         request.too_late(records)
-                return 0.0 if complete else slot.turns.conflicted(None)
+                return 0.0 if complete else slot.turns.conflicted(brought=False)
             case StaleAccount(account):
                 slot.account = account
-                sequence: int | None = account.sequence
+                brought = True
             case Conflict():
-                sequence = None
+                brought = False
         for request in company:
             request.conflicts += 1
-        return slot.turns.conflicted(sequence)
+        return slot.turns.conflicted(brought=brought)
 
     def _committed(self, company: Sequence[Request]) -> None:
         """Gives out what was stored, to those as well that had to let another with their key go ahead."""

@@ -1,21 +1,16 @@
-"""Sharing a hot account with other processes, whose only word to each other is the account itself.
+"""Sharing a hot account with other processes, which meet each other at the account itself and nowhere else.
 
-The transaction decides which of several processes is first; whoever is not has sent one in vain. Two simple ways of trying again
-both fail. At once: all processes lose but one, every time, and most of the work is wasted. Later and later: all starve but one.
+The transaction decides which of several processes is first; the others have sent one in vain. Two simple ways of trying again
+both fail. At once: all processes lose but one, every time, and most of the work is wasted. Later and later: all starve but one,
+since a wait makes a view stale, and whoever waited loses again.
 
-    winner   ── fills ─ fills ─ fills ─ fills ─ fills ─ fills ─ …      knows the account: it was the last to change it
-    loser    ── lost ···· waits ···· lost ········ waits ········ …     knows it as it was before the wait
+- A process that waited, or whose view is not fresh at an account that others trade, reads it first: a read is cheaper than a
+  transaction in vain.
+- A process that loses again waits for a random part of a time that grows with each loss, but never far beyond a turn.
+- A process takes turns: after `TURN` commits in a row it stands back, the longer the more it has lost lately, and the others find
+  the account idle.
 
-A wait makes a view stale, so that whoever waits loses again; and the winner, who loses nothing, never hears of it. Hence:
-
-- A process that waited looks first (a read is cheaper than a transaction in vain) and tries at once.
-- A process takes turns: after `TURN` fills in a row it stands back for as long as its rivals' turns will take, and they find the
-  account idle. How many rivals there are it learns: more each time that it comes back and loses, fewer when it finds that the
-  account was idle for part of its absence. All do the same, so their guesses, and their shares, come out alike.
-- A process that knows of no rival stands aside now and then for a moment, so that one which waits can make itself known.
-
-All of this is manners: it makes an order fast or slow, never wrong. An account that one process trades knows nothing of it but
-the moment now and then: still one request an order.
+This makes an order fast or slow, never wrong. At an account that one process trades it costs nothing: one request an order.
 """
 
 from math import inf
@@ -23,157 +18,81 @@ from math import inf
 from chalicelib.runtime.world import World
 
 TURN = 6
-"""Commits in a row while others wait: enough for the handing over, some two commits' time, to weigh little; few enough for a turn
-to come soon."""
+"""Commits in a row while others are about: enough for the handing over to weigh little, few enough for a turn to come soon."""
 
-UNDISTURBED = 32
-"""Commits in a row before a process that knows of no rival stands aside; doubled each time that nobody came."""
-UNDISTURBED_MAX = 1024
+ABOUT_S = 0.5
+"""The time for which other processes are taken to be about after a loss to them."""
 
-ASIDE = 2.0
-"""For how long, in commits: what it takes to look and to commit."""
+WAIT_MAX = 8.0
+"""The longest wait after a loss, in commits: little more than a turn."""
 
-NEAR = 2.0
-"""Within so many commits' time a view may be relied on, and an order follows another at once: later, others may have come."""
+PRESSURE_A_LOSS, PRESSURE_MAX, EASED_A_COMMIT = 0.5, 7.0, 0.9
+"""The pressure of others, in turns to stand back for: it grows with each loss, and eases with each commit."""
 
-RIVALS_MAX = 32.0
-MORE, MORE_AT_LEAST = 1.2, 0.25
-"""By how much a guess grows with each return that loses: little for one rival, lest two wait for each other; more for many."""
-KNOWN = 0.5
-"""From how many rivals on a process takes turns."""
+COMMIT_S, COMMIT_MIN_S, LATELY = 0.005, 0.004, 0.1
+"""The time of a commit, at first and at least, and the weight of the latest in its average."""
 
-BUSY = 0.85
-"""The share of an absence that rivals are expected to use: handing over takes the rest."""
-DOUBT = 0.7
-"""At most that much less a guess becomes at once: one idle moment may be chance."""
-
-FADE_S = 0.5
-"""Of rivals nothing was heard of for so long, half are taken to be gone."""
-
-WAIT_MAX = 9.0
-"""The longest wait for a busy account, in commits: a turn and a half."""
-
-COMMIT_S = 0.005
-"""What a commit is taken to last before the first one was seen; after that, what they did lately."""
-COMMIT_MIN_S = 0.004
-"""Nothing that stores durably is quicker, and waits below it would only be attempts in vain."""
-LATELY = 0.1
+FRESH = 2.0
+"""The commits' time for which a view is worth a transaction while others are about."""
 
 
 class TurnTaking:
-    """One process's share of one account. Used by whoever holds its slot."""
+    """One process's share of one account. Used by whoever leads at its slot."""
 
-    __slots__ = (
-        "_aside",
-        "_commit_s",
-        "_committed_s",
-        "_fresh",
-        "_in_a_row",
-        "_left",
-        "_look",
-        "_losses",
-        "_rivals",
-        "_seen",
-        "_seen_s",
-        "_shared",
-        "_undisturbed",
-        "_world",
-    )
+    __slots__ = ("_commit_s", "_in_a_row", "_losses", "_lost_s", "_pressure", "_seen_s", "_stale", "_world")
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rivals = 0.0
         self._in_a_row = 0
-        self._undisturbed = UNDISTURBED
-        self._aside = False
-        """Whether it stood aside before the attempt under way."""
-        self._left: tuple[int, float] | None = None
-        """The account's sequence when it stood back, and when that was, until it has looked again."""
-        self._look = False
-        """Whether to look before the next attempt, come what may."""
-        self._shared = False
-        """Whether others were seen to trade here: then a view that is not fresh is not worth a transaction."""
         self._losses = 0
-        self._fresh = False
-        """Whether the account was seen since the order under way began."""
-        self._seen = 0
-        self._seen_s = self._committed_s = -inf
+        self._pressure = 0.0
+        self._stale = False
         self._commit_s = COMMIT_S
+        self._lost_s = self._seen_s = -inf
 
     def before_order(self) -> float:
-        """How long to leave the account to others before the next order, in seconds; mostly 0."""
-        self._losses = 0
-        self._fresh = False
-        now_s = self._world.monotonic_s()
-        since_s = now_s - self._committed_s
-        if since_s > NEAR * self._commit_s:
+        """Returns how long to leave the account to others before the next order, in seconds; mostly 0."""
+        if not self._others_are_about():
             self._in_a_row = 0
-            self._rivals *= 0.5 ** (since_s / FADE_S)
-        if self._rivals < KNOWN:
-            if self._in_a_row < self._undisturbed:
-                return 0.0
-            self._in_a_row = 0
-            self._aside = True
-            return ASIDE * self._commit_s
         if self._in_a_row < TURN:
             return 0.0
         self._in_a_row = 0
-        self._look = True
-        self._left = self._seen, now_s
-        return self._rivals * TURN * self._commit_s * (0.9 + 0.2 * self._world.random())
+        self._stale = True
+        return self._commit_s * TURN * (1 + self._pressure) * (0.5 + self._world.random())
 
     def should_refresh(self) -> bool:
-        """Whether the account is to be read although it was seen before."""
-        if self._look:
-            return True
-        return self._shared and self._world.monotonic_s() - self._seen_s > NEAR * self._commit_s
+        """Returns whether the account is to be read although it was seen before."""
+        aged = self._world.monotonic_s() - self._seen_s > FRESH * self._commit_s
+        return self._stale or (aged and self._others_are_about())
 
-    def refreshed(self, sequence: int) -> None:
-        """The account was read: it has had so many movements."""
-        now_s = self._world.monotonic_s()
-        self._look = False
-        self._fresh = True
-        if sequence == self._seen:
-            self._shared = False
-        if self._left is not None:
-            left_at, remaining_s = self._left
-            self._left = None
-            used = (sequence - left_at) * self._commit_s / (BUSY * max(now_s - remaining_s, COMMIT_MIN_S))
-            self._rivals *= min(1.0, max(DOUBT, used))
-        self._seen, self._seen_s = sequence, now_s
+    def refreshed(self) -> None:
+        """Notes that the account was read."""
+        self._stale = False
+        self._seen_s = self._world.monotonic_s()
 
-    def committed(self, sequence: int, started_s: float) -> None:
-        """A commit that was sent at `started_s` went through; the account has had so many movements with it."""
+    def committed(self, started_s: float) -> None:
+        """Notes that a commit that was sent at `started_s` went through."""
         now_s = self._world.monotonic_s()
-        # Of one fill after another, what lies between them counts as well: it is what a turn takes.
-        since_s = self._committed_s if self._in_a_row else started_s
-        self._commit_s += LATELY * (max(COMMIT_MIN_S, now_s - since_s) - self._commit_s)
-        if self._aside:  # and nobody came
-            self._aside = False
-            self._undisturbed = min(UNDISTURBED_MAX, 2 * self._undisturbed)
         self._in_a_row += 1
-        self._seen, self._seen_s = sequence, now_s
-        self._committed_s = now_s
+        self._losses = 0
+        self._pressure *= EASED_A_COMMIT
+        self._commit_s += LATELY * (max(COMMIT_MIN_S, now_s - started_s) - self._commit_s)
+        self._seen_s = now_s
 
-    def conflicted(self, sequence: int | None) -> float:
-        """A commit came too late. Returns how long to wait, in seconds, before the next attempt.
+    def conflicted(self, *, brought: bool) -> float:
+        """Notes that a commit came too late; `brought` says whether the account came with the answer.
 
-        `sequence`: the movements that the account has had, where the answer brought it along.
+        Returns how long to wait before the next attempt, in seconds.
         """
-        fresh = sequence is None or self._fresh
-        self._fresh = True
-        self._in_a_row = 0
-        self._undisturbed = UNDISTURBED
-        if sequence is not None:
-            self._seen, self._seen_s = sequence, self._world.monotonic_s()
-        if self._aside:
-            self._aside = False
-            self._rivals = max(1.0, self._rivals)
-        if not fresh:
-            self._shared = True
-            return 0.0
+        self._lost_s = self._world.monotonic_s()
         self._losses += 1
-        if self._losses == 1:
-            self._rivals = min(RIVALS_MAX, max(1.0, self._rivals * MORE + MORE_AT_LEAST))
-        self._look = True
+        self._in_a_row = 0
+        self._pressure = min(PRESSURE_MAX, self._pressure + PRESSURE_A_LOSS)
+        self._stale = not brought or self._losses > 1
+        if not self._stale:  # only this process was behind: what it has now is as fresh as a read
+            self._seen_s = self._lost_s
+            return 0.0
         return self._world.random() * self._commit_s * min(WAIT_MAX, 2.0**self._losses)
+
+    def _others_are_about(self) -> bool:
+        return self._world.monotonic_s() - self._lost_s <= ABOUT_S

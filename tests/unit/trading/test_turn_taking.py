@@ -16,8 +16,8 @@ class Process:
 
     def __init__(self) -> None:
         self.time = VirtualTime()
-        self.turns = TurnTaking(replace(self.time.world, random=lambda: 0.5))
-        self.sequence = 0
+        self.chance = 0.5
+        self.turns = TurnTaking(replace(self.time.world, random=lambda: self.chance))
         self.stood_back_s = 0.0
 
     def order(self) -> bool:
@@ -26,161 +26,150 @@ class Process:
         self.time.elapsed_s += self.stood_back_s
         looked = self.turns.should_refresh()
         if looked:
-            self.turns.refreshed(self.sequence)
-        self.commit()
-        return looked
-
-    def commit(self) -> None:
+            self.turns.refreshed()
         started_s = self.time.elapsed_s
         self.time.elapsed_s += COMMIT_S
-        self.sequence += 1
-        self.turns.committed(self.sequence, started_s)
+        self.turns.committed(started_s)
+        return looked
 
     def lose(self) -> float:
-        """A commit that comes too late, since somebody else's came first. Returns how long to wait."""
+        """A commit that comes too late. Returns how long to wait."""
         self.time.elapsed_s += COMMIT_S
-        self.sequence += 1
-        return self.turns.conflicted(self.sequence)
+        return self.turns.conflicted(brought=False)
 
-    def look(self) -> None:
-        self.turns.refreshed(self.sequence)
-
-    def meet_a_rival(self) -> None:
-        """An order that comes too late twice: with the remembered view, and with the one that came back."""
-        self.turns.before_order()
-        assert self.lose() == 0
-        self.time.elapsed_s += self.lose()
-        self.look()
-        self.commit()
+    def orders_until_it_stands_back(self) -> int:
+        """Returns how many orders filled before the one that stood back."""
+        for filled in range(100):
+            self.order()
+            if self.stood_back_s:
+                return filled
+        raise AssertionError("it never stood back")
 
 
 @pytest.fixture
 def process() -> Process:
-    return Process()
-
-
-def test_who_is_alone_neither_looks_nor_waits_but_for_a_moment_now_and_then(process: Process) -> None:
-    stood_back = []
-    for number in range(1_000):
-        assert not process.order()
-        if process.stood_back_s:
-            stood_back.append(number)
-
-    assert stood_back == [32, 96, 224, 480, 992], "after 32 orders in a row, and after twice as many each time that nobody came"
-
-
-def test_who_comes_now_and_then_never_stands_aside(process: Process) -> None:
-    for _ in range(1_000):
+    process = Process()
+    for _ in range(100):  # what a commit takes is known
         process.order()
+    return process
+
+
+def test_who_is_alone_neither_looks_nor_waits(process: Process) -> None:
+    for _ in range(1_000):
+        assert not process.order()
         assert process.stood_back_s == 0
-        process.time.elapsed_s += 1
 
 
-def test_the_first_loss_costs_no_wait_and_no_look(process: Process) -> None:
-    """The answer brought the account along."""
-    process.order()
-    process.turns.before_order()
-
-    assert process.lose() == 0
+def test_the_first_loss_costs_no_wait_and_no_look_where_the_account_came_with_the_answer(process: Process) -> None:
+    assert process.turns.conflicted(brought=True) == 0
     assert not process.turns.should_refresh()
 
 
-def test_who_loses_with_what_came_back_waits_and_then_looks(process: Process) -> None:
-    process.order()
-    process.turns.before_order()
-    process.lose()
+def test_the_second_loss_in_a_row_costs_both(process: Process) -> None:
+    process.turns.conflicted(brought=True)
 
-    assert process.lose() > 0
+    assert process.turns.conflicted(brought=True) > 0
     assert process.turns.should_refresh()
 
 
-def test_the_waits_grow_up_to_a_turn_and_a_half(process: Process) -> None:
-    process.order()
-    process.turns.before_order()
+def test_who_lost_reads_the_account_before_the_next_attempt(process: Process) -> None:
     process.lose()
 
-    waits_s = [process.lose() for _ in range(8)]
+    assert process.turns.should_refresh()
+    process.turns.refreshed()
+    assert not process.turns.should_refresh()
 
-    assert waits_s[:4] == sorted(set(waits_s[:4]))
-    assert waits_s[-1] <= turns.WAIT_MAX * COMMIT_S
 
-
-def test_a_conflict_counts_as_a_loss_that_brought_nothing_along(process: Process) -> None:
+def test_a_view_ages_while_others_are_about(process: Process) -> None:
+    process.lose()
     process.order()
-    process.turns.before_order()
 
-    assert process.turns.conflicted(None) > 0
+    process.time.elapsed_s += turns.FRESH * COMMIT_S * 0.9
+    assert not process.turns.should_refresh()
+    process.time.elapsed_s += turns.FRESH * COMMIT_S
     assert process.turns.should_refresh()
 
 
-def test_an_account_that_others_trade_is_looked_at_before_a_transaction_is_wasted_on_it(process: Process) -> None:
+def test_a_view_does_not_age_where_nobody_else_trades(process: Process) -> None:
+    process.time.elapsed_s += 3_600
+
+    assert not process.turns.should_refresh()
+
+
+def test_waits_grow_with_each_loss_up_to_little_more_than_a_turn(process: Process) -> None:
+    process.chance = 1.0
+    waits = [process.lose() / COMMIT_S for _ in range(10)]
+
+    assert waits[:3] == pytest.approx([2, 4, 8], rel=0.01)
+    assert waits[3:] == pytest.approx([turns.WAIT_MAX] * 7, rel=0.01)
+
+
+def test_a_commit_ends_the_growth_of_waits(process: Process) -> None:
+    for _ in range(5):
+        process.lose()
     process.order()
-    process.turns.before_order()
+
+    assert process.lose() == pytest.approx(COMMIT_S, rel=0.01), "half of two commits"
+
+
+def test_waits_are_random_so_that_two_losers_part(process: Process) -> None:
+    process.chance = 0.0
+    assert process.lose() == 0
+    process.chance = 1.0
+    assert process.lose() == pytest.approx(4 * COMMIT_S, rel=0.01)
+
+
+def test_while_others_are_about_a_turn_ends_after_some_commits(process: Process) -> None:
+    process.order()
     process.lose()
-    process.commit()
-    process.time.elapsed_s += 1
 
-    assert process.order(), "somebody else may have been there since"
-
-
-def test_an_account_that_others_have_left_alone_is_not_looked_at_again(process: Process) -> None:
-    test_an_account_that_others_trade_is_looked_at_before_a_transaction_is_wasted_on_it(process)
-    process.time.elapsed_s += 1
-
-    assert not process.order()
+    assert process.orders_until_it_stands_back() == turns.TURN
+    assert process.orders_until_it_stands_back() == turns.TURN - 1, "the order that stood back begins the next turn"
 
 
-def test_with_a_rival_known_a_turn_comes_to_an_end(process: Process) -> None:
-    process.meet_a_rival()
+def test_who_stood_back_reads_the_account_first(process: Process) -> None:
+    process.lose()
+    looks = [process.order() for _ in range(turns.TURN + 1)]
 
-    for _ in range(turns.TURN - 1):
-        process.order()
-        assert process.stood_back_s == 0
-    assert process.order(), "after a turn of others the account is another"
-    assert process.stood_back_s == pytest.approx(turns.TURN * COMMIT_S, rel=0.5)
+    assert looks == [True, *[False] * (turns.TURN - 1), True]
 
 
-def test_who_comes_back_and_loses_stands_back_longer_the_next_time(process: Process) -> None:
-    process.meet_a_rival()
-    for _ in range(turns.TURN):
-        process.order()
-    once_s = process.stood_back_s
-    process.sequence += turns.TURN  # somebody else's turn
-    process.meet_a_rival()
-    for _ in range(turns.TURN):
-        process.order()
+def test_the_more_it_lost_the_longer_it_stands_back(process: Process) -> None:
+    process.lose()
+    process.orders_until_it_stands_back()
+    after_one_s = process.stood_back_s
+    for _ in range(6):
+        process.lose()
+    process.orders_until_it_stands_back()
 
-    assert process.stood_back_s > 1.2 * once_s
+    assert process.stood_back_s > after_one_s > turns.TURN * COMMIT_S
 
 
-def test_who_comes_back_and_finds_that_nobody_was_there_soon_takes_no_turns_any_more(process: Process) -> None:
-    process.meet_a_rival()
+def test_it_never_stands_back_longer_than_for_seven_others(process: Process) -> None:
+    process.chance = 1.0
+    for _ in range(1_000):
+        process.lose()
+    process.orders_until_it_stands_back()
 
-    stood_back = 0
-    for _ in range(20 * turns.TURN):
-        process.order()
-        stood_back += process.stood_back_s > turns.ASIDE * COMMIT_S
-
-    assert 0 < stood_back <= 3
+    assert process.stood_back_s <= turns.TURN * COMMIT_S * (1 + turns.PRESSURE_MAX) * 1.5
 
 
-def test_rivals_that_were_not_heard_of_for_a_while_are_taken_to_be_gone(process: Process) -> None:
-    process.meet_a_rival()
-    process.time.elapsed_s += 10
+def test_others_who_went_away_cost_nothing_after_a_while(process: Process) -> None:
+    process.lose()
+    process.order()
+    process.time.elapsed_s += turns.ABOUT_S
 
-    for _ in range(3 * turns.TURN):
-        process.order()
+    for _ in range(100):
+        assert not process.order()
         assert process.stood_back_s == 0
 
 
-def test_who_stood_aside_and_was_overtaken_takes_turns_from_then_on(process: Process) -> None:
-    for _ in range(turns.UNDISTURBED):
-        process.order()
-    assert process.turns.before_order() > 0
-    process.lose()
-    process.commit()
+def test_all_times_are_in_units_of_what_a_commit_takes_here() -> None:
+    slow = Process()
+    slow.chance = 1.0
+    for _ in range(200):
+        started_s = slow.time.elapsed_s
+        slow.time.elapsed_s += 10 * COMMIT_S
+        slow.turns.committed(started_s)
 
-    for _ in range(turns.TURN - 1):
-        process.order()
-    assert process.order()
-    assert process.stood_back_s > turns.ASIDE * COMMIT_S
+    assert slow.lose() == pytest.approx(20 * COMMIT_S, rel=0.01)
