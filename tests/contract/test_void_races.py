@@ -27,8 +27,8 @@ def test_a_void_and_an_order_with_one_key_have_one_winner(market: Market) -> Non
         pairs = []
         for number, (user, key) in enumerate(races):
             sends = [
-                lambda u=user, k=key, n=number: market.post(order(u, quantity="0.001"), k, n),  # type: ignore[misc]
-                lambda u=user, k=key, n=number: void(market, u, k, n + 1),  # type: ignore[misc]
+                lambda u=user, k=key, n=number: market.post(order(u, quantity="0.001"), k, n),
+                lambda u=user, k=key, n=number: void(market, u, k, n + 1),
             ]
             first = number // 2 % 2
             futures = {which: threads.submit(sends[which]) for which in (first, 1 - first)}

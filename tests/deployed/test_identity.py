@@ -23,7 +23,7 @@ from tests.unit.identity.test_identity_http import (  # noqa: F401  (pytest coll
     test_whose_account_it_is_comes_before_what_is_wrong_with_an_order_of_the_batch,
     test_whose_account_it_is_comes_before_what_is_wrong_with_the_batch,
     test_whose_account_it_is_comes_before_what_is_wrong_with_the_order_and_before_the_key,
-    test_without_a_token_that_counts_nothing_private_answers,
+    test_without_a_valid_token_nothing_private_answers,
 )
 
 
