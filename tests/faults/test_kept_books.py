@@ -46,7 +46,7 @@ class KeptBooks:
 
     def client(self, name: int) -> dict[str, dict[str, Any]]:
         """Buys until the end. Returns the replies by key."""
-        replies = {}
+        replies: dict[str, dict[str, Any]] = {}
         while not self.ended:
             key = f"{name}-{len(replies)}"
             response = self.buy(key)
