@@ -144,7 +144,9 @@ def prod(rehearsal: Rehearsal) -> Rehearsal:
     rehearsal.allow_gateway_logs()
     deployed = rehearsal.deploy("apply", "prod")
     assert deployed.returncode == 0, deployed.stderr
-    Market([rehearsal.url("prod")], rehearsal.settings("prod")).fund(1, "USD", "100000")
+    market = Market([rehearsal.url("prod")], rehearsal.settings("prod"))
+    market.list_asset("USD", "1")
+    market.fund(1, "USD", "100000")
     return rehearsal
 
 
