@@ -8,10 +8,12 @@ from decimal import Decimal
 
 import pytest
 
+from chalicelib.contract.errors import OrderDecided
 from chalicelib.contract.replies import reply_of
-from chalicelib.domain.facts import Transfer
+from chalicelib.domain.facts import Transfer, Void
+from chalicelib.domain.history import Paging
 from chalicelib.domain.money import units_from
-from chalicelib.domain.order import Amount, Order
+from chalicelib.domain.order import Amount, Order, Side
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import TransferRejected
 from chalicelib.engine import Engine, build
@@ -52,6 +54,9 @@ def buy(user: int, quantity: str = "1.0", key: str | None = None, symbol: str = 
 
 def amount(text: str) -> Amount:
     return Amount(units_from(Decimal(text)), text)
+
+
+ALL_OF_IT = Amount(None, "all")
 
 
 def statuses(market: Market, user: int) -> list[int]:
@@ -114,6 +119,96 @@ def test_a_replay_makes_one_request_and_writes_nothing(ministack_market: Market,
 
     assert engine.executor.execute(order, engine.deadline()).replayed
     assert (metered.requests - before, metered.write_units) == (1, [5])
+
+
+FORMS: dict[str, dict[str, object]] = {
+    "buy": {"quantity": amount("0.5")},
+    "buy-notional": {"notional": amount("100")},
+    "buy-for-all": {"notional": ALL_OF_IT},
+    "buy-limit": {"quantity": amount("0.5"), "limit_price": 10**30},
+    "buy-expiry": {"quantity": amount("0.5"), "expires_at": "2999-12-31T23:59:59.999999Z"},
+    "sell": {"quantity": amount("0.5"), "side": Side.SELL},
+    "sell-all": {"quantity": ALL_OF_IT, "side": Side.SELL},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_order_costs_5_write_units_and_1_request_once_account_and_prices_are_known(
+    ministack_market: Market, engine: Engine, metered: Metered, form: str
+) -> None:
+    user = ministack_market.new_user(USD="100000", BTC="1")
+    engine.queries.portfolio(user, engine.deadline())
+    engine.voids.make(Void(user, new_key()), engine.deadline())  # now the account is remembered
+    before, written = metered.requests, len(metered.write_units)
+
+    engine.executor.execute(Order(user, new_key(), "BTC", "USD", **FORMS[form]), engine.deadline())  # type: ignore[arg-type]
+
+    assert (metered.requests - before, metered.write_units[written:]) == (1, [5])
+    assert statuses(ministack_market, user)[-1] == 200
+
+
+def test_a_void_costs_5_write_units_and_needs_no_prices(engine: Engine, metered: Metered) -> None:
+    engine.voids.make(Void(new_user_id(), new_key()), engine.deadline())
+
+    assert (metered.requests, metered.write_units) == (2, [5]), "the account is read, then the transaction"
+
+
+def test_a_void_that_comes_too_late_stores_nothing(ministack_market: Market, engine: Engine, metered: Metered) -> None:
+    user = ministack_market.new_user(USD="100000")
+    order = buy(user)
+    engine.executor.execute(order, engine.deadline())
+    before = metered.requests
+
+    with pytest.raises(OrderDecided):
+        engine.voids.make(Void(user, order.idempotency_key), engine.deadline())
+
+    assert (metered.requests - before, metered.write_units) == (1, [5])
+
+
+def test_a_look_up_is_one_read(ministack_market: Market, engine: Engine, metered: Metered) -> None:
+    user = ministack_market.new_user(USD="100000")
+    order = buy(user)
+    engine.executor.execute(order, engine.deadline())
+    before = metered.requests
+
+    engine.queries.order(user, order.idempotency_key, engine.deadline())
+
+    assert metered.requests - before == 1
+
+
+def test_a_preview_is_one_read_once_the_prices_are_known(ministack_market: Market, engine: Engine, metered: Metered) -> None:
+    user = ministack_market.new_user(USD="100000")
+    engine.executor.preview(buy(user), engine.deadline())
+    before = metered.requests
+
+    engine.executor.preview(buy(user), engine.deadline())
+
+    assert (metered.requests - before, metered.write_units) == (1, [])
+
+
+@pytest.mark.parametrize("decisions", [60, 180])
+def test_a_page_of_history_is_two_reads_however_long_the_history(
+    ministack_market: Market, engine: Engine, metered: Metered, execute: WriteUnits, decisions: int
+) -> None:
+    user = ministack_market.new_user(USD="100000")
+    for _ in range(decisions // 60):
+        execute(*(buy(user, "0.01") for _ in range(60)))
+    before = metered.requests
+
+    page = engine.queries.page(user, Paging(limit=50), engine.deadline())
+
+    assert len(page.records) == 50
+    assert metered.requests - before == 2, "the account, and the index"
+
+
+def test_a_linked_batch_costs_what_any_batch_costs(ministack_market: Market, engine: Engine, metered: Metered) -> None:
+    user = ministack_market.new_user(USD="100000")
+
+    engine.executor.execute_linked([buy(user, "0.01") for _ in range(99)], engine.deadline())
+    engine.executor.execute_linked([buy(user, "1") for _ in range(99)], engine.deadline())
+
+    assert metered.write_units == [299, 299]
+    assert statuses(ministack_market, user).count(200) == 99, "the second is refused as a whole"
 
 
 def test_a_rejected_transfer_stores_nothing(ministack_market: Market, engine: Engine) -> None:
