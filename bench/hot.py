@@ -29,6 +29,7 @@ from chalicelib.domain.order import Amount, Order
 from chalicelib.engine import Engine, build
 from chalicelib.store.connection import Datastore, DynamoDB
 from harness.processes import ministack
+from harness.shares import Shares
 from harness.store import Store
 
 PART = "hot account"
@@ -71,20 +72,8 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class Together(Shares[Shift]):
     """All processes' work in one load."""
-
-    shifts: Sequence[Shift]
-
-    @property
-    def fills(self) -> int:
-        """The number of filled orders."""
-        return sum(shift.fills for shift in self.shifts)
-
-    @property
-    def slowest_share(self) -> float:
-        """The fills of the process that had the fewest, as a part of an equal share."""
-        return min(shift.fills for shift in self.shifts) * len(self.shifts) / max(1, self.fills)
 
     @property
     def transactions_a_fill(self) -> float:

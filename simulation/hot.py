@@ -1,6 +1,5 @@
 """One hot account in calm weather: processes that all want it, all the time, and how they share it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from chalicelib.domain.money import UNITS_PER_ONE
 from chalicelib.domain.order import Order
 from chalicelib.domain.timestamps import rfc3339
 from chalicelib.store.tables import Tables, asset_key
+from harness.shares import Shares
 from simulation.database import Database
 from simulation.faults import Faults, Weather
 from simulation.history import Answer
@@ -39,24 +39,7 @@ class Shift:
     others: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """The work of all processes."""
-
-    shifts: Sequence[Shift]
-
-    @property
-    def fills(self) -> int:
-        """The number of filled orders."""
-        return sum(shift.fills for shift in self.shifts)
-
-    @property
-    def slowest_share(self) -> float:
-        """The fills of the process that had the fewest, as a part of an equal share."""
-        return min(shift.fills for shift in self.shifts) * len(self.shifts) / max(1, self.fills)
-
-
-def trade(processes: int, seconds: int, seed: int) -> Shares:
+def trade(processes: int, seconds: int, seed: int) -> Shares[Shift]:
     """Has that many processes trade with one account, each sending its next order when the last one is answered."""
     scheduler = Scheduler(seed, MAX_EVENTS)
     journal = Journal(scheduler)

@@ -4,11 +4,12 @@ from functools import cache
 
 import pytest
 
-from simulation.hot import Shares, trade
+from harness.shares import Shares
+from simulation.hot import Shift, trade
 
 
 @cache
-def shares(processes: int, seed: int) -> Shares:
+def shares(processes: int, seed: int) -> Shares[Shift]:
     return trade(processes, seconds=3, seed=seed)
 
 
