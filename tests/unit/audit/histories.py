@@ -10,6 +10,10 @@ from chalicelib.domain.account import Account
 from chalicelib.domain.position import Books
 from ops.spill import StoredRecord
 
+Facts = dict[str, Any]
+Change = Callable[[Facts], Any]
+"""A change to a record's facts."""
+
 USER = 7
 
 FUNDED = (
@@ -188,7 +192,17 @@ def account_of(records: list[StoredRecord], books: Books, user_id: int = USER) -
     return Account(user_id, books, len(records), records[-1].head if records else b"")
 
 
-def rewritten(text: str, change: Callable[[dict[str, Any]], Any]) -> str:
+def all_of(*changes: Change) -> Change:
+    """Returns a change that makes several, in their order."""
+
+    def change(facts: Facts) -> None:
+        for each in changes:
+            each(facts)
+
+    return change
+
+
+def rewritten(text: str, change: Change) -> str:
     """Returns a text of which some facts were changed."""
     facts = json.loads(text)
     change(facts)

@@ -3,7 +3,7 @@
 Texts are changed and the whole chain computed anew, so that nothing but the rules of a batch can find it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,13 +19,13 @@ from tests.unit.audit.histories import (
     REFUSED_TOGETHER,
     USER,
     VOIDED,
+    Change,
+    Facts,
     account_of,
+    all_of,
     chained,
     rewritten,
 )
-
-Facts = dict[str, Any]
-Change = Callable[[Facts], Any]
 
 
 def found_in(texts: Sequence[str]) -> Discrepancy:
@@ -50,14 +50,6 @@ def without(*names: str) -> Change:
     def change(facts: Facts) -> None:
         for name in names:
             del facts[name]
-
-    return change
-
-
-def all_of(*changes: Change) -> Change:
-    def change(facts: Facts) -> None:
-        for each in changes:
-            each(facts)
 
     return change
 

@@ -1,7 +1,6 @@
 """The replay: honest histories pass, and each kind of damage is named for what it is."""
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,14 +42,15 @@ from tests.unit.audit.histories import (
     UNFUNDED_ALL,
     UNFUNDED_TEXTS,
     USER,
+    Change,
+    Facts,
     account_of,
+    all_of,
     chained,
     rewritten,
     with_basis,
 )
 
-Facts = dict[str, Any]
-Change = Callable[[Facts], Any]
 RECORDS = chained(TEXTS)
 ACCOUNT = account_of(RECORDS, BOOKS)
 
@@ -333,14 +333,6 @@ def setting(path: str, value: Any) -> Change:
         for each in above:
             facts = facts[each]
         facts[name] = value
-
-    return change
-
-
-def all_of(*changes: Change) -> Change:
-    def change(facts: Facts) -> None:
-        for each in changes:
-            each(facts)
 
     return change
 
