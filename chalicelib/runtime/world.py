@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from random import random
 from threading import Lock
 from time import monotonic, sleep
@@ -56,4 +57,4 @@ class World:
         back, it makes the age unknown, which is returned as infinite.
         """
         wall_s = self.now().timestamp() - since.wall_s
-        return max(self.monotonic_s() - since.monotonic_s, wall_s if wall_s >= 0 else float("inf"))
+        return max(self.monotonic_s() - since.monotonic_s, wall_s if wall_s >= 0 else inf)

@@ -37,7 +37,7 @@ def results(response: requests.Response) -> dict[str, str]:
 
 
 def set_price(market: Market, price: str, **more: Any) -> str:
-    """What became of one price."""
+    """The outcome of one price."""
     return results(put_prices(market, {SYMBOL: price}, **more))[SYMBOL]
 
 

@@ -27,7 +27,7 @@ class Call:
 
 PRICES = Call("BatchGetItem", "assets")
 RECORDS = Call("BatchGetItem", "idempotency")
-"""Of orders that cannot be decided, and of all that is left at the end of the time: what is stored is their outcome."""
+"""The reads of orders that cannot be decided, and of all that is left at the end of the time: what is stored is their outcome."""
 
 ACCOUNT = Call("GetItem", "accounts")
 COMMIT = Call("TransactWriteItems", "accounts")
@@ -216,17 +216,17 @@ class Right:
 
     @property
     def decides(self) -> bool:
-        """Whether the transaction stores it."""
+        """Returns whether the transaction stores it."""
         return not self.replayed and self.said == str(self.stored)
 
     @property
     def decided_before(self) -> bool:
-        """Whether its key has an outcome already, its own or another order's."""
+        """Returns whether its key has an outcome already, its own or another order's."""
         return self.stored is not None and not self.decides
 
     @property
     def cancels(self) -> bool:
-        """Whether its key keeps a transaction from happening, until an answer arrives and it drops out."""
+        """Returns whether its key keeps a transaction from happening, until an answer arrives and it drops out."""
         return self.decided_before and not self.looked_up
 
 

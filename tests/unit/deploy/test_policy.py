@@ -101,7 +101,7 @@ def test_the_engine_has_the_permissions_that_it_uses_and_no_others(used: set[tup
 
 
 def test_only_the_operators_routes_write_assets(used: set[tuple[str, str]]) -> None:
-    """What the second policy grants is nothing that the first one does, and the first one only reads assets."""
+    """The second policy grants nothing that the first one does, and the first one only reads assets."""
     assets = json.dumps({"Fn::GetAtt": ["AssetsTable", "Arn"]})
 
     assert granted(operators_policy(), "dynamodb") == {("dynamodb:GetItem", assets), ("dynamodb:UpdateItem", assets)}

@@ -55,7 +55,7 @@ def opening(listed: dict[str, tuple[int, int]]) -> dict[str, Asset]:
 
 
 def decision_of(step: Step, held: Account, assets: dict[str, Asset]) -> Decision | None:
-    """What a step decides; `None` where nothing is decided."""
+    """Returns the decision of a step; `None` where nothing is decided."""
     part = held.balance_units(step.symbol) * step.share // 100
     other_part = held.balance_units(step.other) * step.share // 100
     exact = Amount(part, text_from(part)) if step.share != 100 else Amount(None, ALL)

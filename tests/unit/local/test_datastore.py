@@ -53,7 +53,7 @@ CONFIGURATIONS = {
     "a file with services": {"AWS_CONFIG_FILE": "{files}/services"},
     "endpoints to be heeded": {"AWS_CONFIG_FILE": "{files}/services", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"},
     "a region that is this machine": {"AWS_REGION": "local"},
-    "a region that is none": {"AWS_REGION": "the moon", "AWS_DEFAULT_REGION": ""},
+    "an impossible region": {"AWS_REGION": "the moon", "AWS_DEFAULT_REGION": ""},
     "an unknown profile": {"AWS_PROFILE": "nobody"},
     "a profile that is signed out": {"AWS_CONFIG_FILE": "{files}/services", "AWS_PROFILE": "p"},
     "a proxy": {"HTTPS_PROXY": "{url}", "http_proxy": "{url}", "ALL_PROXY": "{url}"},
