@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import batch, chart, cold_start, costs, end_to_end, growth, handler, hot, latency, report
+from bench import batch, chart, end_to_end, function, growth, hot, latency, report
 from bench.circumstances import circumstances
 from bench.contenders import NothingFilled
 from bench.figures import Figure
@@ -35,9 +35,7 @@ PARTS: dict[str, Callable[[Setting, Say], list[Figure]]] = {
     "batch": batch.measure,
     "hot": hot.measure,
     "latency": latency.measure,
-    "costs": costs.measure,
-    "handler": lambda _, say: handler.measure(say),
-    "cold": lambda _, say: cold_start.measure(say),
+    "function": lambda _, say: function.measure(say),
     "growth": growth.measure,
 }
 

@@ -53,6 +53,7 @@ PANELS = (
         "slowest {}",
     ),
     Panel("A fill as the store grows", "milliseconds of CPU, engine and datastore together", "growth", "a fill"),
+    Panel("A page of the history", "milliseconds of CPU, engine and datastore together", "growth", "a page of 50"),
     Panel("A request's CPU", "millions of instructions in the function, logging included", "handler", "instructions"),
     Panel("A cold start", "millions of instructions of the packaged function", "cold start", "instructions"),
 )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import instructions, packaged
+from bench import instructions
 from bench.figures import Figure, of_rounds
 from bench.lambda_process import FILL
 from bench.on_lambda import command, environment
@@ -33,17 +33,8 @@ Run = tuple[Sequence[str], Mapping[str, str]]
 """A command and its environment."""
 
 
-def measure(say: Say) -> list[Figure]:
-    """Measures instructions and CPU time of the package's first reply.
-
-    Raises:
-        deploy.DeployError: the package could not be made.
-    """
-    with packaged.on_lambda(say) as (task, endpoint):
-        return _measure(task, endpoint, say)
-
-
-def _measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
+def measure(task: Path, endpoint: str, say: Say) -> list[Figure]:
+    """Measures instructions and CPU time of the package's first reply."""
     runs = _runs(task, endpoint)
     for run in runs.values():  # from now on the files are in memory, and bare botocore has its byte code
         _cpu_ms(run)

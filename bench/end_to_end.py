@@ -11,12 +11,16 @@ from bench.figures import Figure, of_rounds
 from bench.load import generator
 from bench.orders import Singles
 from bench.setting import Say, Setting
-from bench.targets import at_least, below, none
+from bench.targets import at_least, at_most, none
 
 PART = "over HTTP"
 CONNECTIONS = (1, 8, 32)
-PACE = {MOTO: 1.3, MINISTACK: 2.0}
-"""The target for each store, in multiples of the peer's fills."""
+PACE = {MOTO: {1: 2.3, 8: 4, 32: 6}, MINISTACK: {1: 2.5, 8: 5, 32: 8}}
+"""The targets by store and number of connections, in multiples of the peer's fills."""
+SCALE = {MOTO: {8: 1.9, 32: 2.8}, MINISTACK: {8: 2.3, 32: 3.5}}
+"""The targets by store and number of connections, in multiples of one connection's fills, all of them on one account."""
+WAIT = {1: 1, 8: 1, 32: 0.2}
+"""The targets for p99 by number of connections, in multiples of the peer's."""
 
 Loads = dict[tuple[str, int], list[Loaded]]
 """The loads of each contender with each number of connections, round by round."""
@@ -46,9 +50,14 @@ def _speed(loads: Loads) -> list[Figure]:
             paces = [own.fills_a_second / other.fills_a_second for own, other in zip(rounds, peer, strict=True)]
             waits = [own.answers.latency_ms(99) / other.answers.latency_ms(99) for own, other in zip(rounds, peer, strict=True)]
             figures += [
-                at_least(of_rounds(PART, f"{what}: fills beside the peer", paces, "×"), PACE[name]),
-                below(of_rounds(PART, f"{what}: p99 beside the peer", waits, "×"), 1),
+                at_least(of_rounds(PART, f"{what}: fills beside the peer", paces, "×"), PACE[name][connections]),
+                at_most(of_rounds(PART, f"{what}: p99 beside the peer", waits, "×"), WAIT[connections]),
             ]
+        if connections > 1:
+            alone = loads[name, 1]
+            scales = [many.fills_a_second / one.fills_a_second for many, one in zip(rounds, alone, strict=True)]
+            scale = of_rounds(PART, f"{what}: fills beside 1 connection", scales, "×")
+            figures.append(at_least(scale, SCALE[name][connections]) if name in SCALE else scale)
         figures.append(of_rounds(PART, f"{what}: fills", [load.fills_a_second for load in rounds], "/s"))
         figures += [
             of_rounds(PART, f"{what}: p{percent}", [load.answers.latency_ms(percent) for load in rounds], "ms")

@@ -39,7 +39,7 @@ WARM_UP_S = 1.0
 LOAD_S = 5.0
 LEAD_S = 0.1
 """The time from the command to the start, until which all processes sleep by the machine's one monotonic clock."""
-PACE, SHARE = 0.7, 0.5
+PACE, SHARE = 0.6, 0.5
 """The targets for the most processes: their pace beside one process's, and the slowest one's part of an equal share."""
 CONTENTION = Contention.code
 

@@ -18,11 +18,6 @@ def at_most(figure: Figure, bound: float) -> Figure:
     return replace(figure, target=f"≤ {bound:g}", met=figure.value <= bound)
 
 
-def below(figure: Figure, bound: float) -> Figure:
-    """Returns the figure with its target: less than `bound`."""
-    return replace(figure, target=f"< {bound:g}", met=figure.value < bound)
-
-
 def none(part: str, name: str, count: int) -> Figure:
     """Returns a count of errors, with its target."""
     return Figure(part, name, count, "", target=MUST_NOT_HAPPEN, met=count == 0)

@@ -37,6 +37,12 @@ def post(url: str, body: object, headers: Mapping[str, str] | None = None) -> by
     return "\r\n".join(lines).encode() + _HEAD_END + content
 
 
+def get(url: str) -> bytes:
+    """Returns a whole GET, as the bytes to send."""
+    parts = urlsplit(url)
+    return f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}".encode() + _HEAD_END
+
+
 def parse(received: bytes) -> Response | None:
     """Returns the response in the bytes received on a connection; `None` while it is not complete.
 
