@@ -1,5 +1,6 @@
 """`chalice local` as a newcomer meets it: no account, no credentials, no network."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import requests
 
 from harness.processes import ROOT, chalice_local, environment, ministack
+from tests.support.market import Market
 
 ORDER: dict[str, Any] = {"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"}
 SEEDED = {"BTC": "50000.00000000", "ETH": "3000.00000000", "SOL": "100.00000000", "USD": "1.00000000"}
@@ -61,6 +63,15 @@ def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: P
             assert endpoint in (tmp_path / "last").read_text()
             holdings = requests.get(f"{last.url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]
             assert holdings == {"BTC": "2.00000000", "USD": "0.00000000"}
+
+
+def test_what_survives_a_full_collection_of_garbage_is_not_searched_again(moto_market: Market) -> None:
+    assert moto_market.url
+    kept: list[str] = []
+
+    gc.collect()
+
+    assert all(searched is not kept for searched in gc.get_objects())
 
 
 def test_packaging_starts_no_engine_and_packs_no_moto() -> None:
