@@ -66,7 +66,7 @@ def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: P
 
 
 def test_what_survives_a_full_collection_of_garbage_is_not_searched_again(moto_market: Market) -> None:
-    assert moto_market.url
+    assert moto_market.urls
     kept: list[str] = []
 
     gc.collect()
