@@ -1,8 +1,7 @@
 """The way to DynamoDB and back: HTTP/1.1 over connections that are kept, with an end to each call.
 
-A socket's time-out starts anew at each read, at each address of a host and at the TLS handshake, so a reply that drips in, or a
-host with several addresses, takes a multiple of it. Here a call has two times of its own: one to connect, to all addresses and
-through the handshake, and one from the first byte sent to the last received. Before each step the socket gets what is left.
+A call has two times of its own (see `chalicelib.runtime.sockets`): one to connect, to all addresses and through the handshake,
+and one from the first byte sent to the last received.
 
     resolve the name      as long as it takes: the system's resolver has no time-out
     connect, TLS          `connect_timeout_s` together, shared among the addresses; nothing where a kept connection serves
@@ -14,7 +13,6 @@ import ssl
 from collections.abc import Iterator
 from functools import lru_cache
 from http.client import HTTPException, HTTPResponse
-from io import BufferedReader, RawIOBase
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,6 +20,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import HTTPClientError
 from urllib3.util import wait_for_read
 
+from chalicelib.runtime.sockets import TimedStream, TimeLeft, connect
 from chalicelib.runtime.world import Moment, World
 
 MAX_IDLE_S = 30.0
@@ -55,7 +54,7 @@ class Transport:
         connection = None
         try:
             connection = self._kept_connection() or self._connect(target)
-            stream = _TimedStream(connection, self._world, self._read_timeout_s)
+            stream = TimedStream(connection, TimeLeft(self._world, self._read_timeout_s))
             stream.send(_message(request, target))
             reply = HTTPResponse(stream, method=request.method)  # type: ignore[arg-type]  # of a socket, it uses `makefile` alone
             reply.begin()
@@ -83,74 +82,9 @@ class Transport:
             connection.close()
 
     def _connect(self, target: "_Target") -> socket.socket:
-        addresses = socket.getaddrinfo(target.hostname, target.port, type=socket.SOCK_STREAM)
-        time = _TimeLeft(self._world, self._connect_timeout_s)
-        failure: OSError | None = None
-        for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            connection = socket.socket(family, kind, protocol)
-            try:
-                time_here = _TimeLeft(self._world, time.left_s() / left)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.settimeout(time_here.left_s())
-                connection.connect(address)
-                if target.tls:
-                    assert self._tls is not None, "made for an endpoint with TLS"
-                    connection.settimeout(time_here.left_s())
-                    connection = self._tls.wrap_socket(connection, server_hostname=target.hostname)
-            except OSError as error:
-                connection.close()
-                failure = error
-            else:
-                return connection
-        raise failure or OSError(f"{target.host} has no address")
-
-
-class _TimeLeft:
-    """A time that runs out."""
-
-    def __init__(self, world: World, seconds: float) -> None:
-        self._monotonic_s = world.monotonic_s
-        self._ends_s = world.monotonic_s() + seconds
-
-    def left_s(self) -> float:
-        """Returns the seconds that are left.
-
-        Raises:
-            TimeoutError: none are.
-        """
-        left_s = self._ends_s - self._monotonic_s()
-        if left_s <= 0:
-            raise TimeoutError("the call's time is up")
-        return left_s
-
-
-class _TimedStream(RawIOBase):
-    """One exchange on a connection, sending and receiving, in a time of its own."""
-
-    def __init__(self, connection: socket.socket, world: World, timeout_s: float) -> None:
-        super().__init__()
-        self._connection = connection
-        self._time = _TimeLeft(world, timeout_s)
-
-    def send(self, message: bytes) -> None:
-        """Sends the message whole."""
-        rest = memoryview(message)
-        while rest:
-            self._connection.settimeout(self._time.left_s())
-            rest = rest[self._connection.send(rest) :]
-
-    def makefile(self, _mode: str) -> BufferedReader:
-        """Returns what is received, as `http.client` reads it."""
-        return BufferedReader(self)
-
-    def readable(self) -> bool:
-        """See `io.RawIOBase`."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`."""
-        self._connection.settimeout(self._time.left_s())
-        return self._connection.recv_into(buffer)
+        assert self._tls is not None or not target.tls, "made for an endpoint with TLS"
+        time = TimeLeft(self._world, self._connect_timeout_s)
+        return connect(target.hostname, target.port, self._tls if target.tls else None, time)
 
 
 class _Body:
