@@ -21,7 +21,7 @@ class Settings:
     """The settings that may differ between stages. `from_environment` lists each field's environment variable."""
 
     table_prefix: str = "hft-local"
-    """The tables are ``<prefix>-assets``, ``<prefix>-accounts`` and ``<prefix>-idempotency``."""
+    """The tables are ``<prefix>-assets``, ``<prefix>-accounts``, ``<prefix>-idempotency`` and ``<prefix>-candles``."""
 
     region: str = LOCAL_REGION
 

@@ -6,6 +6,7 @@ from chalicelib.config import Settings
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
 from chalicelib.store.assets import AssetList
+from chalicelib.store.candles import Candles
 from chalicelib.store.connection import Datastore
 from chalicelib.store.history import History
 from chalicelib.store.ledger import Ledger
@@ -61,5 +62,5 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
         transfers=Transfers(exactly_once, ledger, TransferDecider(prices, world)),
         voids=Voids(exactly_once, VoidDecider(world)),
         listings=Listings(AssetList(datastore, tables)),
-        queries=Queries(ledger, History(datastore, tables), prices, world),
+        queries=Queries(ledger, History(datastore, tables), prices, Candles(datastore, tables), world),
     )

@@ -1,18 +1,22 @@
-"""The three tables: their names, and their items as the domain's types and back.
+"""The tables: their names, and their items as the domain's types and back.
 
 Items are written in DynamoDB's own notation: what a transaction does can be read off it, and building it costs the hot path
 next to nothing. ``.chalice/resources.json`` defines the same tables for CloudFormation.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from chalicelib.domain.account import Account
-from chalicelib.domain.asset import DEFAULT_MAX_MOVE, MOVE_DECIMALS, Asset
-from chalicelib.domain.money import price_from, units_from
+from chalicelib.domain.asset import DEFAULT_MAX_MOVE, MOVE_DECIMALS, UNIT_OF_ACCOUNT, Asset
+from chalicelib.domain.candle import EPOCH, SECOND, Candle, Interval, OpenCandles
+from chalicelib.domain.money import price_from, price_text, units_from
 from chalicelib.domain.position import Books
 from chalicelib.domain.record import FORM, Record, UnsupportedForm, decision_from
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.store.connection import Item
 
 MOVE_ON = "Version 2 does not carry data of 1.x over: give it tables of its own, with another HFT_TABLE_PREFIX"
@@ -28,11 +32,12 @@ class Tables(NamedTuple):
     assets: str
     accounts: str
     idempotency: str
+    candles: str
 
     @classmethod
     def of(cls, prefix: str) -> "Tables":
         """Returns the tables of a stage: ``<prefix>-assets`` and so on."""
-        return cls(f"{prefix}-assets", f"{prefix}-accounts", f"{prefix}-idempotency")
+        return cls(f"{prefix}-assets", f"{prefix}-accounts", f"{prefix}-idempotency", f"{prefix}-candles")
 
 
 def asset_key(symbol: str) -> Item:
@@ -60,6 +65,66 @@ def asset_from(item: Item) -> Asset:
         fee_rate=_decimal(item, "fee_bps", default=0, decimals=2),
         max_move=_decimal(item, "max_move", default=DEFAULT_MAX_MOVE, decimals=MOVE_DECIMALS),
     )
+
+
+OPEN_CANDLES = "candles"
+"""The attribute of an asset with its open candles. It is one text, since nobody who reads prices for orders parses it."""
+
+
+def open_candles_text(candles: OpenCandles) -> str:
+    """Returns open candles as they are stored with their asset: ``{"1m":["2026-…Z",open,high,low,close,prices],"1h":[…]}``."""
+    named = {Interval.MINUTE: candles.minute, Interval.HOUR: candles.hour}
+    return json.dumps({name: [*_facts(candle).values(), candle.prices] for name, candle in named.items()}, separators=(",", ":"))
+
+
+def open_candles_from(item: Item) -> OpenCandles | None:
+    """Returns the open candles of an asset; those of its price alone where it was stored without; none of the unit of account."""
+    if item["symbol"]["S"] == UNIT_OF_ACCOUNT:
+        return None
+    if OPEN_CANDLES not in item:
+        asset = asset_from(item)
+        return OpenCandles.opened(asset.price, datetime.fromisoformat(asset.price_at))
+    found = json.loads(item[OPEN_CANDLES]["S"])
+    minute, hour = (_candle(facts, prices) for *facts, prices in (found[Interval.MINUTE], found[Interval.HOUR]))
+    return OpenCandles(minute, hour)
+
+
+def candle_key(symbol: str, interval: Interval, at_s: int) -> Item:
+    """Returns the key of a stored candle. Candles of one interval are next to each other, in the order of their times."""
+    return {"symbol": {"S": symbol}, "at": {"S": f"{interval}#{rfc3339(EPOCH + at_s * SECOND)}"}}
+
+
+def item_from_candle(symbol: str, interval: Interval, candle: Candle) -> Item:
+    """Returns a closed candle as it is stored. DynamoDB deletes it after `expires_at_s`."""
+    _, *prices = _facts(candle).items()
+    return {
+        **candle_key(symbol, interval, candle.at_s),
+        **{name: {"S": text} for name, text in prices},
+        "prices": number(candle.prices),
+        "expires_at_s": number(candle.at_s + interval.kept_s),
+    }
+
+
+def candle_from(item: Item) -> Candle:
+    """Returns a candle as it is stored."""
+    _, _, at = item["at"]["S"].partition("#")
+    return _candle([at, *(item[name]["S"] for name in ("open", "high", "low", "close"))], int(item["prices"]["N"]))
+
+
+def _facts(candle: Candle) -> dict[str, str]:
+    return {
+        "at": rfc3339(candle.at),
+        "open": price_text(candle.open),
+        "high": price_text(candle.high),
+        "low": price_text(candle.low),
+        "close": price_text(candle.close),
+    }
+
+
+def _candle(facts: Sequence[str], prices: int) -> Candle:
+    at, *texts = facts
+    first, high, low, last = (price_from(Decimal(text)) for text in texts)
+    return Candle((datetime.fromisoformat(at) - EPOCH) // SECOND, first, high, low, last, prices)
 
 
 def account_key(user_id: int) -> Item:

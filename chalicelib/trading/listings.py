@@ -85,7 +85,7 @@ class Listings:
             ruled = set_rules(priced.after, rules)
             assert ruled.after is not None, "rules leave the asset listed"
             version = 1 if before is None else before.version + 1
-            after = Listing(ruled.after.asset, version)
+            after = ruled.after._replace(version=version)
             return Change(symbol, before, before if before is not None and after.asset == before.asset else after)
 
         return self._made(symbol, change, deadline)

@@ -1,16 +1,18 @@
-"""Queries: a portfolio, the history, an order, the assets. Nothing here writes."""
+"""Queries: a portfolio, the history, an order, the assets, candles. Nothing here writes."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from chalicelib.contract.errors import DatastoreUnavailable, OrderNotFound
+from chalicelib.contract.errors import AssetNotFound, DatastoreUnavailable, OrderNotFound
 from chalicelib.domain.asset import Asset
+from chalicelib.domain.candle import Candle, Chart
 from chalicelib.domain.facts import Void
 from chalicelib.domain.history import Page, Paging, page
 from chalicelib.domain.portfolio import Portfolio, value
 from chalicelib.domain.record import Record
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
 from chalicelib.runtime.world import World
+from chalicelib.store.candles import Candles
 from chalicelib.store.connection import Throttled, Unanswered
 from chalicelib.store.history import History
 from chalicelib.store.ledger import Ledger
@@ -26,10 +28,11 @@ INDEX_WAIT_S = 0.05
 class Queries:
     """Answers questions about accounts and assets."""
 
-    def __init__(self, ledger: Ledger, history: History, prices: PriceBook, world: World) -> None:
+    def __init__(self, ledger: Ledger, history: History, prices: PriceBook, candles: Candles, world: World) -> None:
         self.ledger = ledger
         self.history = history
         self.prices = prices
+        self.charts = candles
         self.world = world
 
     def portfolio(self, user_id: int, deadline: Deadline) -> Portfolio:
@@ -87,6 +90,19 @@ class Queries:
             DatastoreUnavailable: no answer in time.
         """
         return until_answered(lambda: self.prices.all_assets(deadline), deadline)
+
+    def candles(self, symbol: str, chart: Chart, deadline: Deadline) -> list[Candle]:
+        """Returns an asset's candles, oldest first, the open one included. The unit of account has none.
+
+        Raises:
+            AssetNotFound: the symbol is not listed.
+            DatastoreUnavailable: no answer in time.
+        """
+        now = self.world.now()
+        found = until_answered(lambda: self.charts.read(symbol, chart, now, deadline), deadline)
+        if found is None:
+            raise AssetNotFound([symbol])
+        return found
 
 
 def until_answered(ask: Callable[[], Answer], deadline: Deadline) -> Answer:

@@ -64,7 +64,7 @@ def engine_with(  # noqa: PLR0917
             executor=executor(once, decider(book, world)),
             transfers=Transfers(once, planted, TransferDecider(book, world)),
             voids=Voids(once, VoidDecider(world)),
-            queries=queries(planted, History(datastore, tables), book, world),
+            queries=queries(planted, History(datastore, tables), book, sound.queries.charts, world),
         )
 
     return build

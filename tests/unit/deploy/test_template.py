@@ -153,13 +153,26 @@ def test_the_authorizer_is_a_function_of_its_own(template: Template) -> None:
 # Tables.
 
 
+DERIVED = {"CandlesTable"}
+"""Tables of data that is worth no recovery."""
+
+
 def test_tables_are_on_demand_recoverable_and_encrypted(template: Template) -> None:
-    assert len(tables(template)) == 3
-    for table in tables(template).values():
+    assert len(tables(template)) == 4
+    for name, table in tables(template).items():
         properties = table["Properties"]
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
-        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert properties["SSESpecification"]["SSEEnabled"] is True
+        recovery = None if name in DERIVED else {"PointInTimeRecoveryEnabled": True}
+        assert properties.get("PointInTimeRecoverySpecification") == recovery
+
+
+def test_candles_expire_and_go_with_the_stack(template: Template) -> None:
+    candles = tables(template)["CandlesTable"]
+
+    assert candles["Properties"]["TimeToLiveSpecification"] == {"AttributeName": "expires_at_s", "Enabled": True}
+    assert (candles["DeletionPolicy"], candles["UpdateReplacePolicy"]) == ("Delete", "Delete")
+    assert "DeletionProtectionEnabled" not in candles["Properties"]
 
 
 def test_an_accounts_records_have_an_index_by_sequence(template: Template) -> None:
@@ -183,7 +196,7 @@ def test_a_table_defines_the_attributes_of_its_keys_and_indexes_and_no_others(ta
 
 @pytest.mark.parametrize(("name", "policy"), [("prod", "Retain"), ("dev", "Delete")])
 def test_production_tables_outlive_everything(packages: dict[str, Package], name: str, policy: str) -> None:
-    for table in tables(packages[name].template).values():
+    for table in [table for logical, table in tables(packages[name].template).items() if logical not in DERIVED]:
         assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (policy, policy)
         assert table["Properties"]["DeletionProtectionEnabled"] is (policy == "Retain")
 

@@ -43,7 +43,7 @@ class Fake:
         self._write = write
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        return (self._inner.call if operation in ("GetItem", "Scan") else self._write)(operation, request)
+        return (self._inner.call if operation in ("GetItem", "Query", "Scan") else self._write)(operation, request)
 
 
 @dataclass
@@ -112,6 +112,10 @@ def test_a_new_asset_is_stored_with_its_rules_as_text(desk: Desk, symbol: str) -
         "fee_bps": {"S": "0"},
         "max_move": {"S": "0.2"},
         "version": {"N": "1"},
+        "candles": {
+            "S": '{"1m":["2026-02-21T14:01:00.000000Z","100.00000000","100.00000000","100.00000000","100.00000000",1],'
+            '"1h":["2026-02-21T14:00:00.000000Z","100.00000000","100.00000000","100.00000000","100.00000000",1]}'
+        },
     }
 
 
@@ -128,10 +132,10 @@ def test_what_is_stored_is_what_is_read(desk: Desk, symbol: str) -> None:
         fee_rate=250,
     )
 
-    desk.apply(Change(symbol, before, Listing(asset, before.version + 1)))
+    desk.apply(Change(symbol, before, Listing(asset, 2, before.candles)))
 
-    assert desk.find(symbol) == Listing(asset, 2)
-    assert desk.assets().all(desk.deadline())[symbol] == Listing(asset, 2)
+    assert desk.find(symbol) == Listing(asset, 2, before.candles)
+    assert desk.assets().all(desk.deadline())[symbol] == Listing(asset, 2, before.candles)
 
 
 def test_the_list_is_sorted_by_symbol(desk: Desk) -> None:

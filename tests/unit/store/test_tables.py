@@ -20,8 +20,10 @@ from chalicelib.store.tables import Tables, account_from, asset_from, item_from_
 AT = "2026-01-01T12:00:00.000007Z"
 
 
-def test_a_stage_has_three_tables_named_after_it() -> None:
-    assert Tables.of("hft-x") == Tables(assets="hft-x-assets", accounts="hft-x-accounts", idempotency="hft-x-idempotency")
+def test_a_stages_tables_are_named_after_it() -> None:
+    assert Tables.of("hft-x") == Tables(
+        assets="hft-x-assets", accounts="hft-x-accounts", idempotency="hft-x-idempotency", candles="hft-x-candles"
+    )
 
 
 # Assets.
