@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.api import metrics
 from chalicelib.api.endpoint import Endpoint, body_of, json_response, request_id
 from chalicelib.config import Settings
 from chalicelib.contract.caller import Caller
@@ -17,7 +16,7 @@ from chalicelib.domain.asset import Asset
 from chalicelib.engine import Engine
 from chalicelib.runtime.world import utc_now
 from chalicelib.store.assets import HeldPrice, ImmutableAsset
-from chalicelib.telemetry import log
+from chalicelib.telemetry import emf, log
 from chalicelib.trading.listings import PriceResult
 
 OPERATOR = "/api/v1/operator"
@@ -37,7 +36,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
         held = [symbol for symbol, result in results.items() if result is PriceResult.HELD]
         figures = {}
         if settings.on_lambda and held:
-            figures = metrics.of_held_prices(settings.table_prefix, utc_now(), len(held))
+            figures = emf.of_held_prices(settings.table_prefix, utc_now(), len(held))
         log.info("prices", request_id=request_id(request), source=wanted.source, results=results, held=held, **figures)
         return json_response(json.dumps({"results": results}))
 

@@ -23,8 +23,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         # Second floor: the use cases, and who may ask for them.
         "trading": "domain contract store runtime",
         "identity": "contract telemetry runtime config",
-        # Third floor: the only wiring.
+        # Third floor: the engine's wiring, and the function that feeds it prices.
         "engine": "trading store runtime config",
+        "market": "trading telemetry store domain runtime config",
         # Fourth floor: the two front doors. Only app.py imports both.
         "api": "engine trading identity contract telemetry audit store domain runtime config",
         "local": "engine trading identity contract telemetry audit store domain runtime config",

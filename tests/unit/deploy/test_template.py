@@ -26,7 +26,7 @@ from chalicelib.contract.errors import FieldError
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.local import schema
 from chalicelib.runtime.world import utc_now
-from chalicelib.telemetry import log
+from chalicelib.telemetry import emf, log
 from deploy import DeployError
 from deploy.checks import require_valid
 from deploy.package import Package, package
@@ -416,7 +416,7 @@ def test_the_index_has_an_alarm_of_its_own(template: Template) -> None:
             (name, lambda stage, error=error: only_line(metrics.of_batch_results(stage, utc_now(), [error, error])))
             for name, error in {"Unavailable": errors.DatastoreUnavailable(), "InternalErrors": errors.InternalError()}.items()
         ),
-        ("PricesHeld", lambda stage: metrics.of_held_prices(stage, utc_now(), 2)),
+        ("PricesHeld", lambda stage: emf.of_held_prices(stage, utc_now(), 2)),
     ],
 )
 def test_an_alarm_watches_the_metric_that_the_engine_writes(
