@@ -9,9 +9,9 @@ from chalicelib.api.endpoint import Endpoint, body_of, json_response, request_id
 from chalicelib.config import Settings
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import FieldError, ValidationFailed
-from chalicelib.contract.operator import read_listing, read_prices, read_symbol, read_transfer
+from chalicelib.contract.operator import read_listing, read_prices, read_transfer
 from chalicelib.contract.replies import asset_body, reply_of
-from chalicelib.contract.requests import read_headers
+from chalicelib.contract.requests import read_headers, read_symbol
 from chalicelib.domain.asset import Asset
 from chalicelib.engine import Engine
 from chalicelib.runtime.world import utc_now

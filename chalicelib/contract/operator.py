@@ -87,18 +87,6 @@ def read_listing(body: bytes) -> tuple[int | None, dict[str, int]]:
     return price, rules
 
 
-def read_symbol(text: str) -> str:
-    """Reads the symbol in a path.
-
-    Raises:
-        ValidationFailed: the text is not a symbol.
-    """
-    try:
-        return str(SYMBOL.read(text))
-    except InvalidValue as invalid:
-        raise ValidationFailed(FieldError("symbol", str(invalid))) from None
-
-
 class _Fields:
     """The fields of a body, and their errors."""
 

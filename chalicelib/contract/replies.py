@@ -13,6 +13,7 @@ from chalicelib.contract.errors import (
     PriceLimitExceeded,
 )
 from chalicelib.domain.asset import Asset, fee_bps_text, max_move_text
+from chalicelib.domain.candle import Candle
 from chalicelib.domain.facts import Fill, OrderOutcome, Refusal, Transferred, Voided
 from chalicelib.domain.history import Page
 from chalicelib.domain.money import UNITS_PER_ONE, divide_half_up, price_text, quotient_text, text_from
@@ -207,6 +208,22 @@ def assets_body(assets: Sequence[Asset]) -> str:
 def asset_body(asset: Asset) -> str:
     """Returns one asset as an operator sees it, with its guard, as JSON text."""
     return json.dumps(_asset(asset) | {"max_move": max_move_text(asset.max_move)})
+
+
+def candles_body(candles: Sequence[Candle]) -> str:
+    """Returns a chart as JSON text."""
+    return json.dumps(
+        [
+            {
+                "at": rfc3339(candle.at),
+                "open": price_text(candle.open),
+                "high": price_text(candle.high),
+                "low": price_text(candle.low),
+                "close": price_text(candle.close),
+            }
+            for candle in candles
+        ]
+    )
 
 
 def _asset(asset: Asset) -> dict[str, object]:

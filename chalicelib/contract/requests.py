@@ -4,7 +4,8 @@ import json
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NoReturn
@@ -14,14 +15,17 @@ from chalicelib.contract.errors import FieldError, IdempotencyKeyRequired, TooLa
 from chalicelib.contract.fields import (
     IDEMPOTENCY_KEY,
     ORDER_FIELDS,
+    SYMBOL,
     DuplicateName,
     Field,
     InvalidValue,
     Json,
     JsonNumber,
     idempotency_key,
+    time_text,
     user_id_from_text,
 )
+from chalicelib.domain.candle import MAX_CANDLES, Chart, Interval
 from chalicelib.domain.history import MAX_LIMIT, Paging
 from chalicelib.domain.order import Order, Side
 
@@ -135,18 +139,70 @@ def read_paging(query: Mapping[str, str]) -> Paging:
     numbers: dict[str, int] = {}
     wrong: list[FieldError] = []
     for name, least, most in (("limit", 1, MAX_LIMIT), ("before", 1, MAX_SEQUENCE), ("after", 0, MAX_SEQUENCE)):
-        text = query.get(name)
-        if text is None:
-            continue
-        if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
-            numbers[name] = int(text)
-        else:
-            wrong.append(FieldError(name, f"must be a whole number from {least} to {most}"))
+        if name in query:
+            try:
+                numbers[name] = _whole(query[name], least, most)
+            except InvalidValue as invalid:
+                wrong.append(FieldError(name, str(invalid)))
     if "before" in query and "after" in query:
         wrong.append(FieldError("after", "cannot be combined with before"))
     if wrong:
         raise ValidationFailed(*wrong)
     return Paging(**numbers)
+
+
+CHART = ("interval", "limit", "before")
+"""The query parameters of a chart."""
+
+
+def read_chart(query: Mapping[str, str]) -> Chart:
+    """Reads the parameters of a chart.
+
+    Raises:
+        ValidationFailed: a parameter is invalid.
+    """
+    readers: Mapping[str, Callable[[str], Any]] = {
+        "interval": _interval,
+        "limit": lambda text: _whole(text, 1, MAX_CANDLES),
+        "before": lambda text: datetime.fromisoformat(time_text(text)),
+    }
+    fields: dict[str, Any] = {}
+    wrong: list[FieldError] = []
+    for name in CHART:
+        if name in query:
+            try:
+                fields[name] = readers[name](query[name])
+            except InvalidValue as invalid:
+                hint = ": in a URL, write the + of an offset as %2B" if name == "before" and " " in query[name] else ""
+                wrong.append(FieldError(name, f"{invalid}{hint}"))
+    if wrong:
+        raise ValidationFailed(*wrong)
+    return Chart(**fields)
+
+
+def _interval(text: str) -> Interval:
+    try:
+        return Interval(text)
+    except ValueError:
+        raise InvalidValue(f"must be one of {', '.join(Interval)}") from None
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise InvalidValue(f"must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def read_symbol(text: str) -> str:
+    """Reads the symbol in a path.
+
+    Raises:
+        ValidationFailed: the text is not a symbol.
+    """
+    try:
+        return str(SYMBOL.read(text))
+    except InvalidValue as invalid:
+        raise ValidationFailed(FieldError("symbol", str(invalid))) from None
 
 
 def read_key_parameter(query: Mapping[str, str]) -> str:

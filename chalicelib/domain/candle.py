@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 DAY_S = 86_400
-MAX_LIMIT = 300
+MAX_CANDLES = 300
 """The number of candles that a chart may have."""
 
 

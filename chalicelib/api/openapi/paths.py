@@ -1,6 +1,7 @@
 """Every route, with examples that come from the engine's own functions."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from chalicelib import __version__
@@ -24,11 +25,20 @@ from chalicelib.contract import errors
 from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import EngineError, FieldError, in_batch
-from chalicelib.contract.fields import KEY_SCHEMA, USER_ID_MESSAGE
-from chalicelib.contract.replies import assets_body, history_body, portfolio_body, preview_body, record_body, reply_of
+from chalicelib.contract.fields import KEY_SCHEMA, SYMBOL, USER_ID_MESSAGE
+from chalicelib.contract.replies import (
+    assets_body,
+    candles_body,
+    history_body,
+    portfolio_body,
+    preview_body,
+    record_body,
+    reply_of,
+)
 from chalicelib.contract.requests import KEY_HEADERS, MAX_BODY_BYTES, MAX_SEQUENCE, read_order
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
+from chalicelib.domain.candle import MAX_CANDLES, Chart, Interval, OpenCandles
 from chalicelib.domain.decision import decide
 from chalicelib.domain.facts import OrderOutcome, Transfer, Void, Voided
 from chalicelib.domain.history import MAX_LIMIT, Paging, page
@@ -113,6 +123,7 @@ def paths() -> Json:
         "/api/v1/trading/portfolio/{user_id}": {"get": _portfolio()},
         "/api/v1/trading/history/{user_id}": {"get": _history()},
         "/api/v1/trading/assets": {"get": _assets()},
+        "/api/v1/trading/candles/{symbol}": {"get": _candles()},
         "/health": {"get": _health()},
         "/openapi.json": {"get": _openapi()},
         "/docs": {"get": _docs()},
@@ -368,6 +379,44 @@ def _assets() -> Json:
         reply("The assets.", "Assets", {"Four assets": json.loads(assets_body(list(ASSETS.values())))}),
         errors.ValidationFailed(FieldError("page", "is not a parameter of this route")),
         errors.DatastoreUnavailable(),
+    )
+
+
+def _candles() -> Json:
+    opened, confirmed = OpenCandles.opened(49_900 * PRICE_PER_USD, AT - timedelta(minutes=2)), 50_000 * PRICE_PER_USD
+    minutes = [opened.then(50_100 * PRICE_PER_USD, AT - timedelta(minutes=2)).minute, OpenCandles.opened(confirmed, AT).minute]
+    return operation(
+        "getCandles",
+        TRADING,
+        "Show the candles of an asset",
+        "The last candles of the interval, oldest first, the one under way included. Each contains the prices that were set in "
+        "its time, and those that were confirmed. A time without a price has no candle. Candles of 1m and 5m go back 2 days, "
+        "those of 1h and 1d 400 days. USD has none.",
+        reply("The candles.", "Candles", {"Two minutes": json.loads(candles_body(minutes)), "None": []}),
+        errors.AssetNotFound(["DOGE"]),
+        errors.ValidationFailed(FieldError("interval", f"must be one of {', '.join(Interval)}")),
+        errors.DatastoreUnavailable(),
+        parameters=[
+            in_path("symbol", "The asset; case does not matter.", "BTC", {"type": "string", "pattern": SYMBOL.schema["pattern"]}),
+            in_query(
+                "interval",
+                "The length of a candle.",
+                Interval.MINUTE.value,
+                {"enum": [each.value for each in Interval], "default": Chart().interval.value},
+            ),
+            in_query(
+                "limit",
+                "The largest number of candles.",
+                Chart().limit,
+                {"type": "integer", "minimum": 1, "maximum": MAX_CANDLES, "default": Chart().limit},
+            ),
+            in_query(
+                "before",
+                "Only candles that start before this time. RFC 3339 with an offset.",
+                "2099-12-31T23:59:59Z",
+                {"type": "string", "format": "date-time"},
+            ),
+        ],
     )
 
 

@@ -19,6 +19,7 @@ from chalicelib.contract.fields import (
     Field,
 )
 from chalicelib.contract.replies import NOT_IN_A_PREVIEW
+from chalicelib.domain.candle import MAX_CANDLES
 from chalicelib.domain.facts import OrderOutcome, TransferOutcome, VoidOutcome
 from chalicelib.domain.history import MAX_LIMIT
 from chalicelib.domain.money import DECIMALS
@@ -279,6 +280,16 @@ def _market() -> dict[str, Schema]:
             }
         ),
         "Assets": {"type": "array", "items": _ref("Asset")},
+        "Candle": _object(
+            {
+                "at": _described("Time", "The time at which the candle starts."),
+                "open": _described("Price", "The first price."),
+                "high": _described("Price", "The highest price."),
+                "low": _described("Price", "The lowest price."),
+                "close": _described("Price", "The last price."),
+            }
+        ),
+        "Candles": {"type": "array", "maxItems": MAX_CANDLES, "items": _ref("Candle")},
         "Health": _object(
             {
                 "status": {"const": "ok"},

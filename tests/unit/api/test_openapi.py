@@ -39,6 +39,7 @@ DOCUMENT = document(operator=True)
 OPERATIONS = {(path, method.upper()): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()}
 EXECUTE = "/api/v1/trading/execute"
 BATCH = f"{EXECUTE}/batch"
+CANDLES = "/api/v1/trading/candles/{symbol}"
 PREVIEW = "/api/v1/trading/preview"
 PORTFOLIO = "/api/v1/trading/portfolio/{user_id}"
 HISTORY = "/api/v1/trading/history/{user_id}"
@@ -276,6 +277,7 @@ def test_the_engine_answers_as_the_examples_say(moto_market: Market) -> None:
     nothing = moto_market.post({**first, "quantity": "0"}, new_key())
     unknown = moto_market.post({**first, "symbol": "DOGE"}, new_key())
     no_user = moto_market.get("/api/v1/trading/portfolio/me")
+    no_interval = moto_market.get("/api/v1/trading/candles/BTC?interval=2m")
 
     assert stable(too_much.json()) == example_of(EXECUTE, "POST", 402, "ERR_LIQUIDITY")
     assert stable(filled.json()) == example_of(EXECUTE, "POST", 200, "ORDER_FILLED")
@@ -285,6 +287,7 @@ def test_the_engine_answers_as_the_examples_say(moto_market: Market) -> None:
     assert stable(nothing.json()) == example_of(EXECUTE, "POST", 422, "ERR_VALIDATION")
     assert stable(unknown.json()) == example_of(EXECUTE, "POST", 404, "ERR_ASSET_NOT_FOUND")
     assert stable(no_user.json()) == example_of(PORTFOLIO, "GET", 422, "ERR_VALIDATION")
+    assert stable(no_interval.json()) == example_of(CANDLES, "GET", 422, "ERR_VALIDATION")
 
 
 def test_every_order_among_the_examples_fills_one_after_the_other(moto_market: Market) -> None:
@@ -363,6 +366,10 @@ def test_what_the_engine_answers_is_what_the_schemas_and_headers_say(moto_market
         (HISTORY, "GET", moto_market.get(f"/api/v1/trading/history/{user}?limit=0")),
         *operators_answers(moto_market, user),
         ("/api/v1/trading/assets", "GET", moto_market.get("/api/v1/trading/assets")),
+        *(
+            (CANDLES, "GET", moto_market.get(f"/api/v1/trading/candles/{each}"))
+            for each in ("BTC", "USD", "DOGE", "BTC?interval=2m")
+        ),
         ("/health", "GET", moto_market.get("/health")),
         ("/openapi.json", "GET", moto_market.get("/openapi.json")),
         ("/docs", "GET", moto_market.get("/docs")),

@@ -46,6 +46,7 @@ PRIVATE = {
     "/api/v1/trading/portfolio/{user_id}",
     "/api/v1/trading/history/{user_id}",
     "/api/v1/trading/assets",
+    "/api/v1/trading/candles/{symbol}",
 }
 GATEWAY_LIMIT_S = 29
 
