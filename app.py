@@ -58,6 +58,11 @@ def add_operator_api() -> None:
 if settings.operator_api:  # an open local run adds them as it starts: `chalice package` imports this module as well
     add_operator_api()
 
+if settings.price_feed and not settings.on_lambda:  # on Lambda it is a process of its own, which starts at its module
+    from chalicelib.market import schedule
+
+    app.register_blueprint(schedule.blueprint)
+
 if settings.on_lambda:
     engine()  # in the init phase, which has a full CPU at any memory size
 elif "AWS_CHALICE_CLI_MODE" in os.environ:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 LOCAL_REGION = "us-east-1"
 """The region of a datastore on this machine, where a region is only a name."""
 
+MAX_PRICE_STALE_S = 365 * 86_400
+
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+")
 _HOST = re.compile(r"[a-z0-9_.-]+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
@@ -39,8 +41,14 @@ class Settings:
     operator_api: bool = False
     """True where the operator's routes exist. A local run that is open has them in any case."""
 
+    price_feed: bool = False
+    """True where the stage has the function that sets prices once a minute."""
+
     price_age_ms: int = 1_000
     """The largest age of a price's copy when it decides an order."""
+
+    price_stale_s: int | None = None
+    """The age of a price, since the market set it, above which it decides no order: up to a year; `None` for no limit."""
 
     request_budget_ms: int = 20_000
     """The time that a request may take. API Gateway ends it at 29 s; the rest is for a cold start and the response."""
@@ -92,7 +100,9 @@ class Settings:
             data_directory=environment.get("HFT_DATA") or None,
             on_lambda=on_lambda,
             operator_api=_switch(environment, "HFT_OPERATOR_API"),
+            price_feed=_switch(environment, "HFT_PRICE_FEED"),
             price_age_ms=_positive(environment, "HFT_PRICE_AGE_MS", defaults.price_age_ms),
+            price_stale_s=_price_stale_s(environment),
             request_budget_ms=_positive(environment, "HFT_REQUEST_BUDGET_MS", defaults.request_budget_ms),
             connect_timeout_ms=_positive(environment, "HFT_CONNECT_TIMEOUT_MS", defaults.connect_timeout_ms),
             read_timeout_ms=_positive(environment, "HFT_READ_TIMEOUT_MS", defaults.read_timeout_ms),
@@ -184,6 +194,13 @@ def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ValueError(f"{name} must be a positive whole number, not {text!r}")
     return int(text)
+
+
+def _price_stale_s(environment: Mapping[str, str]) -> int | None:
+    seconds = _positive(environment, "HFT_PRICE_STALE_S", 0)
+    if seconds > MAX_PRICE_STALE_S:
+        raise ValueError(f"HFT_PRICE_STALE_S must be at most {MAX_PRICE_STALE_S}, which is a year; unset, there is no limit")
+    return seconds or None
 
 
 def _datastore(environment: Mapping[str, str]) -> Literal["moto", "aws"]:

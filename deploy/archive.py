@@ -10,6 +10,7 @@ import fnmatch
 import py_compile
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy import service_data
@@ -29,12 +30,14 @@ FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The earliest time in a zip file. Every file gets it, so that the same content makes the same archive."""
 
 
-def trim(source: Path, destination: Path) -> Path:
-    """Rewrites the archive that Chalice made, and returns the new archive's path."""
+def trim(source: Path, destination: Path, added: Mapping[str, str]) -> Path:
+    """Rewrites the archive that Chalice made, with further files by name, and returns the new archive's path."""
     with tempfile.TemporaryDirectory() as unpacked:
         root = Path(unpacked)
         with zipfile.ZipFile(source) as archive:
             archive.extractall(root, [name for name in archive.namelist() if is_needed(name)])
+        for name, text in added.items():
+            (root / name).write_text(text)
         botocore_data = root / "botocore" / "data"
         if botocore_data.exists():
             service_data.trim(botocore_data)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deploy import DeployError
 from deploy.archive import trim
+from deploy.feed import source_files
 from deploy.stage import Stage
 from deploy.template import Template, compose
 
@@ -38,15 +39,16 @@ def package(stage: Stage) -> Package:
     """Packages a stage in its build directory.
 
     Raises:
-        DeployError: Chalice failed.
+        DeployError: Chalice failed, or the stage has a price feed without usable sources.
     """
+    added = source_files(stage)
     directory = stage.build_directory
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     resources = directory / "resources.json"
     resources.write_text(json.dumps(compose(stage), indent=2))
     _chalice_package(stage, resources)
-    trimmed = trim(directory / "deployment.zip", directory / "trimmed.zip")
+    trimmed = trim(directory / "deployment.zip", directory / "trimmed.zip", added)
     digest = hashlib.sha256(trimmed.read_bytes()).hexdigest()
     return Package(
         template=json.loads((directory / "sam.json").read_text()),

@@ -26,6 +26,9 @@ class Stage:
     operator_api: bool
     """True where the stage has the operator's routes, and so may write assets."""
 
+    price_feed: bool
+    """True where the stage has the function that sets prices once a minute."""
+
     @classmethod
     def load(cls, project: Path, name: str) -> "Stage":
         """Reads a stage's settings.
@@ -57,6 +60,7 @@ class Stage:
             token_jwks_url=authorizer.environment_variables.get("HFT_TOKEN_JWKS_URL", ""),
             token_secret_arn=authorizer.environment_variables.get("HFT_TOKEN_SECRET_ARN", ""),
             operator_api=engine.environment_variables.get("HFT_OPERATOR_API") == "on",
+            price_feed=engine.environment_variables.get("HFT_PRICE_FEED") == "on",
         )
 
     @property
@@ -68,6 +72,11 @@ class Stage:
     def overlay(self) -> Path:
         """The file with this stage's differences from ``.chalice/resources.json``; it may be missing."""
         return self.project / ".chalice" / "stages" / f"{self.name}.json"
+
+    @property
+    def sources(self) -> Path:
+        """The file that lists the sources of the stage's price feed; it may be missing where the feed is off."""
+        return self.project / ".chalice" / "feeds" / f"{self.name}.json"
 
     @property
     def build_directory(self) -> Path:

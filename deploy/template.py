@@ -1,4 +1,4 @@
-"""Our part of a stage's template: ``.chalice/resources.json`` with the stage's overlay.
+"""Our part of a stage's template: ``.chalice/resources.json``, ``price-feed.json`` where the feed is on, the stage's overlay.
 
 Chalice merges it into the part that it generates itself (functions, roles, routes).
 """
@@ -17,10 +17,17 @@ TABLE = "AWS::DynamoDB::Table"
 
 def compose(stage: Stage) -> Template:
     """Returns our part of the stage's template."""
-    resources = json.loads((stage.project / ".chalice" / "resources.json").read_text())
-    overlay = json.loads(stage.overlay.read_text()) if stage.overlay.exists() else {}
-    merged: Template = _as_text(TemplateDeepMerger().merge(overlay, resources))
-    return merged
+    ours = stage.project / ".chalice"
+    parts = [ours / "resources.json"]
+    if stage.price_feed:
+        parts.append(ours / "price-feed.json")
+    if stage.overlay.exists():
+        parts.append(stage.overlay)
+    merged: Template = {}
+    for part in parts:
+        merged = TemplateDeepMerger().merge(json.loads(part.read_text()), merged)
+    as_text: Template = _as_text(merged)
+    return as_text
 
 
 def _as_text(part: Any) -> Any:

@@ -12,16 +12,13 @@ from chalice.app import Blueprint, CloudWatchEvent
 
 from chalicelib.config import Settings
 from chalicelib.market.feed import PriceFeed
-from chalicelib.market.sources import read_sources
+from chalicelib.market.sources import PACKAGED_AS, read_sources
 from chalicelib.runtime.world import World
 from chalicelib.store.assets import AssetList
 from chalicelib.store.connection import DynamoDB
 from chalicelib.store.tables import Tables
 from chalicelib.telemetry import log
 from chalicelib.trading.listings import Listings
-
-SOURCES = Path(__file__).parents[2] / "price-sources.json"
-"""The stage's list of sources. `make deploy` puts it into the package, from ``.chalice/feeds/<stage>.json``."""
 
 log.configure()
 blueprint = Blueprint(__name__)
@@ -36,7 +33,7 @@ def feed() -> PriceFeed:
     """
     settings, world = Settings.from_environment(), World()
     listings = Listings(AssetList(DynamoDB(settings, world), Tables.of(settings.table_prefix)))
-    sources = read_sources(SOURCES.read_text())
+    sources = read_sources((Path(__file__).parents[2] / PACKAGED_AS).read_text())
     return PriceFeed(settings.table_prefix, sources, listings, world, settings.call_worst_ms / 1000)
 
 

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from chalicelib.config import is_loopback
 from chalicelib.domain.asset import UNIT_OF_ACCOUNT
 
+PACKAGED_AS = "price-sources.json"
+"""The name of the list in the package, beside ``app.py``. `make deploy` takes it from ``.chalice/feeds/<stage>.json``."""
+
 MAX_SYMBOLS = 100
 MAX_SOURCES = 9
 """Sources of one symbol. Three outvote one wrong answer, five outvote two."""

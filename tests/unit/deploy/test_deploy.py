@@ -329,7 +329,7 @@ def test_the_archive_is_compiled_and_always_the_same(tmp_path: Path) -> None:
             made.writestr(zipfile.ZipInfo("module.py", day), "import sys\n")
             made.writestr(zipfile.ZipInfo("botocore/data/ec2/service.json", day), "{}")
 
-    one, other = (archive.trim(tmp_path / name, tmp_path / f"{name}.zip").read_bytes() for name in ("one", "other"))
+    one, other = (archive.trim(tmp_path / name, tmp_path / f"{name}.zip", {}).read_bytes() for name in ("one", "other"))
 
     assert one == other
     assert zipfile.ZipFile(tmp_path / "one.zip").namelist() == [
