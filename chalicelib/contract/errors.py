@@ -19,6 +19,7 @@ EngineError
 │   ├── OrderNotFound            404 ERR_ORDER_NOT_FOUND          nothing is stored under the key now
 │   ├── AssetNotFound            404 ERR_ASSET_NOT_FOUND          decides nothing: the key stays unused
 │   ├── AssetHalted              409 ERR_ASSET_HALTED             decides nothing: the key stays unused
+│   ├── PriceStale               409 ERR_PRICE_STALE              decides nothing: the key stays unused
 │   ├── OrderRuleBroken          422 ERR_ORDER_RULE               decides nothing: the key stays unused
 │   ├── RouteNotFound            404 ERR_NOT_FOUND
 │   └── MethodNotAllowed         405 ERR_METHOD_NOT_ALLOWED
@@ -35,7 +36,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chalicelib.domain.record import Record
-from chalicelib.domain.refusals import BrokenRule, HaltedAsset, TransferRejected, Undecided, UndecidedTogether, UnknownAsset
+from chalicelib.domain.refusals import (
+    BrokenRule,
+    HaltedAsset,
+    StalePrice,
+    TransferRejected,
+    Undecided,
+    UndecidedTogether,
+    UnknownAsset,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +262,20 @@ class AssetHalted(EngineError):
         super().__init__(f"Trading is halted: {', '.join(symbols)}. Nothing was decided; the same key can be sent again")
 
 
+class PriceStale(EngineError):
+    """A price that is older than an order may be decided by. Its feed fell silent."""
+
+    status = 409
+    code = "ERR_PRICE_STALE"
+
+    def __init__(self, price_at: Mapping[str, str], max_age_s: int) -> None:
+        last = ", ".join(f"{symbol} at {at}" for symbol, at in price_at.items())
+        super().__init__(
+            f"No price is fresh enough: last priced {last}, more than {max_age_s} s ago. "
+            "Nothing was decided; the same key can be sent again"
+        )
+
+
 class OrderRuleBroken(EngineError):
     """An order that breaks a trading rule."""
 
@@ -334,13 +357,15 @@ class InternalError(EngineError):
         )
 
 
-def error_of(reason: Undecided) -> EngineError:
+def error_of(reason: Undecided) -> EngineError:  # noqa: PLR0911  (one for each reason)
     """Returns the contract's error for the reason why an order cannot be decided."""
     match reason:
         case UnknownAsset(symbols=symbols):
             return AssetNotFound(symbols)
         case HaltedAsset(symbols=symbols):
             return AssetHalted(symbols)
+        case StalePrice(price_at=price_at, max_age_s=max_age_s):
+            return PriceStale(price_at, max_age_s)
         case BrokenRule(field=field):
             return OrderRuleBroken(field, str(reason))
         case UndecidedTogether(places=places, reason=of_one):

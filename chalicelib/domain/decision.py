@@ -3,16 +3,16 @@
 Every rounding is against the client, each figure once: a buy's cost up, a sell's gross proceeds down, the fee up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.account import Account
-from chalicelib.domain.asset import RATE_PER_ONE, Asset
+from chalicelib.domain.asset import RATE_PER_ONE, UNIT_OF_ACCOUNT, Asset
 from chalicelib.domain.facts import Circumstances, Fill, OrderOutcome, Price, Refusal
 from chalicelib.domain.money import MAX_BALANCE_UNITS, PRICE_PER_USD, divide_up, text_from
 from chalicelib.domain.order import Order, Side
-from chalicelib.domain.refusals import BrokenRule, HaltedAsset, UnknownAsset
+from chalicelib.domain.refusals import BrokenRule, HaltedAsset, StalePrice, UnknownAsset
 from chalicelib.domain.timestamps import rfc3339
 
 
@@ -28,13 +28,19 @@ class Trade:
     fee_units: int
 
 
-def decide(order: Order, account: Account, market: Mapping[str, Asset], at: datetime, by: str) -> Fill | Refusal:
+def decide(  # noqa: PLR0917
+    order: Order, account: Account, market: Mapping[str, Asset], at: datetime, by: str, price_stale_s: int | None = None
+) -> Fill | Refusal:
     """Fills the order, or refuses it for good. Nothing has happened until the ledger has stored it.
 
+    `price_stale_s`: the age in seconds above which a price decides nothing; `None` for no limit.
+
     Raises:
-        UnknownAsset, HaltedAsset, BrokenRule: nothing is decided.
+        UnknownAsset, HaltedAsset, StalePrice, BrokenRule: nothing is decided.
     """
     symbol, other = _tradable(order, market)
+    if price_stale_s is not None:
+        _check_age((symbol, other), at, price_stale_s)
     fee_rate = max(symbol.fee_rate, other.fee_rate)
     circumstances = Circumstances(
         at=rfc3339(at),
@@ -80,6 +86,14 @@ def _tradable(order: Order, market: Mapping[str, Asset]) -> tuple[Asset, Asset]:
     if halted:
         raise HaltedAsset(halted)
     return market[order.symbol], market[order.other]
+
+
+def _check_age(assets: Iterable[Asset], at: datetime, max_age_s: int) -> None:
+    """Raises `StalePrice` where a price was set longer ago than it is taken. The unit of account is always at 1."""
+    oldest = rfc3339(at - timedelta(seconds=max_age_s))  # in UTC with microseconds, as `price_at` is: text order is time
+    stale = {asset.symbol: asset.price_at for asset in assets if asset.symbol != UNIT_OF_ACCOUNT and asset.price_at < oldest}
+    if stale:
+        raise StalePrice(stale, max_age_s)
 
 
 def _trade(order: Order, held_units: int, symbol: Asset, other: Asset, fee_rate: int) -> Trade:

@@ -1,6 +1,6 @@
 """Orders that are decided together: either every one of them fills, or none does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,17 +13,22 @@ from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import Undecided, UndecidedTogether
 
 
-def append_linked(
-    account: Account, orders: Sequence[Order], market: Mapping[str, Asset], at: datetime, by: str
+def append_linked(  # noqa: PLR0917
+    account: Account,
+    orders: Sequence[Order],
+    market: Mapping[str, Asset],
+    at: datetime,
+    by: str,
+    price_stale_s: int | None = None,
 ) -> tuple[Account, list[Record]]:
-    """Decides orders in their order, and appends the decisions to the account's history.
+    """Decides orders in their order, and appends the decisions to the account's history. `price_stale_s`: see `decide`.
 
     Where one is refused, all are: each that fails for its own reason, the others for the first that failed.
 
     Raises:
         UndecidedTogether: some cannot be decided; nothing is.
     """
-    decisions = _decide_each(account, orders, market, at, by)
+    decisions = _decide_each(account, orders, lambda order, account: decide(order, account, market, at, by, price_stale_s))
     failed = next((place for place, decision in enumerate(decisions) if isinstance(decision, Refusal)), None)
     linked = account.sequence + 1, len(orders)
     records: list[Record] = []
@@ -37,14 +42,14 @@ def append_linked(
 
 
 def _decide_each(
-    account: Account, orders: Sequence[Order], market: Mapping[str, Asset], at: datetime, by: str
+    account: Account, orders: Sequence[Order], decided: Callable[[Order, Account], Fill | Refusal]
 ) -> list[Fill | Refusal]:
     """Decides each order on the account as the fills before leave it."""
     decisions: list[Fill | Refusal] = []
     undecided: dict[int, Undecided] = {}
     for place, order in enumerate(orders):
         try:
-            decision = decide(order, account, market, at, by)
+            decision = decided(order, account)
         except Undecided as reason:
             undecided[place] = reason
             continue

@@ -1,6 +1,6 @@
 """Reasons why nothing can be decided: nothing is stored, and the key stays unused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class Undecided(Exception):
@@ -26,6 +26,15 @@ class HaltedAsset(Undecided):
     def __init__(self, symbols: Sequence[str]) -> None:
         super().__init__(*symbols)
         self.symbols = symbols
+
+
+class StalePrice(Undecided):
+    """Prices too old to decide an order by. `price_at`: when the market set each, by symbol; `max_age_s`: the limit."""
+
+    def __init__(self, price_at: Mapping[str, str], max_age_s: int) -> None:
+        super().__init__(*price_at)
+        self.price_at = price_at
+        self.max_age_s = max_age_s
 
 
 class BrokenRule(Undecided):

@@ -17,11 +17,12 @@ from chalicelib.trading.queries import until_answered
 
 
 class OrderDecider:
-    """Decides orders, at prices that are fresh at each attempt."""
+    """Decides orders, at prices that are fresh at each attempt. `price_stale_s`: see `decide`."""
 
-    def __init__(self, prices: PriceBook, world: World) -> None:
+    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None = None) -> None:
         self.prices = prices
         self.world = world
+        self.price_stale_s = price_stale_s
 
     def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
         """See `Decider.prepare`. Returns the market: assets by symbol."""
@@ -30,13 +31,13 @@ class OrderDecider:
 
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         """See `Decider.decide`."""
-        return append(account, decide(order, account, market, self.world.now(), by))
+        return append(account, decide(order, account, market, self.world.now(), by, self.price_stale_s))
 
     def decide_linked(
         self, orders: Sequence[Order], account: Account, market: Mapping[str, Asset], by: str
     ) -> tuple[Account, list[Record]]:
         """See `LinkedDecider.decide_linked`."""
-        return append_linked(account, orders, market, self.world.now(), by)
+        return append_linked(account, orders, market, self.world.now(), by, self.price_stale_s)
 
 
 class Executor:

@@ -12,6 +12,7 @@ def test_settings_come_from_the_environment() -> None:
             "AWS_REGION": "eu-central-1",
             "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example",
             "HFT_PRICE_AGE_MS": "50",
+            "HFT_PRICE_STALE_S": "60",
             "HFT_CORS_ORIGINS": "https://a.example, http://localhost:3000",
             "HFT_LOCAL_HOSTS": "Trader.lan",
         }
@@ -22,6 +23,7 @@ def test_settings_come_from_the_environment() -> None:
         region="eu-central-1",
         datastore_endpoint="https://dynamodb.example",
         price_age_ms=50,
+        price_stale_s=60,
         cors_origins=frozenset({"https://a.example", "http://localhost:3000"}),
         local_hosts=frozenset({"trader.lan"}),
     )
@@ -64,11 +66,22 @@ def test_without_any_there_are_defaults() -> None:
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", "", "１"])
 @pytest.mark.parametrize(
     "name",
-    ["HFT_PRICE_AGE_MS", "HFT_REQUEST_BUDGET_MS", "HFT_CONNECT_TIMEOUT_MS", "HFT_READ_TIMEOUT_MS", "HFT_CACHED_ACCOUNTS"],
+    [
+        *("HFT_PRICE_AGE_MS", "HFT_PRICE_STALE_S", "HFT_REQUEST_BUDGET_MS"),
+        *("HFT_CONNECT_TIMEOUT_MS", "HFT_READ_TIMEOUT_MS", "HFT_CACHED_ACCOUNTS"),
+    ],
 )
 def test_a_number_that_is_none_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=name):
         Settings.from_environment({name: value})
+
+
+def test_prices_may_be_of_any_age_unless_a_limit_of_up_to_a_year_is_set() -> None:
+    assert Settings.from_environment({}).price_stale_s is None
+    assert Settings.from_environment({"HFT_PRICE_STALE_S": "31536000"}).price_stale_s == 31_536_000
+
+    with pytest.raises(ValueError, match="HFT_PRICE_STALE_S must be at most 31536000"):
+        Settings.from_environment({"HFT_PRICE_STALE_S": "31536001"})
 
 
 def test_a_budget_in_which_no_call_fits_is_refused() -> None:

@@ -109,6 +109,7 @@ AFTER_REFUSAL, REFUSED = _decided(TOO_DEAR, AFTER_SELL)
 VOIDED = append(AFTER_REFUSAL, Voided(Void(1, "order-4"), rfc3339(AT)))[1]
 
 NOT_POSITIVE = FieldError("quantity", "must be more than 0")
+STALE = errors.PriceStale({"BTC": rfc3339(AT)}, 60)
 ROUNDS_BADLY = "is so small that rounding would cost more than 1 % of its value (rule rounding)"
 
 
@@ -164,6 +165,7 @@ def _execute() -> Json:
         errors.AssetNotFound(["DOGE"]),
         errors.Contention(),
         errors.AssetHalted(["BTC"]),
+        STALE,
         errors.OrderExpired("2026-02-21T14:00:00.000000Z"),
         errors.OrderVoided(rfc3339(AT)),
         errors.PriceLimitExceeded("50000.00000000", "49500.00000000", "BTC", "USD"),
@@ -217,6 +219,7 @@ def _execute_batch() -> Json:
             errors.IdempotencyKeyRequired("the field idempotency_key"),
             errors.AssetNotFound(["DOGE"]),
             errors.AssetHalted(["BTC"]),
+            errors.PriceStale({"BTC": rfc3339(AT)}, 60),
             errors.OrderRuleBroken("quantity", ROUNDS_BADLY),
         ),
         errors.Forbidden(),

@@ -16,13 +16,22 @@ from chalicelib.contract.errors import (
     FieldError,
     InternalError,
     OrderRuleBroken,
+    PriceStale,
     TooManyRequests,
     TransferOverdraws,
     ValidationFailed,
     error_of,
 )
 from chalicelib.domain import refusals
-from chalicelib.domain.refusals import BrokenRule, HaltedAsset, TransferRejected, Undecided, UndecidedTogether, UnknownAsset
+from chalicelib.domain.refusals import (
+    BrokenRule,
+    HaltedAsset,
+    StalePrice,
+    TransferRejected,
+    Undecided,
+    UndecidedTogether,
+    UnknownAsset,
+)
 
 AT = "2026-01-01T12:00:00.000007Z"
 ALL = {
@@ -62,6 +71,11 @@ def test_a_body_has_the_contracts_shape_and_details_where_there_are_some() -> No
 REASONS: list[tuple[Undecided, type[EngineError], str]] = [
     (UnknownAsset(["NOPE", "NEVER"]), AssetNotFound, "NOPE, NEVER"),
     (HaltedAsset(["BTC"]), AssetHalted, "BTC"),
+    (
+        StalePrice({"BTC": "2026-01-01T12:00:00.000007Z", "ETH": "2026-01-01T11:00:00.000000Z"}, 60),
+        PriceStale,
+        "last priced BTC at 2026-01-01T12:00:00.000007Z, ETH at 2026-01-01T11:00:00.000000Z, more than 60 s ago. Nothing was",
+    ),
     (BrokenRule("notional", "size", "is too large", needs_account=True), OrderRuleBroken, "notional: is too large (rule size)"),
     (TransferRejected("a debit overdraws", overdraws=True), TransferOverdraws, "debit overdraws"),
     (TransferRejected("the balance would be too large"), ValidationFailed, "amount: the balance would be too large"),

@@ -13,7 +13,7 @@ from chalicelib.domain.facts import Circumstances, Fill, OrderOutcome, Price, Re
 from chalicelib.domain.money import MAX_BALANCE_UNITS, PRICE_PER_USD, text_from
 from chalicelib.domain.order import Order
 from chalicelib.domain.position import Books
-from chalicelib.domain.refusals import BrokenRule, HaltedAsset, UnknownAsset
+from chalicelib.domain.refusals import BrokenRule, HaltedAsset, StalePrice, UnknownAsset
 from tests.unit.domain.builders import (
     AFTER,
     AT,
@@ -36,7 +36,7 @@ FULL = text_from(MAX_BALANCE_UNITS)
 
 
 def decided(order: Order, held: Account, assets: Mapping[str, Asset] = SEED) -> Fill | Refusal:
-    return decide(order, held, assets, AT, "thread 1")
+    return decide(order, held, assets, AT, "thread 1", price_stale_s=60)
 
 
 def filled(order: Order, held: Account, assets: Mapping[str, Asset] = SEED) -> Fill:
@@ -53,12 +53,18 @@ def outcome_of(order: Order, held: Account, assets: Mapping[str, Asset]) -> str:
         return "ERR_ASSET_NOT_FOUND"
     except HaltedAsset:
         return "ERR_ASSET_HALTED"
+    except StalePrice:
+        return "ERR_PRICE_STALE"
     except BrokenRule as broken:
         return f"ERR_ORDER_RULE {broken.rule}"
 
 
 # The order of checks. Each situation has all that can be wrong with its order, and each row puts right what the row above was
 # about: so every reason is shown to come before all those below it.
+
+
+STALE = "2026-01-01T11:59:00.000006Z"
+"""A minute and a millionth of a second before the decision, which takes prices of up to a minute."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +74,16 @@ class Situation:
     assets: Mapping[str, Asset]
 
     def but(self, **changes: Any) -> "Situation":
-        """The situation with changes: `SYM` and `BIG` are balances, `assets` and `halted` the market's, the rest the order's."""
+        """The situation with changes: `SYM` and `BIG` are balances; the market's come next; the rest are the order's."""
         balances = {symbol: changes.pop(symbol) for symbol in ("SYM", "BIG") if symbol in changes}
         held = self.held
         if balances:
             merged = dict(held.balances) | {symbol: units(text) for symbol, text in balances.items()}
             held = replace(held, books=Books(merged, {}, 0))
         assets = changes.pop("assets", self.assets)
-        if "halted" in changes:
-            assets = {**assets, "SYM": replace(assets["SYM"], halted=changes.pop("halted"))}
+        for name in ("halted", "price_at"):
+            if name in changes:
+                assets = {**assets, "SYM": replace(assets["SYM"], **{name: changes.pop(name)})}
         return Situation(replace(self.order, **changes), held, assets)
 
 
@@ -96,8 +103,9 @@ LADDERS: dict[str, tuple[Situation, list[tuple[str, dict[str, Any]]]]] = {
         ),
         [
             ("ERR_ASSET_NOT_FOUND", {}),
-            ("ERR_ASSET_HALTED", {"assets": DEAR, "halted": True}),
-            ("ERR_ORDER_RULE quantity_step", {"halted": False}),
+            ("ERR_ASSET_HALTED", {"assets": DEAR, "halted": True, "price_at": STALE}),
+            ("ERR_PRICE_STALE", {"halted": False}),
+            ("ERR_ORDER_RULE quantity_step", {"price_at": PRICE_AT}),
             ("ERR_ORDER_RULE min_quantity", {"quantity": amount("0.9")}),
             ("ERR_ORDER_RULE min_notional_usd", {"quantity": amount("9.9")}),
             ("ERR_ORDER_RULE rounding", {"quantity": amount("10")}),
@@ -115,8 +123,9 @@ LADDERS: dict[str, tuple[Situation, list[tuple[str, dict[str, Any]]]]] = {
         ),
         [
             ("ERR_ASSET_NOT_FOUND", {}),
-            ("ERR_ASSET_HALTED", {"assets": COARSE, "halted": True}),
-            ("ERR_ORDER_RULE quantity_step", {"halted": False}),
+            ("ERR_ASSET_HALTED", {"assets": COARSE, "halted": True, "price_at": STALE}),
+            ("ERR_PRICE_STALE", {"halted": False}),
+            ("ERR_ORDER_RULE quantity_step", {"price_at": PRICE_AT}),
             ("ERR_ORDER_RULE min_quantity", {"notional": amount("0.00000020")}),
             ("ERR_ORDER_RULE min_notional_usd", {"notional": amount("0.00000099")}),
             ("ERR_ORDER_RULE rounding", {"notional": amount("0.00000100")}),
@@ -134,8 +143,9 @@ LADDERS: dict[str, tuple[Situation, list[tuple[str, dict[str, Any]]]]] = {
         ),
         [
             ("ERR_ASSET_NOT_FOUND", {}),
-            ("ERR_ASSET_HALTED", {"assets": COARSE, "halted": True}),
-            ("ERR_LIQUIDITY", {"halted": False}),
+            ("ERR_ASSET_HALTED", {"assets": COARSE, "halted": True, "price_at": STALE}),
+            ("ERR_PRICE_STALE", {"halted": False}),
+            ("ERR_LIQUIDITY", {"price_at": PRICE_AT}),
             ("ERR_ORDER_RULE quantity_step", {"BIG": "0.00000001"}),
             ("ERR_ORDER_RULE min_quantity", {"BIG": "0.00000020"}),
             ("ERR_ORDER_RULE min_notional_usd", {"BIG": "0.00000099"}),
@@ -150,8 +160,9 @@ LADDERS: dict[str, tuple[Situation, list[tuple[str, dict[str, Any]]]]] = {
         Situation(sell("0.05", "SYM", "BIG", limit_price="1", expires_at=BEFORE), account(SYM="0", BIG=FULL), UNLISTED),
         [
             ("ERR_ASSET_NOT_FOUND", {}),
-            ("ERR_ASSET_HALTED", {"assets": DEAR, "halted": True}),
-            ("ERR_ORDER_RULE quantity_step", {"halted": False}),
+            ("ERR_ASSET_HALTED", {"assets": DEAR, "halted": True, "price_at": STALE}),
+            ("ERR_PRICE_STALE", {"halted": False}),
+            ("ERR_ORDER_RULE quantity_step", {"price_at": PRICE_AT}),
             ("ERR_ORDER_RULE min_quantity", {"quantity": amount("0.9")}),
             ("ERR_ORDER_RULE min_notional_usd", {"quantity": amount("9.9")}),
             ("ERR_ORDER_RULE rounding", {"quantity": amount("10")}),
@@ -167,8 +178,9 @@ LADDERS: dict[str, tuple[Situation, list[tuple[str, dict[str, Any]]]]] = {
         Situation(sell("all", "SYM", "BIG", limit_price="1", expires_at=BEFORE), account(SYM="0", BIG=FULL), UNLISTED),
         [
             ("ERR_ASSET_NOT_FOUND", {}),
-            ("ERR_ASSET_HALTED", {"assets": DEAR, "halted": True}),
-            ("ERR_LIQUIDITY", {"halted": False}),
+            ("ERR_ASSET_HALTED", {"assets": DEAR, "halted": True, "price_at": STALE}),
+            ("ERR_PRICE_STALE", {"halted": False}),
+            ("ERR_LIQUIDITY", {"price_at": PRICE_AT}),
             # Below every minimum, and between two steps: exempt from all three.
             ("ERR_ORDER_RULE rounding", {"SYM": "0.55"}),
             ("ERR_ORDER_RULE size", {"SYM": "10000000000000.00000005"}),
@@ -201,6 +213,33 @@ def test_every_unknown_asset_is_named(order: Order, symbols: list[str]) -> None:
         decided(order, account(USD="100000"))
 
     assert (raised.value.symbols, raised.value.needs_account) == (symbols, False)
+
+
+@pytest.mark.parametrize("stale", [["BTC"], ["ETH"], ["BTC", "ETH"]])
+def test_every_stale_price_is_named_with_its_time_and_the_limit(stale: list[str]) -> None:
+    assets = {symbol: replace(each, price_at=STALE if symbol in stale else PRICE_AT) for symbol, each in SEED.items()}
+
+    with pytest.raises(StalePrice) as raised:
+        decided(buy("1", "BTC", "ETH"), account(ETH="100"), assets)
+
+    assert raised.value.price_at == dict.fromkeys(stale, STALE)
+    assert (raised.value.max_age_s, raised.value.needs_account) == (60, False)
+
+
+def test_a_price_decides_up_to_the_limits_last_microsecond_and_without_a_limit_at_any_age() -> None:
+    just_fresh = replace(SEED["BTC"], price_at="2026-01-01T11:59:00.000007Z")
+    ancient = replace(SEED["BTC"], price_at="1970-01-01T00:00:00.000000Z")
+
+    assert decided(buy("1"), account(USD="100000"), {**SEED, "BTC": just_fresh}).outcome is OrderOutcome.FILLED
+    fill = decide(buy("1"), account(USD="100000"), {**SEED, "BTC": ancient}, AT, "thread")
+    assert fill.outcome is OrderOutcome.FILLED
+
+
+def test_the_unit_of_account_is_never_stale() -> None:
+    dollar = replace(SEED["USD"], price_at=STALE)
+
+    assert decided(buy("1"), account(USD="100000"), {**SEED, "USD": dollar}).outcome is OrderOutcome.FILLED
+    assert decided(sell("1"), account(BTC="1"), {**SEED, "USD": dollar}).outcome is OrderOutcome.FILLED
 
 
 @pytest.mark.parametrize("halted", [["BTC"], ["ETH"], ["BTC", "ETH"]])

@@ -9,7 +9,7 @@ from chalicelib.domain.facts import Fill, OrderOutcome, Refusal
 from chalicelib.domain.linked import append_linked
 from chalicelib.domain.order import Order
 from chalicelib.domain.record import Record, next_head
-from chalicelib.domain.refusals import UndecidedTogether, UnknownAsset
+from chalicelib.domain.refusals import StalePrice, UndecidedTogether, UnknownAsset
 from tests.unit.domain.builders import AT, BEFORE, SEED, account, buy, sell
 
 HELD = account(USD="100000")
@@ -62,6 +62,17 @@ def test_where_some_cannot_be_decided_nothing_is() -> None:
     assert raised.value.places == [1, 3]
     assert isinstance(raised.value.reason, UnknownAsset)
     assert not raised.value.needs_account
+
+
+def test_a_stale_price_leaves_all_of_them_undecided() -> None:
+    orders = [replace(each, idempotency_key=f"k{place}") for place, each in enumerate([buy("1", "ETH"), buy("1"), buy("9")])]
+    market = {**SEED, "BTC": replace(SEED["BTC"], price_at="2026-01-01T11:00:00.000000Z")}
+
+    with pytest.raises(UndecidedTogether) as raised:
+        append_linked(HELD, orders, market, AT, "thread", price_stale_s=60)
+
+    assert raised.value.places == [1, 2]
+    assert isinstance(raised.value.reason, StalePrice)
 
 
 def test_one_order_by_itself_is_linked_with_none_but_itself() -> None:
