@@ -17,7 +17,7 @@ from math import inf
 
 from chalicelib.runtime.world import World
 
-TURN = 6
+TURN = 8
 """Commits in a row while others are about: enough for the handing over to weigh little, few enough for a turn to come soon."""
 
 ABOUT_S = 0.5
@@ -26,10 +26,10 @@ ABOUT_S = 0.5
 WAIT_MAX = 8.0
 """The longest wait after a loss, in commits: little more than a turn."""
 
-PRESSURE_A_LOSS, PRESSURE_MAX, EASED_A_COMMIT = 0.5, 7.0, 0.9
+PRESSURE_A_LOSS, PRESSURE_MAX, EASED_A_COMMIT = 0.5, 7.0, 0.95
 """The pressure of others, in turns to stand back for: it grows with each loss, and eases with each commit."""
 
-COMMIT_S, COMMIT_MIN_S, LATELY = 0.005, 0.004, 0.1
+COMMIT_S, COMMIT_MIN_S, LATELY = 0.005, 0.002, 0.1
 """The time of a commit, at first and at least, and the weight of the latest in its average."""
 
 FRESH = 2.0
