@@ -18,6 +18,7 @@ from chalicelib.domain.refusals import TransferRejected
 from chalicelib.runtime.deadline import DeadlineExceeded
 from chalicelib.store.assets import AssetBusy, HeldPrice, ImmutableAsset, Listing, StaleAsset
 from chalicelib.store.connection import Throttled, Unanswered
+from ops.repair import MovedOn, NotRepairable
 
 NO_CREDENTIALS = "No AWS credentials. Name a profile with AWS_PROFILE, or sign in (aws sso login, aws configure)"
 _CREDENTIALS_REFUSED = frozenset(
@@ -31,7 +32,18 @@ class Failure(Exception):
 
 
 EXPLAINED = (
-    *(Failure, AssetBusy, HeldPrice, ImmutableAsset, StaleAsset, TransferRejected, UnsupportedForm, EngineError),
+    *(
+        Failure,
+        MovedOn,
+        NotRepairable,
+        AssetBusy,
+        HeldPrice,
+        ImmutableAsset,
+        StaleAsset,
+        TransferRejected,
+        UnsupportedForm,
+        EngineError,
+    ),
     *(DeadlineExceeded, Throttled, Unanswered, BotoCoreError, ClientError),
 )
 """The errors that `explain` explains. Any other is a bug, and its traceback helps most."""

@@ -15,12 +15,13 @@ from chalicelib.domain.history import MAX_LIMIT, Paging
 from chalicelib.domain.money import text_from
 from chalicelib.domain.position import net_deposits_units
 from chalicelib.store.tables import account_from
-from ops.audit import MAX_SEQUENCE
 from ops.commands import decisions
+from ops.commands.repair import repair
 from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
 from ops.failure import Failure
 from ops.output import note, say, show, show_json
 from ops.stage import Stage
+from ops.stored import MAX_SEQUENCE
 from ops.values import AMOUNT, KEY
 
 MAX_ROWS = 1_000
@@ -41,6 +42,9 @@ def group() -> None:
 
     The engine's own transaction moves the money: once per key, and as a record of the account's history like a fill.
     """
+
+
+group.add_command(repair)
 
 
 @group.command("list")

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 import rich_click as click
 
 from chalicelib.contract.fields import InvalidValue
-from ops.audit import MAX_SEQUENCE, Audited, Auditor
+from ops.audit import Audited, Auditor
 from ops.commands.shared import as_json_option, on_stage
 from ops.failure import Failure
 from ops.output import progress, say, show_json
 from ops.stage import Stage
+from ops.stored import MAX_SEQUENCE
 from ops.values import USER, Value
 
 DISCREPANCY_FOUND = 3
