@@ -385,6 +385,7 @@ def test_there_is_an_alarm_for_each_failure_and_it_notifies_the_topic(template: 
         "InternalErrors": "Refusals",
         "Bugs": "Bugs",
         "PricesHeld": "PricesHeld",
+        "StalePrices": "Refusals",
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
@@ -411,6 +412,7 @@ def test_the_index_has_an_alarm_of_its_own(template: Template) -> None:
                 "Contention": errors.Contention,
                 "Unavailable": errors.DatastoreUnavailable,
                 "InternalErrors": errors.InternalError,
+                "StalePrices": errors.PriceStale,
             }.items()
         ),
         *(
@@ -442,7 +444,7 @@ def only_line(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return line
 
 
-@pytest.mark.parametrize("name", ["InternalErrors", "Bugs", "PricesHeld"])
+@pytest.mark.parametrize("name", ["InternalErrors", "Bugs", "PricesHeld", "StalePrices"])
 def test_what_should_never_happen_raises_its_alarm_the_first_time(template: Template, name: str) -> None:
     alarm = template["Resources"][f"{name}Alarm"]["Properties"]
 
@@ -528,7 +530,7 @@ def test_the_dashboard_shows_the_stages_own_metrics(template: Template) -> None:
     text = only(of_type(template, "CloudWatch::Dashboard"))["DashboardBody"]["Fn::Sub"]
 
     shown = {widget["properties"]["title"] for widget in json.loads(text)["widgets"]}
-    assert len(shown) == 6
+    assert len(shown) == 8
     assert set(re.findall(r"\$\{([\w:.]+)\}", text)) <= {
         *("AWS::Region", "AWS::StackName", "ApiName", "RestAPI.Stage", "TablePrefix", "APIHandler", "Authorizer"),
         *tables(template),
