@@ -48,11 +48,6 @@ def page(path: str) -> str:
     return PAGE.format(root="../" if path.endswith("/") else "")
 
 
-def location_of_docs(path: str) -> str:
-    """Returns where the page is, relative to `path`: the engine's root, which on a stage's own URL is ``/dev`` or ``/dev/``."""
-    return f"./{path.rpartition('/')[2]}/docs" if not path.endswith("/") else "docs"
-
-
 @cache
 def asset(name: str) -> tuple[str, str] | None:
     """Returns an asset's content and content type; `None` for an unknown name."""

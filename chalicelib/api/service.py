@@ -1,13 +1,12 @@
-"""The public routes: health, the API's description and Swagger UI."""
+"""The public routes: the console, health, the API's description and Swagger UI."""
 
 import json
 from collections.abc import Callable
-from http import HTTPStatus
 
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib import __version__
-from chalicelib.api import pages
+from chalicelib.api import console, pages
 from chalicelib.api.endpoint import Endpoint, json_response
 from chalicelib.config import Settings
 from chalicelib.contract.errors import RouteNotFound
@@ -20,11 +19,18 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
     endpoint = Endpoint(routes, settings, engine)
 
     @endpoint.route("/", public=True)
-    def start(request: Request) -> Response:
-        """Leads to the page of the API."""
-        return Response(
-            "", {"Location": pages.location_of_docs(request.context["path"]), "Cache-Control": "no-store"}, HTTPStatus.FOUND
-        )
+    def console_page(request: Request) -> Response:
+        """Returns the console's page."""
+        return Response(console.page(request.context["path"]), dict(console.PAGE_HEADERS))
+
+    @endpoint.route("/console/{release}/{asset}", public=True)
+    def console_asset(_: Request, release: str, asset: str) -> Response:
+        """Returns a file of the console. Its address changes with its content, so that a browser may keep it for ever."""
+        found = console.asset(release, asset)
+        if found is None:
+            raise RouteNotFound
+        content, content_type = found
+        return Response(content, {"Content-Type": content_type, "Cache-Control": "public, max-age=31536000, immutable"})
 
     @endpoint.route("/health", public=True)
     def health(_: Request) -> Response:

@@ -14,6 +14,7 @@ def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: 
     token = "" if is_open else ' -H "Authorization: Bearer $TOKEN"'
     lines = [
         f"HFT Trading Engine v{__version__}",
+        f"  Console     {url}/",
         f"  Swagger UI  {url}/docs",
         f"  Portfolio   {url}/api/v1/trading/portfolio/1",
         f"  An order    curl -s -X POST {url}/api/v1/trading/execute{token} -H 'X-Idempotency-Key: order-1' -d '{order}'",

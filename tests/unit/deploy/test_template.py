@@ -36,7 +36,7 @@ from harness.processes import ROOT, environment
 from harness.project import change_stage, copy_project
 
 STAGES = sorted(json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"])
-PUBLIC = {"/", "/health", "/docs", "/docs/{asset}", "/openapi.json"}
+PUBLIC = {"/", "/console/{release}/{asset}", "/health", "/docs", "/docs/{asset}", "/openapi.json"}
 PRIVATE = {
     "/api/v1/trading/execute",
     "/api/v1/trading/execute/batch",

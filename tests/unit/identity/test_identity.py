@@ -62,7 +62,8 @@ OPERATORS = {
 }
 """Routes that exist where the stage turns them on, and in an open local run."""
 
-PUBLIC = {(path, method) for path in ("/", "/health", "/docs", "/docs/{asset}", "/openapi.json") for method in ("GET", "HEAD")}
+PAGES = ("/", "/console/{release}/{asset}", "/docs", "/docs/{asset}", "/openapi.json")
+PUBLIC = {(path, method) for path in ("/health", *PAGES) for method in ("GET", "HEAD")}
 
 
 # Tokens that count.

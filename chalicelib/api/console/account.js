@@ -1,0 +1,64 @@
+// The portfolio: its value and its positions.
+
+import * as api from './api.js';
+import { exact, percent, rounded, sign, signed, sum, units, usd } from './amount.js';
+import { $, h, say } from './dom.js';
+
+const TONES = ['down', 'plain', 'up'];
+
+export class Account {
+  constructor(session) {
+    this.session = session;
+    this.portfolio = null;
+  }
+
+  async load() {
+    const account = this.session.account;
+    const portfolio = await api.portfolio(account);
+    if (account !== this.session.account) return;
+    this.portfolio = portfolio;
+    this.show();
+  }
+
+  clear() {
+    this.portfolio = null;
+    say($('total'), '\u2013');
+    $('summary').replaceChildren();
+    $('positions').replaceChildren();
+  }
+
+  show() {
+    const { total_valuation_usd: total, net_deposits_usd: deposits, realized_pl_usd: realized, positions } = this.portfolio;
+    say($('total'), usd(total));
+    const open = sum(Object.values(positions).map((position) => position.unrealized_pl_usd ?? '0'));
+    const pair = (name, value, tone = '') => h('div', {}, h('dt', {}, name), h('dd', { class: tone }, value));
+    const gain = (name, value) => pair(name, signed(rounded(value, 2)), TONES[sign(value) + 1]);
+    $('summary').replaceChildren(gain('Open gain', open), gain('Realized gain', realized), pair('Net deposits', usd(deposits)));
+
+    const held = Object.entries(positions).filter(([, { quantity }]) => sign(quantity) !== 0);
+    held.sort(([, one], [, other]) => byValue(other, one));
+    $('positions').replaceChildren(...held.map(([symbol, position]) => row(symbol, position)));
+    $('no-positions').hidden = held.length > 0;
+    say($('no-positions'), this.portfolio.sequence ? 'Nothing is held.' : 'This account was never funded.');
+  }
+}
+
+function row(symbol, { quantity, price, value_usd: value, average_price_usd: average, unrealized_pl_usd: gain, cost_basis_usd: basis, share }) {
+  const share_percent = share === null ? null : percent(share, '1');
+  const meter = h('span', { class: 'meter', 'aria-hidden': 'true' }, h('i'));
+  meter.firstChild.style.width = `${share_percent ?? 0}%`;
+  const gained = gain === null || symbol === 'USD' ? null : percent(gain, basis);
+  return h('tr', {},
+    h('th', { scope: 'row' }, symbol),
+    h('td', {}, symbol === 'USD' ? usd(quantity) : exact(quantity)),
+    h('td', { class: 'roomy' }, average === null || symbol === 'USD' ? '\u2013' : usd(average)),
+    h('td', { title: value === null ? 'no price' : exact(value, 8) }, value === null ? 'no price' : rounded(value, 2), price !== null && symbol !== 'USD' && h('small', {}, `at ${usd(price)}`)),
+    h('td', { class: gain === null || symbol === 'USD' ? '' : TONES[sign(gain) + 1] },
+      gain === null || symbol === 'USD' ? '\u2013' : signed(rounded(gain, 2)), gained !== null && h('small', {}, `${signed(gained)} %`)),
+    h('td', { class: 'share' }, share_percent === null ? '\u2013' : `${share_percent} %`, meter));
+}
+
+function byValue(one, other) {
+  const distance = units(one.value_usd ?? '0', 8) - units(other.value_usd ?? '0', 8);
+  return distance > 0n ? 1 : distance < 0n ? -1 : 0;
+}
