@@ -1,10 +1,8 @@
 // The portfolio: its value and its positions.
 
 import * as api from './api.js';
-import { exact, percent, rounded, sign, signed, sum, units, usd } from './amount.js';
+import { exact, percent, price as shownPrice, rounded, sign, signed, sum, tone, units, usd } from './amount.js';
 import { $, h, say } from './dom.js';
-
-const TONES = ['down', 'plain', 'up'];
 
 export class Account {
   constructor(session) {
@@ -32,7 +30,7 @@ export class Account {
     say($('total'), usd(total));
     const open = sum(Object.values(positions).map((position) => position.unrealized_pl_usd ?? '0'));
     const pair = (name, value, tone = '') => h('div', {}, h('dt', {}, name), h('dd', { class: tone }, value));
-    const gain = (name, value) => pair(name, signed(rounded(value, 2)), TONES[sign(value) + 1]);
+    const gain = (name, value) => pair(name, signed(rounded(value, 2)), tone(rounded(value, 2)));
     $('summary').replaceChildren(gain('Open gain', open), gain('Realized gain', realized), pair('Net deposits', usd(deposits)));
 
     const held = Object.entries(positions).filter(([, { quantity }]) => sign(quantity) !== 0);
@@ -49,11 +47,11 @@ function row(symbol, { quantity, price, value_usd: value, average_price_usd: ave
   meter.firstChild.style.width = `${share_percent ?? 0}%`;
   const gained = gain === null || symbol === 'USD' ? null : percent(gain, basis);
   return h('tr', {},
-    h('th', { scope: 'row' }, symbol),
-    h('td', {}, symbol === 'USD' ? usd(quantity) : exact(quantity)),
-    h('td', { class: 'roomy' }, average === null || symbol === 'USD' ? '\u2013' : usd(average)),
+    h('th', { scope: 'row' }, symbol, share_percent !== null && h('small', { class: 'narrow' }, `${share_percent} %`)),
+    h('td', { title: exact(quantity, 8) }, symbol === 'USD' ? rounded(quantity, 2) : exact(quantity)),
+    h('td', { class: 'roomy', title: average }, average === null || symbol === 'USD' ? '\u2013' : shownPrice(average)),
     h('td', { title: value === null ? 'no price' : exact(value, 8) }, value === null ? 'no price' : rounded(value, 2), price !== null && symbol !== 'USD' && h('small', {}, `at ${usd(price)}`)),
-    h('td', { class: gain === null || symbol === 'USD' ? '' : TONES[sign(gain) + 1] },
+    h('td', { class: gain === null || symbol === 'USD' ? '' : tone(rounded(gain, 2)) },
       gain === null || symbol === 'USD' ? '\u2013' : signed(rounded(gain, 2)), gained !== null && h('small', {}, `${signed(gained)} %`)),
     h('td', { class: 'share' }, share_percent === null ? '\u2013' : `${share_percent} %`, meter));
 }

@@ -36,9 +36,19 @@ export function rounded(amount, decimals) {
   return exact(text(value < 0n ? -magnitude : magnitude, decimals), decimals);
 }
 
+/** Shows a price that is a quotient: six digits, or two decimals, or where it is below 1 all of it. */
+export function price(amount) {
+  const [, , whole, fraction = ''] = DECIMAL.exec(amount);
+  const decimals = Math.max(2, 6 - whole.length);
+  return whole === '0' || fraction.length <= decimals ? exact(amount, 2) : rounded(amount, decimals).replace(/(\.\d\d\d*?)0+$/, '$1');
+}
+
+/** Names the tone of a shown amount. What is shown as zero has none. */
+export const tone = (shown) => (!/[1-9]/.test(shown) ? 'plain' : shown.startsWith(MINUS) ? 'down' : 'up');
+
 /** Adds a plus sign to what is above zero. */
 export function signed(shown) {
-  return /^[^\u2212]*[1-9]/.test(shown) ? `+${shown}` : /[1-9]/.test(shown) ? shown : shown.replace(MINUS, '');
+  return { up: `+${shown}`, down: shown, plain: shown.replace(MINUS, '') }[tone(shown)];
 }
 
 /** Returns 1, 0 or -1. */

@@ -12,7 +12,7 @@ import { Ticket } from './ticket.js';
 const PRICES_EVERY_MS = 2000;
 const ACCOUNT_EVERY_MS = 10_000;
 const CANDLES_EVERY_MS = 15_000;
-const SCHEMES = { '': 'System', light: 'Light', dark: 'Dark' };
+const SCHEMES = { '': 'auto', light: 'light', dark: 'dark' };
 
 const session = new Session(() => start());
 const account = new Account(session);
@@ -80,8 +80,7 @@ document.addEventListener('visibilitychange', () => {
 
 function scheme(next) {
   document.documentElement.dataset.theme = next;
-  say($('theme'), SCHEMES[next]);
-  $('theme').setAttribute('aria-label', `Colour scheme: ${SCHEMES[next]}`);
+  say($('theme'), `Theme: ${SCHEMES[next]}`);
   try {
     localStorage.setItem('hft:theme', next);
   } catch { /* chosen for this page alone */ }

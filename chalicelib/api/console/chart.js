@@ -1,6 +1,6 @@
 // Candlesticks as SVG. What rises is an outline, what falls is filled: colour alone says nothing.
 
-import { difference, exact, percent, rounded, sign, signed } from './amount.js';
+import { difference, exact, percent, price as shownPrice, sign, signed, tone } from './amount.js';
 import { h, say, svg } from './dom.js';
 
 const AXIS_PX = 12; // between the plot and the prices
@@ -9,9 +9,9 @@ const HEAD_PX = 10;
 const SLOTS = 48; // at least: few candles stand at the right, not as wide blocks
 const STEPS = [1, 2, 2.5, 5, 10];
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const DAY = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-const FULL = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const FULL = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
 export class Chart {
   /** `box`: where the picture goes; `readout`: where the values under the crosshair are written. */
@@ -55,7 +55,7 @@ export class Chart {
   }
 
   indexAt(x) {
-    const index = Math.round((x - this.left) / this.slot - 0.5) ;
+    const index = Math.floor((x - this.left) / this.slot);
     return index < 0 || index >= this.candles.length ? null : index;
   }
 
@@ -77,7 +77,7 @@ export class Chart {
     const pad = (high - low) * 0.08 || high * 0.002;
     low -= pad;
     high += pad;
-    const ticks = niceTicks(low, high, Math.max(3, Math.floor(height / 70)));
+    const ticks = niceTicks(low, high, Math.max(3, Math.floor(height / 56)));
     const labels = ticks.values.map((value) => exact(value.toFixed(ticks.decimals), ticks.decimals));
     const axis = Math.max(...labels.map((label) => label.length), this.price ? exact(this.price, 2).length : 0) * 7.4 + AXIS_PX + 8;
     const right = width - axis;
@@ -123,20 +123,13 @@ export class Chart {
   }
 
   times() {
-    const every = Math.ceil(84 / this.slot);
-    const byDay = this.interval === '1d' || this.interval === '1h';
-    let day = '';
+    const every = Math.ceil((this.interval === '1h' ? 132 : 84) / this.slot);
     for (let i = this.candles.length - 1 - Math.floor(every / 2); i >= 0; i -= every) {
       const at = new Date(this.candles[i].at);
       const x = this.middle(i);
-      if (x < 24) continue;
-      const shown = this.interval === '1d' ? DAY.format(at) : TIME.format(at);
-      const text = svg('text', { class: 'tick time', x, y: this.bottom + 18 }, shown);
-      if (byDay && this.interval === '1h' && DAY.format(at) !== day) {
-        day = DAY.format(at);
-        text.textContent = `${day} ${shown}`;
-      }
-      this.picture.append(text);
+      if (x < (this.interval === '1h' ? 48 : 24)) continue;
+      const shown = { '1d': DAY, '1h': FULL }[this.interval]?.format(at) ?? TIME.format(at);
+      this.picture.append(svg('text', { class: 'tick time', x, y: this.bottom + 18 }, shown));
     }
   }
 
@@ -164,15 +157,14 @@ export class Chart {
     const highest = this.candles.reduce((best, { high }) => (sign(difference(high, best)) > 0 ? high : best), first.high);
     const lowest = this.candles.reduce((best, { low }) => (sign(difference(low, best)) < 0 ? low : best), first.low);
     const shown = one ?? { open: first.open, high: highest, low: lowest, close: last.close };
-    const from = one ?? first;
     const moved = difference(shown.close, shown.open);
     const change = `${signed(percent(moved, shown.open))} %`;
-    const when = one ? FULL.format(new Date(one.at)) : `${FULL.format(new Date(from.at))} \u2013 ${FULL.format(new Date(last.at))}`;
+    const when = one ? FULL.format(new Date(one.at)) : FULL.formatRange(new Date(first.at), new Date(last.at));
     const value = (name, price) => h('span', {}, h('abbr', { title: name }, name[0]), ` ${shownPrice(price)}`);
     this.readout.replaceChildren(
       h('span', { class: 'when' }, when),
       value('Open', shown.open), value('High', shown.high), value('Low', shown.low), value('Close', shown.close),
-      h('span', { class: ['down', 'plain', 'up'][sign(moved) + 1] }, change),
+      h('span', { class: tone(percent(moved, shown.open)) }, change),
     );
     this.picture.setAttribute(
       'aria-label',
@@ -182,8 +174,6 @@ export class Chart {
     );
   }
 }
-
-const shownPrice = (price) => (/^0\.0*/.test(price) || price.length > 18 ? exact(price, 2) : Number.isFinite(Number(price)) && price.split('.')[0].length > 3 ? rounded(price, 2) : exact(price, 2));
 
 function niceTicks(low, high, wanted) {
   const rough = (high - low) / wanted;

@@ -9,7 +9,7 @@ import { Broken, verify } from './verify.js';
 
 const PAGE = 20;
 const TRIES = 4;
-const AT = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const AT = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 
 export class History {
   constructor(session) {
@@ -169,7 +169,7 @@ function item(record) {
     shown = { tone: 'refused', label: 'Unreadable', title: 'A record of an unknown form', detail: '', changes: [] };
   }
   const changes = shown.changes.map(([symbol, amount]) =>
-    h('span', { class: ['down', 'plain', 'up'][sign(amount) + 1] }, `${signed(symbol === 'USD' ? usd(amount) : exact(amount))} `, h('small', {}, symbol)));
+    h('span', { class: sign(amount) < 0 ? 'given' : '' }, `${signed(symbol === 'USD' ? usd(amount) : exact(amount))} `, h('small', {}, symbol)));
   const element = h('li', { class: shown.tone },
     h('details', {},
       h('summary', {},

@@ -1,6 +1,6 @@
 // A decision in words and figures, read from the text that was stored and hashed, and from nothing else.
 
-import { exact, negated, quotient, sign, usd } from './amount.js';
+import { exact, negated, price as shownPrice, quotient, sign, usd } from './amount.js';
 
 const BEGINNING = /^\{"v":2,"user_id":(\d+),"sequence":(\d+),/;
 
@@ -63,7 +63,7 @@ export function row(facts) {
         tone: side === 'buy' ? 'up' : 'down',
         label: side === 'buy' ? 'Bought' : 'Sold',
         title: amount(sign(moved) < 0 ? negated(moved) : moved, symbol),
-        detail: `at ${exact(price, 2)} ${other}${fee}`,
+        detail: `at ${shownPrice(price)} ${other}${fee}`,
         changes: Object.entries(facts.changes),
       };
     }
@@ -97,7 +97,7 @@ function reason(facts) {
     case 'ERR_ORDER_EXPIRED':
       return `Expired at ${terms.expires_at}`;
     case 'ERR_PRICE_LIMIT':
-      return `Beyond its limit: the market was at ${exact(quotient(facts.prices[terms.symbol][0], facts.prices[otherOf(terms)][0]), 2)}`;
+      return `Beyond its limit: the market was at ${shownPrice(quotient(facts.prices[terms.symbol][0], facts.prices[otherOf(terms)][0]))}`;
     case 'ERR_LINKED_ORDER':
       return `Another order of its batch did not fill (number ${facts.failed + 1})`;
     default:
