@@ -24,8 +24,8 @@ class Candles:
         """Returns an asset's candles, oldest first; `None` where the symbol is not listed. The unit of account has none.
 
         Reads the asset, then the stored candles, each with strong consistency: a chart contains every price that was set before
-        it was asked for. The most that a request reads is what 300 days are rolled up from: 7,200 hours of up to 200 bytes, in
-        two pages, and 1.4 MB. A typical chart, 300 candles of a minute, is one page of 40 KB.
+        it was asked for. The most that a request reads is what 300 days are rolled up from: 7,200 hours of 140 to 210 bytes, in
+        two pages at most (370 read units). A typical chart, 300 candles of a minute, is one page of 42 KB (11 read units).
 
         Raises:
             Throttled, Unanswered: as `Datastore.call`. DeadlineExceeded: something was left to read.
