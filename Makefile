@@ -7,7 +7,7 @@ ARGS ?=
 export HOST PORT PYTHON
 HFT_DATA_FROM_SHELL := $(HFT_DATA)
 
-.PHONY: help run check test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs destroy stage test-deployed ops audit
+.PHONY: help run check test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs log-role destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run            runs the engine on http://$(HOST):$(PORT), with its state in memory. DATA=directory keeps the state on disk,'
@@ -25,6 +25,7 @@ help:
 	@echo 'make token USER=1   prints a token for an account, signed with the secret in HFT_TOKEN_SECRET or HFT_TOKEN_SECRET_ARN.'
 	@echo '                    OPERATOR=1, with or without USER, adds the scope in HFT_TOKEN_OPERATOR_SCOPE'
 	@echo 'make deploy         deploys a stage of .chalice/config.json to AWS: STAGE=dev'
+	@echo 'make log-role       lets API Gateway write logs: once for each account and region, before the first deployment there'
 	@echo 'make outputs        shows the URL of a deployed stage'
 	@echo 'make destroy        deletes a stage, but not a protected one without FORCE=1'
 	@echo 'make adopt          makes a new stack around the tables that a destroyed stage left'
@@ -96,8 +97,9 @@ token: setup-local
 deploy: COMMAND = apply
 adopt: COMMAND = adopt
 outputs: COMMAND = outputs
+log-role: COMMAND = log-role
 destroy: COMMAND = destroy $(if $(FORCE),--force)
-deploy adopt outputs destroy: stage setup
+deploy adopt outputs log-role destroy: stage setup
 	@.venv/bin/python -m deploy $(COMMAND) "$(STAGE)"
 
 stage:

@@ -42,6 +42,13 @@ def outputs(stage: str) -> None:
     _run(commands.outputs, stage)
 
 
+@cli.command("log-role")
+@click.argument("stage")
+def log_role(stage: str) -> None:
+    """Lets API Gateway write logs in the stage's account and region: once, before the first deployment there."""
+    _run(commands.allow_logs, stage)
+
+
 @cli.command()
 @click.argument("stage")
 @click.option("--force", is_flag=True, help="Destroy a protected stage too.")

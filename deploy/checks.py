@@ -6,6 +6,7 @@ import sys
 import cfnlint.api
 
 from deploy import DeployError
+from deploy.log_role import log_role
 from deploy.target import Target
 from deploy.template import Template
 
@@ -14,8 +15,6 @@ OLDEST_PYTHON = (3, 12)
 
 Chalice deploys for the Python that runs it.
 """
-
-LOG_ROLE_POLICY = "AmazonAPIGatewayPushToCloudWatchLogs"
 
 
 def require_python(target: Target, version: tuple[int, int] = sys.version_info[:2]) -> None:
@@ -30,13 +29,12 @@ def require_python(target: Target, version: tuple[int, int] = sys.version_info[:
         raise DeployError(f"Lambda does not support Python {python} yet, by this version of boto3: {hint}")
 
 
-def require_log_role(target: Target) -> None:
+def require_log_role(target: Target, stage: str) -> None:
     """Checks that API Gateway may write logs, a setting of the whole account in a region."""
-    if not target.client("apigateway").get_account().get("cloudwatchRoleArn"):
+    if log_role(target) is None:
         raise DeployError(
             f"API Gateway may not write logs in account {target.account}, {target.session.region_name}. "
-            f"Do this once for all stacks: make a role for apigateway.amazonaws.com with the policy {LOG_ROLE_POLICY}, then run "
-            "aws apigateway update-account --patch-operations op=replace,path=/cloudwatchRoleArn,value=ROLE_ARN"
+            f"Once for all stacks there: make log-role STAGE={stage}"
         )
 
 

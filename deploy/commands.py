@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from botocore.exceptions import ClientError
+
 from chalicelib.domain.record import FORM
+from chalicelib.store.tables import Tables
 from deploy import DeployError
 from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python, require_valid
+from deploy.first_order import first_order
+from deploy.log_role import log_role, make_log_role
 from deploy.package import package
 from deploy.stack import Stack
 from deploy.stage import Stage
@@ -24,7 +29,7 @@ def apply(stage: Stage, say: Say) -> None:
     """
     target = Target.of(stage)
     require_python(target)
-    require_log_role(target)
+    require_log_role(target, stage.name)
     stack = Stack(target, stage.stack_name, say)
     if not stack.exists():
         _require_no_tables(stage, target)
@@ -38,13 +43,13 @@ def apply(stage: Stage, say: Say) -> None:
     say(f"Deploying {stack.name} to {_place(stage, target)}")
     changed = stack.apply(artifacts.upload_template(template), stage.parameters())
     say("Deployed" if changed else "Nothing to change")
-    outputs(stage, say, target)
     # An older release does not read items of a newer form: it would answer 503 for every account that this one has written to.
     say(f"  Roll back        only to a release that reads form {FORM} of accounts and records, which this one writes")
+    outputs(stage, say, target)
 
 
 def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
-    """Shows a stage's URL and its stack's outputs.
+    """Shows a stage's URL and its stack's outputs, and lines to paste where no asset is listed yet.
 
     Raises:
         DeployError: the stage has no stack.
@@ -55,12 +60,28 @@ def outputs(stage: Stage, say: Say, target: Target | None = None) -> None:
     for name, value in sorted({**found, "EndpointURL": url}.items()):
         say(f"  {name:<16} {value}")
     say(f"  Try it           curl -s {url}/health")
+    if _is_empty(stage, target):
+        say("Nothing is listed yet. From the project's directory, as far as a first order:")
+        for line in first_order(stage, target, url, found):
+            say(line)
 
 
 def url_of(found: dict[str, str], target: Target) -> str:
     """Returns the URL of a deployed stage. `found`: its stack's outputs."""
     url = urlsplit(found["EndpointURL"].rstrip("/"))
     return f"{target.emulator}/_aws/execute-api/{found['RestAPIId']}{url.path}" if target.emulator else url.geturl()
+
+
+def allow_logs(stage: Stage, say: Say) -> None:
+    """Makes the role with which API Gateway writes logs, once for an account in a region. A role that is there is kept.
+
+    Raises:
+        DeployError: API Gateway does not take the role.
+    """
+    target = Target.of(stage)
+    where = f"in account {target.account}, {stage.region}"
+    found = log_role(target)
+    say(f"API Gateway writes logs {where} as {found or make_log_role(target)}")
 
 
 def adopt(stage: Stage, say: Say) -> None:
@@ -110,6 +131,15 @@ def destroy(stage: Stage, say: Say, *, force: bool) -> None:
         say(f"  to deploy the stage onto them again: make adopt STAGE={stage.name}, then make deploy STAGE={stage.name}")
         say("  to delete them for good: aws dynamodb update-table --no-deletion-protection-enabled, then delete-table, for each")
     say(f"The packages in s3://{Artifacts(target, stage).bucket} remain")
+
+
+def _is_empty(stage: Stage, target: Target) -> bool:
+    """Returns whether no asset is listed; false where the credentials may not look."""
+    try:
+        found = target.client("dynamodb").scan(TableName=Tables.of(stage.table_prefix).assets, Limit=1)
+    except ClientError:
+        return False
+    return not found["Items"]
 
 
 def _require_no_tables(stage: Stage, target: Target) -> None:

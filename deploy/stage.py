@@ -1,6 +1,7 @@
 """A stage's settings, from ``.chalice/config.json``."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ class Stage:
     token_jwks_url: str
     token_secret_arn: str
     """The source of the authorizer's keys: one of the two, or neither for a secret that the stack makes."""
+
+    token_settings: Mapping[str, str]
+    """The authorizer's other settings of tokens: ``HFT_TOKEN_ISSUER`` and so on."""
 
     operator_api: bool
     """True where the stage has the operator's routes, and so may write assets."""
@@ -59,6 +63,11 @@ class Stage:
             table_prefix=needed["HFT_TABLE_PREFIX"],
             token_jwks_url=authorizer.environment_variables.get("HFT_TOKEN_JWKS_URL", ""),
             token_secret_arn=authorizer.environment_variables.get("HFT_TOKEN_SECRET_ARN", ""),
+            token_settings={
+                setting: value
+                for setting, value in authorizer.environment_variables.items()
+                if setting.startswith("HFT_TOKEN_") and setting not in ("HFT_TOKEN_JWKS_URL", "HFT_TOKEN_SECRET_ARN")
+            },
             operator_api=engine.environment_variables.get("HFT_OPERATOR_API") == "on",
             price_feed=engine.environment_variables.get("HFT_PRICE_FEED") == "on",
         )

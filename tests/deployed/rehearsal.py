@@ -13,12 +13,11 @@ from chalicelib.config import Settings
 from deploy.stack import Stack
 from deploy.stage import Stage
 from deploy.target import Target
-from harness.processes import environment
+from harness.processes import ROOT, environment
 
 DEPLOY_TIMEOUT_S = 600
 PRICE_AGE_MS = 200
 """The largest age of a price's copy in `dev`, where each function is a separate process on a machine with few cores."""
-LOG_ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"
 
 
 @dataclass
@@ -46,10 +45,20 @@ class Rehearsal:
         keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         return boto3.client(service, region_name="us-east-1", endpoint_url=self.emulator, **keys)
 
-    def allow_gateway_logs(self) -> None:
-        """Allows API Gateway to write logs, a setting of the account that no stack can make."""
-        role = {"op": "replace", "path": "/cloudwatchRoleArn", "value": LOG_ROLE}
-        self.client("apigateway").update_account(patchOperations=[role])
+    def paste(self, lines: list[str]) -> str:
+        """Runs lines in a shell, as somebody would who pastes them. Returns what they print; the first that fails ends them."""
+        # The virtual environment stays as it is: these are tests, and it is theirs.
+        make = f'make() {{ command make --directory {ROOT} -o setup-local "$@"; }}'
+        done = subprocess.run(
+            ["bash", "-euc", "\n".join([make, *lines])],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def stage(self, name: str) -> Stage:
         return Stage.load(self.project, name)

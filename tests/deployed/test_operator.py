@@ -30,7 +30,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
             environment_variables={"HFT_OPERATOR_API": "on"},
             lambda_functions={"authorizer": {"environment_variables": {"HFT_TOKEN_OPERATOR_SCOPE": SCOPE}}},
         )
-        rehearsal.allow_gateway_logs()
+        assert rehearsal.deploy("log-role", "dev").returncode == 0
         deployed = rehearsal.deploy("apply", "dev")
         assert deployed.returncode == 0, deployed.stderr
         settings = rehearsal.settings("dev")

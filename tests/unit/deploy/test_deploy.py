@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from click.testing import CliRunner
 
@@ -17,6 +18,8 @@ from deploy import DeployError, archive, commands
 from deploy.__main__ import cli
 from deploy.artifacts import Artifacts
 from deploy.checks import require_log_role, require_python
+from deploy.first_order import first_order
+from deploy.log_role import make_log_role
 from deploy.package import Package, package
 from deploy.stack import Stack, lost_tables
 from deploy.stage import Stage
@@ -121,15 +124,15 @@ def test_an_account_whose_gateway_may_not_write_logs(answers: Callable[..., Stub
     answers("apigateway", "get_account", {})
 
     with pytest.raises(
-        DeployError, match=r"^API Gateway may not write logs in account 123456789012, us-east-1\. .*cloudwatchRoleArn"
+        DeployError, match=r"^API Gateway may not write logs in account 123456789012, us-east-1\. .*make log-role STAGE=dev$"
     ):
-        require_log_role(AWS)
+        require_log_role(AWS, "dev")
 
 
 def test_an_account_whose_gateway_may_log(answers: Callable[..., Stubber]) -> None:
     answers("apigateway", "get_account", {"cloudwatchRoleArn": "arn:aws:iam::123456789012:role/logs"})
 
-    require_log_role(AWS)
+    require_log_role(AWS, "dev")
 
 
 def test_no_stage_at_all() -> None:
@@ -271,29 +274,143 @@ def test_on_aws_the_url_is_the_stacks_own() -> None:
     assert commands.url_of(found, EMULATOR) == "http://127.0.0.1:4566/_aws/execute-api/abc/dev"
 
 
-def test_a_deployment_ends_with_the_form_that_a_rollback_must_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "code.zip").write_bytes(b"code")
-    found = {"EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/dev/", "RestAPIId": "abc"}
-    for owner, name, answer in (
-        (Target, "of", EMULATOR),
-        (commands, "require_log_role", None),
-        (commands, "require_valid", None),
-        (commands, "package", Package({"Resources": {}}, tmp_path / "code.zip")),
-        (Artifacts, "prepare", None),
-        (Artifacts, "upload_archive", "key"),
-        (Artifacts, "upload_template", "https://template"),
-        (Stack, "exists", True),
-        (Stack, "apply", True),
-        (Stack, "outputs", found),
-    ):
-        monkeypatch.setattr(owner, name, lambda *_, answer=answer: answer)
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """Deploys without AWS. Returns what `apply` prints."""
 
-    code, said = run("apply", "dev")
+    def deploy(stage: str = "dev", *, empty: bool = True) -> list[str]:
+        (tmp_path / "code.zip").write_bytes(b"code")
+        found = {
+            "EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/dev/",
+            "RestAPIId": "abc",
+            "TokenSecretArn": SECRET_ARN,
+        }
+        for owner, name, answer in (
+            (Target, "of", AWS),
+            (commands, "require_python", None),
+            (commands, "require_log_role", None),
+            (commands, "require_valid", None),
+            (commands, "package", Package({"Resources": {}}, tmp_path / "code.zip")),
+            (commands, "_is_empty", empty),
+            (Artifacts, "prepare", None),
+            (Artifacts, "upload_archive", "key"),
+            (Artifacts, "upload_template", "https://template"),
+            (Stack, "exists", True),
+            (Stack, "apply", True),
+            (Stack, "outputs", found),
+        ):
+            monkeypatch.setattr(owner, name, lambda *_, answer=answer: answer)
+        code, said = run("apply", stage)
+        assert code == 0, said
+        return said.splitlines()
 
-    assert code == 0, said
-    assert said.splitlines()[-1] == (
-        "  Roll back        only to a release that reads form 2 of accounts and records, which this one writes"
-    )
+    return deploy
+
+
+SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf"
+
+
+def test_a_deployment_states_the_form_that_a_rollback_must_read(deployed: Callable[..., list[str]]) -> None:
+    line = "  Roll back        only to a release that reads form 2 of accounts and records, which this one writes"
+
+    assert line in deployed()
+
+
+def test_where_nothing_is_listed_a_deployment_ends_with_lines_to_paste_as_far_as_a_first_order(
+    deployed: Callable[..., list[str]],
+) -> None:
+    """A stage of the rehearsal (tests/deployed) pastes them."""
+    *_, usd, btc, funding, secret, token, order = deployed()
+
+    assert usd == 'make ops STAGE=dev ARGS="assets set USD 1 --new"'
+    assert btc == 'make ops STAGE=dev ARGS="assets set BTC 50000 --new"'
+    assert funding == 'make ops STAGE=dev ARGS="accounts fund 1 USD 100000 --key opening-1"'
+    assert (secret, token) == (f"export HFT_TOKEN_SECRET_ARN={SECRET_ARN}", "TOKEN=$(make -s token USER=1)")
+    assert order.startswith("curl -s -X POST https://abc.execute-api.us-east-1.amazonaws.com/dev/api/v1/trading/execute -H ")
+
+
+def test_where_assets_are_listed_there_is_nothing_to_paste(deployed: Callable[..., list[str]]) -> None:
+    """Their prices would be overwritten."""
+    assert deployed(empty=False)[-1].startswith("  Try it ")
+
+
+def test_the_lines_to_paste_use_the_stages_own_settings_of_tokens(tmp_path: Path) -> None:
+    project = copy_project(tmp_path, requirements=False)
+
+    def lines(**settings: str) -> list[str]:
+        change_stage(project, "dev", lambda_functions={"authorizer": {"environment_variables": settings}})
+        return first_order(Stage.load(project, "dev"), AWS, "https://url", {"TokenSecretArn": "arn:other"})
+
+    own = lines(HFT_TOKEN_SECRET_ARN=SECRET_ARN, HFT_TOKEN_ISSUER="desk $1")
+    provider = lines(HFT_TOKEN_JWKS_URL="https://issuer.example/jwks", HFT_TOKEN_ISSUER="https://issuer.example/")
+
+    assert own[-4:-2] == ["export HFT_TOKEN_ISSUER='desk $1'", f"export HFT_TOKEN_SECRET_ARN={SECRET_ARN}"]
+    assert provider[-2] == "TOKEN='paste an access token of https://issuer.example/ for user 1'"
+
+
+# The role for API Gateway's logs.
+
+
+class Gateway:
+    """API Gateway and IAM, which know a role only some time after it was made."""
+
+    class exceptions:  # noqa: N801  (as a client names them)
+        class NoSuchEntityException(Exception):
+            pass
+
+        BadRequestException = ClientError
+        TooManyRequestsException = ClientError
+
+    def __init__(self, rejections: int, *, role: bool = False) -> None:
+        self.calls: list[str] = []
+        self.rejections = rejections
+        self.role = role
+
+    def get_role(self, **_: Any) -> Any:
+        if not self.role:
+            raise self.exceptions.NoSuchEntityException
+        return {"Role": {"Arn": ROLE}}
+
+    def create_role(self, **_: Any) -> Any:
+        self.calls.append("create")
+        return {"Role": {"Arn": ROLE}}
+
+    def attach_role_policy(self, **request: Any) -> None:
+        self.calls.append(request["PolicyArn"])
+
+    def update_account(self, **_: Any) -> None:
+        self.calls.append("update")
+        if self.calls.count("update") <= self.rejections:
+            answer = {"Error": {"Code": "BadRequestException", "Message": "The role ARN does not have required permissions"}}
+            raise self.exceptions.BadRequestException(answer, "UpdateAccount")
+
+
+ROLE = "arn:aws-us-gov:iam::123456789012:role/api-gateway-logs"
+LOG_POLICY = "arn:aws-us-gov:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+
+def test_the_log_role_is_made_and_named_as_soon_as_the_gateway_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = Gateway(rejections=2)
+    monkeypatch.setattr(Target, "client", lambda *_: gateway)
+
+    assert make_log_role(AWS, poll_s=0) == ROLE
+    assert gateway.calls == ["create", LOG_POLICY, "update", "update", "update"]
+
+
+def test_a_log_role_that_is_there_is_named_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = Gateway(rejections=0, role=True)
+    monkeypatch.setattr(Target, "client", lambda *_: gateway)
+
+    make_log_role(AWS)
+
+    assert gateway.calls == [LOG_POLICY, "update"]
+
+
+def test_a_log_role_that_the_gateway_never_takes_is_a_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Target, "client", lambda *_: Gateway(rejections=1_000))
+
+    with pytest.raises(DeployError, match=f"^API Gateway does not take the role {ROLE}: .* required permissions"):
+        make_log_role(AWS, poll_s=0)
 
 
 # The archive.
