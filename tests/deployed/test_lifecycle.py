@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from harness.processes import ROOT, environment
+from harness.project import change_stage
 from tests.deployed.market import DeployedMarket
 from tests.deployed.rehearsal import Rehearsal
 from tests.support.market import Market, new_key, order
@@ -140,24 +141,27 @@ def holdings_with_a_minted_token(rehearsal: Rehearsal) -> Any:
 
 @pytest.fixture(scope="module")
 def prod(rehearsal: Rehearsal) -> Rehearsal:
-    """The stage `prod`, deployed, with user 1 holding 100000 USD."""
-    rehearsal.allow_gateway_logs()
+    """The stage `prod`, deployed, with the lines pasted that the deployment ends with."""
+    assert rehearsal.deploy("log-role", "prod").returncode == 0
     deployed = rehearsal.deploy("apply", "prod")
     assert deployed.returncode == 0, deployed.stderr
-    market = Market([rehearsal.url("prod")], rehearsal.settings("prod"))
-    market.list_asset("USD", "1")
-    market.fund(1, "USD", "100000")
+    _, _, to_paste = deployed.stdout.partition("Nothing is listed yet. From the project's directory, as far as a first order:\n")
+    *_, reply = rehearsal.paste(to_paste.splitlines()).splitlines()
+    assert json.loads(reply)["status"] == "ORDER_FILLED", reply
     return rehearsal
 
 
+HELD = {"BTC": "1.00000000", "USD": "50000.00000000"}
+
+
 def test_production_accepts_a_token_of_its_own_secret(prod: Rehearsal) -> None:
-    assert holdings_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+    assert holdings_with_a_minted_token(prod) == HELD
 
 
 def test_production_is_destroyed_only_with_force_and_its_tables_stay(prod: Rehearsal) -> None:
     refused = prod.deploy("destroy", "prod")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert holdings_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+    assert holdings_with_a_minted_token(prod) == HELD
 
     destroyed = prod.deploy("destroy", "prod", "--force")
 
@@ -176,9 +180,56 @@ def test_remaining_tables_are_adopted_and_deployed_onto_with_their_data(prod: Re
         done = prod.deploy(command, "prod")
         assert done.returncode == 0, done.stderr
 
-    assert holdings_with_a_minted_token(prod) == {"USD": "100000.00000000"}
+    assert holdings_with_a_minted_token(prod) == HELD
     again = prod.deploy("adopt", "prod")
     assert (again.returncode, again.stderr.strip()) == (
         1,
         "The stack hft-trading-engine-prod exists: there is nothing to adopt",
     )
+
+
+def restore(rehearsal: Rehearsal, table: str) -> None:
+    """Restores a table of `prod` as it is now. The emulator knows no other second."""
+    rehearsal.client("dynamodb").restore_table_to_point_in_time(
+        SourceTableName=f"hft-prod-{table}", TargetTableName=f"hft-prod-2-{table}", UseLatestRestorableTime=True
+    )
+
+
+def operate(rehearsal: Rehearsal, *command: str) -> subprocess.CompletedProcess[str]:
+    """Runs an operator's command on the restored tables."""
+    return subprocess.run(
+        [sys.executable, "-m", "ops", *command, "--all", "--prefix", "hft-prod-2", "--region", "us-east-1"],
+        cwd=ROOT,
+        env=environment(AWS_ENDPOINT_URL_DYNAMODB=rehearsal.emulator),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_stage_is_restored_into_new_tables_with_all_that_its_records_hold(prod: Rehearsal) -> None:
+    """The restore of docs/operations.md: accounts from an earlier second than records, and rolled forward to them."""
+    market = Market([prod.url("prod")], prod.settings("prod"))
+    restore(prod, "accounts")
+    market.fund(1, "USD", "1")  # the restored account is older than its records
+    newcomer = market.new_user(USD="7")  # nor is there an account of this one
+    restore(prod, "idempotency")
+    restore(prod, "assets")
+
+    found = operate(prod, "audit")
+    repaired = operate(prod, "accounts", "repair")
+    audited = operate(prod, "audit")
+
+    assert (found.returncode, repaired.returncode, audited.returncode) == (3, 0, 0), repaired.stderr + audited.stdout
+    assert set(repaired.stdout.splitlines()) == {
+        "user 1: 2 → 3, written",
+        f"user {newcomer}: no account → 1, written",
+        "accounts: 2, written: 2",
+    }
+    assert prod.deploy("destroy", "prod", "--force").returncode == 0
+    change_stage(prod.project, "prod", environment_variables={"HFT_TABLE_PREFIX": "hft-prod-2"})
+    for command in ("adopt", "apply"):
+        done = prod.deploy(command, "prod")
+        assert done.returncode == 0, done.stderr
+    assert holdings_with_a_minted_token(prod) == {"BTC": "1.00000000", "USD": "50001.00000000"}
+    assert {f"hft-prod-2-{table}" for table in ("assets", "accounts", "idempotency")} <= tables(prod, "hft-prod-2")
