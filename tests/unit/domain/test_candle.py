@@ -158,3 +158,14 @@ def test_of_a_candle_that_is_stored_and_open_the_one_of_more_prices_counts() -> 
 def test_an_interval_goes_back_as_far_as_what_it_is_made_of() -> None:
     assert {interval: interval.kept_s // DAY_S for interval in Interval} == {"1m": 2, "5m": 2, "1h": 400, "1d": 400}
     assert [Chart(interval, MAX_CANDLES).most_stored for interval in Interval] == [300, 1_500, 300, 7_200]
+
+
+@pytest.mark.parametrize("interval", [Interval.FIVE_MINUTES, Interval.DAY])
+def test_a_candle_of_which_part_is_kept_no_longer_is_not_shown(interval: Interval) -> None:
+    oldest_kept = NOW - timedelta(seconds=interval.kept_s - 2 * interval.stored.length_s)
+    whole = start(oldest_kept, interval) + timedelta(seconds=interval.length_s)
+    table = Table((oldest_kept, 5))
+    table.set(whole, 6)
+    table.set(NOW, 7)
+
+    assert [candle.at for candle in table.chart(Chart(interval), NOW)] == [whole, start(NOW, interval)]
