@@ -36,7 +36,7 @@ def price_in(body: bytes, pointer: str) -> int:
         raise UnusableAnswer("answers something that is not JSON") from None
     text = _at(document, pointer)
     if not isinstance(text, str) or not _NUMBER.fullmatch(text):
-        raise UnusableAnswer(f"has no price at {pointer!r} but {repr(text)[:MAX_SHOWN]}")
+        raise UnusableAnswer(f"has no price at {pointer!r} but {json.dumps(text, ensure_ascii=False)[:MAX_SHOWN]}")
     price = int(EXACT.scaleb(Decimal(text), PRICE_DECIMALS))
     if not MIN_PRICE <= price <= MAX_PRICE:
         raise UnusableAnswer(f"has a price that is not from 10^-16 to 10^12 USD: {text[:MAX_SHOWN]}")

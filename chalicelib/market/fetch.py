@@ -44,7 +44,7 @@ def fetch(url: str, time: TimeLeft) -> bytes:
             body = reply.read(MAX_BYTES)
     except TimeoutError:
         raise UnusableAnswer("does not answer in time") from None
-    except (OSError, HTTPException, ValueError) as error:  # a ValueError: a chunk of less than no bytes
+    except (OSError, HTTPException, ValueError) as error:  # a ValueError: a chunk of a negative size
         raise UnusableAnswer(f"does not answer: {type(error).__name__}") from error
     if reply.length:  # the rest of what was announced
         raise UnusableAnswer("answers less than it announced")

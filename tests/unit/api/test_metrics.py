@@ -1,7 +1,6 @@
 """The metrics in the log lines of a deployed stage: what the alarms watch."""
 
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from chalicelib.api import operator, orders
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.errors import DatastoreUnavailable
 from chalicelib.engine import Engine
-from chalicelib.telemetry.log import JsonLines
+from tests.support.log_lines import Lines, log_lines, metrics_of
 from tests.support.market import Market, batched, new_user_id
 
 NEVER_S = 4_000_000_000
@@ -29,27 +28,10 @@ class Context:
         return 20_000
 
 
-class Lines(logging.Handler):
-    """The log's lines, read again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(JsonLines())
-        self.lines: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(json.loads(self.format(record)))
-
-    def of(self, event: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines if line["event"] == event]
-
-
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    handler = Lines()
-    logging.getLogger("hft").addHandler(handler)
-    yield handler
-    logging.getLogger("hft").removeHandler(handler)
+    with log_lines() as found:
+        yield found
 
 
 def send(app: Chalice, method: str, path: str, body: Any, caller: Caller) -> int:
@@ -76,13 +58,6 @@ def on_lambda(market: Market, routes: Any, engine: Any = None) -> Chalice:
         routes.blueprint(replace(market.settings, on_lambda=True), lambda: market.engine if engine is None else engine)
     )
     return app
-
-
-def metrics_of(line: dict[str, Any]) -> dict[str, Any]:
-    """The metrics of a line, by name, as CloudWatch reads them."""
-    return {
-        metric["Name"]: line[metric["Name"]] for directive in line["_aws"]["CloudWatchMetrics"] for metric in directive["Metrics"]
-    }
 
 
 def test_held_prices_are_counted_and_a_line_without_them_has_no_metric(moto_market: Market, lines: Lines) -> None:

@@ -2,18 +2,27 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.money import MAX_BALANCE_UNITS, text_from
+from chalicelib.domain.money import MAX_BALANCE_UNITS, PRICE_PER_USD, text_from
 from chalicelib.identity import tokens
 from chalicelib.identity.settings import TokenSettings
+from chalicelib.market.feed import PriceFeed
+from chalicelib.market.sources import read_sources
+from chalicelib.runtime.world import World, utc_now
+from chalicelib.store.assets import AssetList
+from chalicelib.store.connection import Datastore
+from chalicelib.store.tables import Tables
+from chalicelib.trading.listings import Listings
 from deploy.stage import Stage
 from deploy.template import compose, table_names
 from harness.processes import ROOT
 from tests.support.market import Market, batched, new_key, new_user_id, order
 from tests.support.permissions import USED, Permission, permissions
+from tests.support.tickers import http, tickers
 
 Policy = dict[str, Any]
 
@@ -78,6 +87,7 @@ def used(moto_market: Market) -> set[tuple[str, str]]:
     assert market.portfolio(user)["holdings"]
     assert market.get("/api/v1/trading/assets").status_code == 200
     assert market.get(f"/api/v1/trading/history/{user}").status_code == 200
+    assert market.get("/api/v1/trading/candles/BTC").status_code == 200
     use_operators_routes(market)
     return in_template_terms(USED)
 
@@ -85,14 +95,17 @@ def used(moto_market: Market) -> set[tuple[str, str]]:
 def use_operators_routes(market: Market) -> None:
     """Uses each of the operator's routes, which write assets."""
     operator, transfer = "/api/v1/operator", {"user_id": new_user_id(), "symbol": "USD", "amount": "1"}
+    an_hour_ago = utc_now() - timedelta(hours=1)
+    market.engine.listings.put("OLD", PRICE_PER_USD, {}, an_hour_ago, market.engine.deadline())
     answers = [
         market.send("PUT", f"{operator}/assets/LEAVES", {"price": "1"}),
-        market.send("PUT", f"{operator}/prices", {"prices": {"LEAVES": "1.1"}}),
+        market.send("PUT", f"{operator}/prices", {"prices": {"LEAVES": "1.1", "OLD": "1.1"}}),  # which closes candles of OLD
         market.send("POST", f"{operator}/assets/LEAVES/halt", None),
         market.send("POST", f"{operator}/assets/LEAVES/resume", None),
         market.send("POST", f"{operator}/transfers", transfer, {"X-Idempotency-Key": new_key()}),
     ]
-    market.remove_asset("LEAVES")
+    for symbol in ("LEAVES", "OLD"):
+        market.remove_asset(symbol)
     assert {answer.status_code for answer in answers} == {200}
 
 
@@ -104,7 +117,10 @@ def test_only_the_operators_routes_write_assets(used: set[tuple[str, str]]) -> N
     """The second policy grants nothing that the first one does, and the first one only reads assets."""
     assets = json.dumps({"Fn::GetAtt": ["AssetsTable", "Arn"]})
 
-    assert granted(operators_policy(), "dynamodb") == {("dynamodb:GetItem", assets), ("dynamodb:UpdateItem", assets)}
+    assert granted(operators_policy(), "dynamodb") == {
+        *(("dynamodb:GetItem", assets), ("dynamodb:UpdateItem", assets)),
+        ("dynamodb:PutItem", json.dumps({"Fn::GetAtt": ["CandlesTable", "Arn"]})),
+    }
     assert {action for action, table in granted(policy("api"), "dynamodb") if table == assets} == {
         "dynamodb:BatchGetItem",
         "dynamodb:Scan",
@@ -133,7 +149,37 @@ def test_a_transaction_needs_the_permission_of_each_of_its_actions() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["api", "authorizer"])
+class Recorded:
+    """A datastore over `inner` that notes the permissions of each call."""
+
+    def __init__(self, inner: Datastore) -> None:
+        self.inner = inner
+        self.used: set[Permission] = set()
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.used.update(permissions(operation, request))
+        return self.inner.call(operation, request)
+
+
+def test_the_price_feed_may_set_prices_and_nothing_else(moto_market: Market) -> None:
+    """Of accounts and records it may not even read one."""
+    prefix, deadline = moto_market.settings.table_prefix, moto_market.engine.deadline
+    moto_market.engine.listings.put("FED", PRICE_PER_USD, {}, utc_now(), deadline())
+    recorded = Recorded(moto_market.datastore)
+    listings = Listings(AssetList(recorded, Tables.of(prefix)))
+    with tickers({"/fed": http('{"price": 1.01}')}) as server:
+        sources = read_sources(json.dumps({"FED": [server.source("/fed", "/price")]}))
+        for hours in (0, 1):  # an hour later the price closes a minute and an hour
+            world = World(now=lambda hours=hours: utc_now() + timedelta(hours=hours))  # type: ignore[misc]
+            PriceFeed(prefix, sources, listings, world, 1.0).run()
+    moto_market.remove_asset("FED")
+
+    assert granted(policy("price-feed"), "dynamodb") == in_template_terms(recorded.used)
+    tables_used = {table for _, table in recorded.used}
+    assert tables_used == {f"{prefix}-assets", f"{prefix}-candles"}
+
+
+@pytest.mark.parametrize("name", ["api", "authorizer", "price-feed"])
 def test_beside_its_work_a_function_may_only_log_and_trace(name: str) -> None:
     beside = {
         action: statement["Resource"]
@@ -147,7 +193,7 @@ def test_beside_its_work_a_function_may_only_log_and_trace(name: str) -> None:
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
     }
-    function = {"api": "APIHandler", "authorizer": "Authorizer"}[name]
+    function = {"api": "APIHandler", "authorizer": "Authorizer", "price-feed": "PriceFeed"}[name]
     assert beside["logs:PutLogEvents"]["Fn::Sub"].endswith(f":/aws/lambda/${{AWS::StackName}}-{function}-*")
     wildcards = [action for statement in policy(name)["Statement"] for action in actions(statement) if "*" in action]
     assert wildcards == []

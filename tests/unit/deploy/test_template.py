@@ -407,12 +407,12 @@ def test_the_index_has_an_alarm_of_its_own(template: Template) -> None:
     ("name", "figures_of"),
     [
         *(
-            (name, lambda stage, code=error.code: metrics.of_refusal(stage, utc_now(), code))
-            for name, error in {
-                "Contention": errors.Contention,
-                "Unavailable": errors.DatastoreUnavailable,
-                "InternalErrors": errors.InternalError,
-                "StalePrices": errors.PriceStale,
+            (name, lambda stage, code=code: metrics.of_refusal(stage, utc_now(), code))
+            for name, code in {
+                "Contention": errors.Contention.code,
+                "Unavailable": errors.DatastoreUnavailable.code,
+                "InternalErrors": errors.InternalError.code,
+                "StalePrices": errors.PriceStale.code,
             }.items()
         ),
         *(
