@@ -1,5 +1,6 @@
 """The stage `dev`, deployed to an emulator of AWS as `make deploy STAGE=dev` deploys it, once for all suites of this package."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from harness.project import change_stage, copy_project
 from tests.deployed.market import DeployedMarket
 from tests.deployed.rehearsal import PRICE_AGE_MS, Rehearsal
 from tests.support.issuer import SECRET
+from tests.support.tickers import Tickers, http, tickers
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,45 @@ def dev(rehearsal: Rehearsal) -> Rehearsal:
 @pytest.fixture(scope="session")
 def market(dev: Rehearsal) -> DeployedMarket:
     return DeployedMarket([dev.url("dev")], dev.settings("dev"))
+
+
+SCOPE = "hft/operator"
+"""The operators' scope in `extended`."""
+
+SOL = "/sol"
+"""The path of SOL's price at `ticker`."""
+
+
+@pytest.fixture(scope="session")
+def ticker() -> Iterator[Tickers]:
+    """A source of SOL's price for `extended`."""
+    with tickers({SOL: http('{"price": 101.5}')}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def extended(tmp_path_factory: pytest.TempPathFactory, ticker: Tickers) -> Iterator[Rehearsal]:
+    """The stage `dev` with all that it can turn on, deployed and seeded, on an emulator of its own."""
+    directory = tmp_path_factory.mktemp("extended")
+    with ministack(directory / "log", services="") as server:
+        rehearsal = Rehearsal(copy_project(directory / "project"), server.url)
+        change_stage(
+            rehearsal.project,
+            "dev",
+            environment_variables={"HFT_OPERATOR_API": "on", "HFT_PRICE_FEED": "on"},
+            lambda_functions={"authorizer": {"environment_variables": {"HFT_TOKEN_OPERATOR_SCOPE": SCOPE}}},
+        )
+        sources = rehearsal.stage("dev").sources
+        sources.parent.mkdir()
+        sources.write_text(json.dumps({"SOL": [ticker.source(SOL, "/price")]}))
+        assert rehearsal.deploy("log-role", "dev").returncode == 0
+        deployed = rehearsal.deploy("apply", "dev")
+        assert deployed.returncode == 0, deployed.stderr
+        settings = rehearsal.settings("dev")
+        seed(build(settings, DynamoDB(settings)), rehearsal.client("dynamodb"))
+        secret = rehearsal.outputs("dev")["TokenSecretArn"]
+        rehearsal.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=SECRET)
+        yield rehearsal
 
 
 @pytest.fixture
