@@ -5,13 +5,15 @@ from typing import Any
 
 from chalicelib.store.connection import Datastore
 
+READS = frozenset({"BatchGetItem", "GetItem", "Query", "Scan"})
+
 
 @dataclass
 class Metered:
     """A datastore over `inner`, with counts.
 
-    `requests`: the calls so far. `write_units`: those of each committed transaction, its index's included. DynamoDB does not
-    state those of a cancelled transaction.
+    `requests`: the calls so far. `write_units`: those of each write that was made, an index's included. DynamoDB does not state
+    those of a cancelled transaction.
     """
 
     inner: Datastore
@@ -21,8 +23,10 @@ class Metered:
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Makes one call (see `Datastore.call`), and counts it."""
         self.requests += 1
-        if operation != "TransactWriteItems":
+        if operation in READS:
             return self.inner.call(operation, request)
         answer = self.inner.call(operation, request | {"ReturnConsumedCapacity": "TOTAL"})
-        self.write_units.append(sum(table["CapacityUnits"] for table in answer["ConsumedCapacity"]))
+        consumed = answer["ConsumedCapacity"]
+        tables = consumed if isinstance(consumed, list) else [consumed]
+        self.write_units.append(sum(table["CapacityUnits"] for table in tables))
         return answer

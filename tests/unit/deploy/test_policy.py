@@ -93,7 +93,7 @@ def used(moto_market: Market) -> set[tuple[str, str]]:
 
 
 def use_operators_routes(market: Market) -> None:
-    """Uses each of the operator's routes, which write assets."""
+    """Uses each of the operator's routes, which write assets, and the candles that a price closes."""
     operator, transfer = "/api/v1/operator", {"user_id": new_user_id(), "symbol": "USD", "amount": "1"}
     an_hour_ago = utc_now() - timedelta(hours=1)
     market.engine.listings.put("OLD", PRICE_PER_USD, {}, an_hour_ago, market.engine.deadline())
@@ -109,21 +109,35 @@ def use_operators_routes(market: Market) -> None:
     assert {answer.status_code for answer in answers} == {200}
 
 
+def closes_candles(market: Market) -> str:
+    """Returns an asset that was last priced in another minute."""
+    item = {
+        "symbol": {"S": "LEAVES"},
+        "price_usd": {"S": "1"},
+        "price_at": {"S": "2026-01-01T00:00:00.000000Z"},
+        "version": {"N": "1"},
+    }
+    market.dynamodb.put_item(TableName=market.tables.assets, Item=item)
+    return "LEAVES"
+
+
 def test_the_engine_has_the_permissions_that_it_uses_and_no_others(used: set[tuple[str, str]]) -> None:
     assert granted(policy("api"), "dynamodb") | granted(operators_policy(), "dynamodb") == used
 
 
-def test_only_the_operators_routes_write_assets(used: set[tuple[str, str]]) -> None:
-    """The second policy grants nothing that the first one does, and the first one only reads assets."""
-    assets = json.dumps({"Fn::GetAtt": ["AssetsTable", "Arn"]})
+def test_only_the_operators_routes_write_assets_and_candles(used: set[tuple[str, str]]) -> None:
+    """The second policy grants nothing that the first one does, and the first one only reads assets and candles."""
+    assets, candles = (json.dumps({"Fn::GetAtt": [table, "Arn"]}) for table in ("AssetsTable", "CandlesTable"))
 
     assert granted(operators_policy(), "dynamodb") == {
-        *(("dynamodb:GetItem", assets), ("dynamodb:UpdateItem", assets)),
-        ("dynamodb:PutItem", json.dumps({"Fn::GetAtt": ["CandlesTable", "Arn"]})),
+        ("dynamodb:GetItem", assets),
+        ("dynamodb:UpdateItem", assets),
+        ("dynamodb:PutItem", candles),
     }
-    assert {action for action, table in granted(policy("api"), "dynamodb") if table == assets} == {
-        "dynamodb:BatchGetItem",
-        "dynamodb:Scan",
+    assert {each for each in granted(policy("api"), "dynamodb") if each[1] in (assets, candles)} == {
+        ("dynamodb:BatchGetItem", assets),
+        ("dynamodb:Scan", assets),
+        ("dynamodb:Query", candles),
     }
     assert granted(operators_policy(), "dynamodb") <= used
 

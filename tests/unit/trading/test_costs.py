@@ -3,13 +3,15 @@
 Two for the record's put, one for its entry in the index, two for the account's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from chalicelib.contract.errors import OrderDecided
 from chalicelib.contract.replies import reply_of
+from chalicelib.domain.candle import Chart
 from chalicelib.domain.facts import Transfer, Void
 from chalicelib.domain.history import Paging
 from chalicelib.domain.money import units_from
@@ -17,9 +19,14 @@ from chalicelib.domain.order import Amount, Order, Side
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import TransferRejected
 from chalicelib.engine import Engine, build
+from chalicelib.store.assets import remove, set_price
 from chalicelib.store.tables import asset_key
+from chalicelib.trading.listings import PriceResult
 from harness.metered import Metered
 from tests.support.market import Market, new_key, new_user_id
+
+HOUR = datetime(2026, 2, 21, 14, tzinfo=UTC)
+"""The time at which the assets of these tests are listed."""
 
 WriteUnits = Callable[..., list[float]]
 
@@ -271,3 +278,56 @@ def test_a_batch_may_concern_as_many_assets_as_99_orders_can_name(ministack_mark
 
     assert statuses(market, user) == [200] * 99
     assert write_units / 99 <= 3.3
+
+
+# Prices and candles.
+
+
+@pytest.fixture
+def priced(ministack_market: Market) -> Iterator[str]:
+    """An asset that was listed at a whole hour."""
+    assets, deadline = ministack_market.engine.listings.assets, ministack_market.engine.deadline()
+    assets.apply(set_price(None, "PRICED", 10**18, HOUR), deadline)
+    yield "PRICED"
+    listing = assets.find("PRICED", deadline)
+    assert listing is not None
+    assets.apply(remove(listing), deadline)
+
+
+@pytest.mark.parametrize(
+    ("after_s", "write_units"),
+    [(1, 1), (60, 4), (3_600, 6)],
+    ids=["in the minute", "over its end", "over the hour's end"],
+)
+def test_a_price_costs_one_write_unit_and_a_few_more_where_it_closes_candles(
+    engine: Engine, metered: Metered, priced: str, after_s: int, write_units: float
+) -> None:
+    """Two requests: a read of the asset, and a write."""
+    result = engine.listings.set_prices({priced: 10**18 + 1}, HOUR + timedelta(seconds=after_s), (), engine.deadline())
+
+    assert result == {priced: PriceResult.SET}
+    assert (metered.requests, metered.write_units) == (2, [write_units])
+
+
+def test_the_longest_candles_make_a_price_no_dearer(engine: Engine, metered: Metered, ministack_market: Market) -> None:
+    """Prices of 28 digits: the asset's item stays under 1 KB, and so does each candle."""
+    longest, symbol = 10**28 - 1, "LONGESTONE"
+    rules = {"min_quantity_units": 10**23, "quantity_step_units": 10**23, "min_notional_usd_units": 10**20, "fee_rate": 99_999}
+    assets, deadline = engine.listings.assets, engine.deadline()
+    assets.apply(set_price(None, symbol, longest, HOUR), deadline)
+    engine.listings.put(symbol, None, {**rules, "max_move": 10**8 - 1}, HOUR, deadline)
+    metered.write_units.clear()
+
+    for after_s in (1, 3_601, 3_602):
+        engine.listings.set_prices({symbol: longest - after_s}, HOUR + timedelta(seconds=after_s), (), deadline)
+
+    assert metered.write_units == [1, 6, 1]
+    listing = assets.find(symbol, deadline)
+    assert listing is not None
+    ministack_market.engine.listings.assets.apply(remove(listing), deadline)
+
+
+def test_a_chart_is_two_requests(engine: Engine, metered: Metered) -> None:
+    engine.queries.candles("BTC", Chart(), engine.deadline())
+
+    assert metered.requests == 2
