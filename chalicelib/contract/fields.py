@@ -207,7 +207,7 @@ def _orders(value: Json) -> list[Json]:
 
 _AMOUNT_SCHEMA = (
     {"type": "string", "pattern": r"^(?=.*[1-9])0*([0-9]{1,15}(\.[0-9]{1,8})?|10{15}(\.0{1,8})?)$"},
-    {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_QUANTITY},
+    {"type": "number", "format": "double", "exclusiveMinimum": 0, "maximum": MAX_QUANTITY},
 )
 _SYMBOL_SCHEMA = {"type": "string", "pattern": r"^[ \t\r\n]*[A-Za-z0-9]{1,10}[ \t\r\n]*$"}
 
@@ -246,7 +246,6 @@ SIDE = Field(
     {
         "type": "string",
         "pattern": "^([Bb][Uu][Yy]|[Ss][Ee][Ll][Ll])$",
-        "default": "buy",
         "description": "`buy`, which is the default, or `sell`; case does not matter.",
         "examples": ["buy", "sell"],
     },
@@ -324,7 +323,7 @@ TERMS = (SIDE, SYMBOL, PAY_WITH, RECEIVE, QUANTITY, NOTIONAL, LIMIT_PRICE, EXPIR
 
 ALL_OR_NOTHING = Field(
     "all_or_nothing",
-    {"type": "boolean", "default": False, "description": "Either every order fills or none does."},
+    {"type": "boolean", "description": "Either every order fills or none does; without it, each order is decided for itself."},
     _boolean,
     required=False,
 )

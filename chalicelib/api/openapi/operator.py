@@ -128,7 +128,13 @@ def _signed_amount() -> Json:
         "examples": ["1000.00"],
         "anyOf": [
             {"type": "string", "pattern": text["pattern"].replace("^", "^-?", 1)},
-            {"type": "number", "minimum": -number["maximum"], "maximum": number["maximum"], "not": {"const": 0}},
+            {
+                "type": "number",
+                "format": "double",
+                "minimum": -number["maximum"],
+                "maximum": number["maximum"],
+                "not": {"const": 0},
+            },
         ],
     }
 

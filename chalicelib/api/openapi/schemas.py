@@ -427,9 +427,11 @@ def _order(first: Field, where: str = "") -> Schema:
 
 
 def _given(field: Field, *, optional: bool = False, **keywords: Any) -> Field:
-    """Returns a field as one form of an order has it, with other keywords. Only what is optional has a default."""
-    schema = {keyword: value for keyword, value in field.schema.items() if optional or keyword != "default"}
-    return Field(field.name, schema | keywords, field.convert, required=not optional)
+    """Returns a field as one form of an order has it, with other keywords.
+
+    No field has a default, which its description states: generators make a field with one required.
+    """
+    return Field(field.name, field.schema | keywords, field.convert, required=not optional)
 
 
 def _by_symbol(values: Schema) -> Schema:
