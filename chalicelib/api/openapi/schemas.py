@@ -431,7 +431,7 @@ def _given(field: Field, *, optional: bool = False, **keywords: Any) -> Field:
 
     No field has a default, which its description states: generators make a field with one required.
     """
-    return Field(field.name, field.schema | keywords, field.convert, required=not optional)
+    return Field(field.name, {**field.schema, **keywords}, field.convert, required=not optional)
 
 
 def _by_symbol(values: Schema) -> Schema:
