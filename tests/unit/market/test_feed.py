@@ -15,7 +15,10 @@ from chalicelib.market import feed as feeding
 from chalicelib.market.feed import PriceFeed
 from chalicelib.market.sources import read_sources
 from chalicelib.runtime.world import World, utc_now
+from chalicelib.store.assets import AssetList
 from chalicelib.store.connection import Unanswered
+from chalicelib.trading.listings import Listings
+from harness.metered import Metered
 from tests.support.log_lines import Lines, log_lines, metrics_of
 from tests.support.market import Market
 from tests.support.tables import with_tables_of_its_own
@@ -236,3 +239,13 @@ def test_a_price_is_older_than_its_answer_and_never_younger(own: Market, server:
     run(own, btc(server, COINBASE), World(now=lambda: next(moments)))
 
     assert asset(own).price_at == "2027-11-25T12:00:00.000000Z"
+
+
+def test_a_run_costs_two_requests_for_each_symbol_and_one_for_the_ages(own: Market, server: Tickers) -> None:
+    metered = Metered(own.datastore)
+    listings = Listings(AssetList(metered, own.tables))
+    sources = read_sources(json.dumps({**btc(server, COINBASE, KRAKEN), "SOL": [server.source(SOL, "/price")]}))
+
+    PriceFeed(own.settings.table_prefix, sources, listings, World(), 1.0).run()
+
+    assert metered.requests == 2 * 2 + 1
