@@ -4,14 +4,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 MISSING = (
-    f"NOT TESTED: the Swagger UI. It needs a browser, one of {', '.join(NAMES)}; on Debian and Ubuntu: apt-get install chromium"
+    f"NOT TESTED: the console and the Swagger UI. They need a browser, one of {', '.join(NAMES)}; "
+    "on Debian and Ubuntu: apt-get install chromium"
 )
 OPTIONS = [
     "--no-sandbox",  # the sandbox needs more rights than a container has
@@ -23,6 +28,9 @@ OPTIONS = [
     "--disable-sync",
 ]
 TIMEOUT_MS = 30_000
+STAGE = "/prod"
+NETWORK = "Failed to load resource"
+"""Chromium's report of a request that failed, or was answered with 4xx or 5xx."""
 
 
 def skip_module_without_chromium() -> None:
@@ -43,9 +51,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def clean_page(browser: Browser, base_url: str) -> Iterator[Page]:
-    """Yields a page, and checks at the end that it logged no error and sent requests to `base_url` only."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+def clean_page(browser: Browser, base_url: str, expected: str | None = None, width: int = 1280) -> Iterator[Page]:
+    """Yields a page, and checks at the end that it logged no error and sent requests to `base_url` only.
+
+    `expected`: how the errors begin that this test provokes.
+    """
+    page = browser.new_page(viewport=ViewportSize(width=width, height=1400))
     page.set_default_timeout(TIMEOUT_MS)
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
@@ -53,7 +64,45 @@ def clean_page(browser: Browser, base_url: str) -> Iterator[Page]:
     page.on("request", lambda request: problems.append(request.url) if _leaves(request.url, base_url) else None)
     yield page
     page.close()
-    assert problems == []
+    unexpected = [problem for problem in problems if expected is None or not problem.startswith(expected)]
+    assert not unexpected, unexpected
+
+
+@contextmanager
+def behind_a_stage(engine: str) -> Iterator[str]:
+    """The engine as API Gateway shows it: under a path that the engine itself does not see."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.startswith(f"{STAGE}/"):
+                self.send_error(403)
+                return
+            connection = HTTPConnection(urlsplit(engine).netloc, timeout=TIMEOUT_MS / 1000)
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            connection.request(self.command, self.path.removeprefix(STAGE), body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+            connection.close()
+
+        do_POST = do_GET  # noqa: N815  (http.server's name)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing: what goes wrong shows in the page."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}{STAGE}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _leaves(url: str, base_url: str) -> bool:

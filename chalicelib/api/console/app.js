@@ -47,7 +47,7 @@ const readPrices = () => reading(async () => {
 
 const readAccount = () => reading(async () => {
   await Promise.all([account.load(), history.load()]);
-  ticket.balances = account.portfolio.holdings;
+  ticket.balances = account.portfolio?.holdings ?? {}; // none where another account was chosen meanwhile
   ticket.hint();
 });
 

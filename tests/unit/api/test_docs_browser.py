@@ -2,23 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from harness.processes import chalice_local
-from tests.support.browser import TIMEOUT_MS, chromium, clean_page, skip_module_without_chromium
+from tests.support.browser import TIMEOUT_MS, behind_a_stage, chromium, clean_page, skip_module_without_chromium
 
 skip_module_without_chromium()
 
-STAGE = "/prod"
 EXECUTE = "#operations-Trading-executeOrder"
 PORTFOLIO = "#operations-Trading-getPortfolio"
 ORDER = {"user_id": 1, "symbol": "ETH", "pay_with": "USD", "quantity": "0.01"}
@@ -35,43 +29,6 @@ def browser() -> Iterator[Browser]:
 def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001  (none without a browser)
     with chalice_local(tmp_path_factory.mktemp("engine") / "log") as server:
         yield server.url
-
-
-@contextmanager
-def behind_a_stage(engine: str) -> Iterator[str]:
-    """The engine as API Gateway shows it: under a path that the engine itself does not see."""
-
-    class Proxy(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if not self.path.startswith(f"{STAGE}/"):
-                self.send_error(403)
-                return
-            connection = HTTPConnection(urlsplit(engine).netloc, timeout=TIMEOUT_MS / 1000)
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            connection.request(self.command, self.path.removeprefix(STAGE), body, dict(self.headers))
-            answer = connection.getresponse()
-            content = answer.read()
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-            connection.close()
-
-        do_POST = do_GET  # noqa: N815  (http.server's name)
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing: what goes wrong shows in the page."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}{STAGE}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def try_out(page: Page, operation: str) -> None:
