@@ -405,7 +405,7 @@ def _candles() -> Json:
                 "interval",
                 "The length of a candle.",
                 Interval.MINUTE.value,
-                {"enum": [each.value for each in Interval], "default": Chart().interval.value},
+                {"type": "string", "enum": [each.value for each in Interval], "default": Chart().interval.value},
             ),
             in_query(
                 "limit",

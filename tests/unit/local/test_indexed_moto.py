@@ -10,8 +10,11 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
+from chalicelib.domain.candle import EPOCH, SECOND, Candle, Chart, Interval
 from chalicelib.local import indexed_moto
-from chalicelib.store.tables import number
+from chalicelib.store.tables import item_from_candle, number
+from tests.support.market import Market
+from tests.support.tables import with_tables_of_its_own
 
 indexed_moto.install()
 
@@ -161,3 +164,26 @@ def test_records_that_come_in_their_order_need_no_sorting() -> None:
             assert [item.attrs["sequence"].value for item in items] == [str(sequence)]
 
     assert order.call_count == 1
+
+
+def test_a_chart_is_found_among_no_more_candles_than_it_takes(moto_market: Market) -> None:
+    market = with_tables_of_its_own(moto_market)
+    now = market.engine.world.now()
+    this_minute_s = (now - EPOCH) // SECOND // 60 * 60
+    for back in range(1, 401):
+        candle = Candle(this_minute_s - back * 60, 5, 5, 5, 5)
+        for symbol in ("BTC", "ETH"):
+            market.dynamodb.put_item(TableName=market.tables.candles, Item=item_from_candle(symbol, Interval.MINUTE, candle))
+    looked_at: list[int] = []
+    whole = Table.all_items
+
+    def all_items(self: Table) -> list[Item]:
+        items = whole(self)
+        looked_at.append(len(items))
+        return items
+
+    with patch.object(Table, "all_items", all_items):
+        found = market.engine.queries.candles("BTC", Chart(limit=50), market.engine.deadline())
+
+    assert len(found) == 50
+    assert 0 < max(looked_at) <= 51
