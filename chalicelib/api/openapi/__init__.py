@@ -16,6 +16,10 @@ from chalicelib.contract import errors
 from chalicelib.contract.errors import EngineError
 
 DESCRIPTION = """\
+Each order has a key of your own choice. Send it again with the same key until you know the outcome: it is executed at most once.
+
+<details><summary>Amounts, orders, rounding, exactly once, history</summary>
+
 **Amounts** are strings in plain notation with 8 decimals (`"50000.00000000"`), so that no JSON reader makes floats of them.
 Prices have 8 to 16 decimals. Times are RFC 3339 in UTC. Replies may gain fields: ignore unknown ones. A request takes no fields
 but its own.
@@ -38,9 +42,21 @@ shows what is stored under a key now, and a void makes sure that a key never exe
 **History.** Every decision of an account is numbered 1, 2, 3 … without gaps, and chained: each `head` is SHA-256 over the head
 before it and the decision's stored text. With the history alone you can verify an account up to the head in its portfolio.
 
+</details>
+<details><summary>Every error, and whether to send the same request again</summary>
+
 | status | error_code | when | retry |
 |---|---|---|---|
 {table}
+
+</details>
+"""
+
+AUTHORIZATION = """\
+Names the account that may be used. A local run needs none unless its settings ask for one.
+
+Where tokens are signed with a secret of your own, `make token USER=1` prints one for account 1, and `OPERATOR=1` makes it an
+operator's. It reads the secret from `HFT_TOKEN_SECRET` or `HFT_TOKEN_SECRET_ARN`.
 """
 
 
@@ -73,7 +89,7 @@ def document(*, operator: bool = False) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "Names the account that may be used. A local run needs none unless its settings ask for one.",
+                    "description": AUTHORIZATION,
                 }
             },
         },

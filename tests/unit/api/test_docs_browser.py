@@ -93,3 +93,44 @@ def test_every_operation_opens_and_a_token_can_be_entered(browser: Browser, engi
             opener.click()
         described = page.request.get(f"{engine}/openapi.json").json()["paths"].values()
         expect(page.locator(".opblock-body")).to_have_count(sum(len(operations) for operations in described))
+
+
+def test_the_operations_are_on_the_first_screen_and_their_responses_folded(browser: Browser, engine: str) -> None:
+    with clean_page(browser, engine) as page:
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto(f"{engine}/docs")
+        for operation in (EXECUTE, PORTFOLIO):
+            expect(page.locator(operation)).to_be_in_viewport()
+        page.get_by_text("Every error").click()
+        expect(page.get_by_role("cell", name="ERR_PRICE_LIMIT")).to_be_visible()
+        page.locator(f"{EXECUTE} .opblock-summary-control").click()
+        documented = page.locator(f"{EXECUTE} .responses-table")
+        expect(documented).to_be_hidden()
+        page.get_by_role("button", name="Show the documented responses").click()
+        expect(documented).to_be_visible()
+
+
+def test_the_authorize_dialog_names_the_command_that_prints_a_token(browser: Browser, engine: str) -> None:
+    with clean_page(browser, engine) as page:
+        page.goto(f"{engine}/docs")
+        page.locator(".auth-wrapper .authorize").click()
+        expect(page.locator(".modal-ux")).to_contain_text("make token USER=1")
+
+
+@pytest.mark.parametrize(
+    ("system", "chosen", "dark"),
+    [("light", None, False), ("dark", None, True), ("dark", "light", False), ("light", "dark", True)],
+)
+def test_it_has_the_scheme_of_the_system_or_the_one_chosen_in_the_console(
+    browser: Browser, engine: str, system: Any, chosen: str | None, *, dark: bool
+) -> None:
+    with clean_page(browser, engine) as page:
+        page.emulate_media(color_scheme=system)
+        page.goto(f"{engine}/")
+        if chosen:
+            while page.get_by_role("button", name="Theme").inner_text() != f"Theme: {chosen}":
+                page.get_by_role("button", name="Theme").click()
+        page.get_by_role("link", name="API").click()
+        expect(page.locator(EXECUTE)).to_be_visible()
+        background = page.locator("html").evaluate("html => getComputedStyle(html).backgroundColor")
+    assert (background == "rgb(28, 32, 34)") == dark
