@@ -16,7 +16,7 @@ from chalicelib.domain.order import Amount, Order, Side
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import BrokenRule, HaltedAsset, UnknownAsset
 from chalicelib.engine import REMAINDER_MS, Engine, build
-from chalicelib.store.tables import Tables
+from chalicelib.store.tables import Tables, asset_key
 from chalicelib.trading.instruction import Outcome, Refused
 from chalicelib.trading.turn_taking import TURN
 from tests.support.faults import (
@@ -329,17 +329,25 @@ def test_a_lost_reply_is_distinguished_from_another_requests_decision(new_proces
     assert one.execute(order).replayed
 
 
-@pytest.mark.parametrize("what_happens", ["removed", "halted"])
+@pytest.mark.parametrize("what_happens", ["removed", "halted", "stale"])
 def test_after_a_silence_only_what_is_stored_is_an_answer(
     process: Process, moto_market: Market, user: int, what_happens: str
 ) -> None:
-    """The asset goes while an attempt is unanswered: "not found" or "halted" would claim that nothing happened."""
+    """The asset goes while an attempt is unanswered: "not found", "halted" or "stale" would claim that nothing happened."""
+    process.engine.executor.decider.price_stale_s = 60
     moto_market.list_asset("LEAVES", "1")
 
     def silence(_: object) -> dict[str, object]:
         process.time.elapsed_s += 2
         if what_happens == "halted":
             moto_market.list_asset("LEAVES", "1", halted=True)
+        elif what_happens == "stale":
+            moto_market.dynamodb.update_item(
+                TableName=moto_market.tables.assets,
+                Key=asset_key("LEAVES"),
+                UpdateExpression="SET price_at = :long_ago",
+                ExpressionAttributeValues={":long_ago": {"S": "2025-12-31T23:58:00.000000Z"}},
+            )
         else:
             moto_market.remove_asset("LEAVES")
         return request_lost(dict)
