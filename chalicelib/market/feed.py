@@ -78,12 +78,11 @@ class PriceFeed:
     def _ask(self) -> dict[str, list[Answered]]:
         """Asks every source. Returns the answers of each symbol that has enough of them."""
         asked: dict[Future[int], tuple[str, Source]] = {}
-        time = TimeLeft(self._world, ALL_SOURCES_S)
         threads = ThreadPoolExecutor(MAX_AT_ONCE)
         for symbol, sources in self._sources.items():
             for source in sources:
-                asked[threads.submit(self._price, source, time)] = symbol, source
-        # A name that is not resolved has no time-out of its own: whoever still waits for one is left behind.
+                asked[threads.submit(self._price, source)] = symbol, source
+        # Resolving a name has no time-out: who still waits for one then is left behind, and who still queues is not asked.
         wait(asked, timeout=ALL_SOURCES_S)
         threads.shutdown(wait=False, cancel_futures=True)
         answers: dict[str, list[Answered]] = defaultdict(list)
@@ -96,8 +95,8 @@ class PriceFeed:
                 _problem("The source does not answer in time", symbol, source=source.name)
         return {symbol: answers[symbol] for symbol in self._sources if self._has_enough(symbol, answers[symbol])}
 
-    def _price(self, source: Source, time: TimeLeft) -> int:
-        return price_in(fetch(source.url, time.at_most(SOURCE_S)), source.pointer)
+    def _price(self, source: Source) -> int:
+        return price_in(fetch(source.url, TimeLeft(self._world, SOURCE_S)), source.pointer)
 
     def _has_enough(self, symbol: str, answers: Sequence[Answered]) -> bool:
         needed = min(ANSWERS_OF_SEVERAL, len(self._sources[symbol]))

@@ -27,14 +27,6 @@ class TimeLeft:
         """
         return TimeLeft(self._world, self.left_s() / parts)
 
-    def at_most(self, seconds: float) -> "TimeLeft":
-        """Returns a time of its own that ends in `seconds`, or with this one where that is sooner.
-
-        Raises:
-            TimeoutError: nothing is left.
-        """
-        return TimeLeft(self._world, min(seconds, self.left_s()))
-
     def left_s(self) -> float:
         """Returns the seconds that are left.
 
