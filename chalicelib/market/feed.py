@@ -23,8 +23,8 @@ from chalicelib.trading.listings import Listings, PriceResult
 ANSWERS_OF_SEVERAL = 2
 """The answers that a symbol with several sources needs."""
 
-MAX_AT_ONCE = 32
-"""Sources that are asked at the same time."""
+MAX_AT_ONCE = 100
+"""Sources that are asked at the same time. They wait, mostly: with fewer, an exchange that hangs would hold up the others."""
 
 SOURCE_S = 5.0
 """The time of one source. A ticker answers within a few hundred milliseconds."""
