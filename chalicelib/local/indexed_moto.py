@@ -1,17 +1,19 @@
 """moto's DynamoDB with queries whose cost grows neither with the table nor with an account's history.
 
 By itself, moto sorts and searches all items of a table for each query. With this module, moto's query runs on a small table of
-the items that may be in the answer. These are the items of one hash key; a query with a limit gets only a few more than the
-limit, from the beginning of its page. moto's own code still selects and sorts them, and returns the beginning of the next page.
+the items that may be in the answer. These are the items of one hash key between the query's bounds, and one more; a query with a
+limit gets only a few more than the limit, from the beginning of its page. moto's own code still selects and sorts them, and
+returns the beginning of the next page.
 
-A `_Partition` holds the items of a hash key, and remembers their order by an index's range key after the first query.
+A `_Partition` holds the items of a hash key, and their order by the range key of each index, which it keeps as items are put.
 """
 
 import copy
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import wraps
+from functools import partial, wraps
+from operator import itemgetter
 from typing import Any
 
 from moto.dynamodb.models import DynamoDBBackend
@@ -45,7 +47,7 @@ def install() -> None:
     def init(self: Table, *args: Any, **kwargs: Any) -> None:
         whole_init(self, *args, **kwargs)
         if self.range_key_attr is not None:
-            self.items = defaultdict(_Partition)
+            self.items = defaultdict(partial(_Partition, _indexed(self)))
 
     @wraps(whole_query)
     def query(self: Table, hash_key: DynamoType | None, *args: Any, **kwargs: Any) -> Any:
@@ -69,41 +71,55 @@ def install() -> None:
 class _Order:
     """Items sorted by the value of one attribute, then by range key. Items without the attribute are left out."""
 
-    def __init__(self, attribute: str, items: Iterable[Item]) -> None:
+    def __init__(self, attribute: str, items: Iterable[Item] = ()) -> None:
         self._attribute = attribute
-        having = [item for item in items if attribute in item.attrs]
-        having.sort(key=lambda item: (item.attrs[attribute].cast_value, item.range_key))
-        self._items = having
-        self._values = [item.attrs[attribute].cast_value for item in having]
+        having = [(self._place(item), item) for item in items if attribute in item.attrs]
+        having.sort(key=itemgetter(0))
+        self._places = [place for place, _ in having]
+        self._items = [item for _, item in having]
 
-    def append(self, item: Item) -> bool:
-        """Adds an item to the end. Returns `False` where it does not belong there."""
+    def add(self, item: Item) -> None:
+        """Adds an item. This takes longer than an instant only where it belongs before many others."""
         if self._attribute not in item.attrs:
-            return True
-        value = item.attrs[self._attribute].cast_value
-        if self._values and not value > self._values[-1]:
-            return False
-        self._items.append(item)
-        self._values.append(value)
-        return True
+            return
+        place = self._place(item)
+        if not self._places or place > self._places[-1]:
+            self._places.append(place)
+            self._items.append(item)
+        else:
+            index = bisect_left(self._places, place)
+            self._places.insert(index, place)
+            self._items.insert(index, item)
 
-    def page(self, lowest: Any, highest: Any, limit: int, *, forward: bool) -> list[Item]:
-        """Returns the items of a page, one more, and all that have the same value as where the page begins."""
+    def page(self, lowest: Any, highest: Any, limit: int | None, *, forward: bool) -> list[Item]:
+        """Returns the items between two values, at most as many as a page takes, and one more after its end.
+
+        All items that have the same value as where the page begins are among them.
+        """
+        start = 0 if lowest is None else self._first(lowest)
+        end = len(self._items) if highest is None else self._past(highest)
         if forward:
-            start = 0 if lowest is None else bisect_left(self._values, lowest)
-            end = start if lowest is None else bisect_right(self._values, lowest)
-            return self._items[start : end + limit + 1]
-        end = len(self._values) if highest is None else bisect_right(self._values, highest)
-        start = end if highest is None else bisect_left(self._values, highest)
-        return self._items[max(0, start - limit - 1) : end]
+            most = end if limit is None else (start if lowest is None else self._past(lowest)) + limit
+            return self._items[start : min(end, most) + 1]
+        least = start if limit is None else (end if highest is None else self._first(highest)) - limit
+        return self._items[max(0, max(start, least) - 1) : end]
+
+    def _place(self, item: Item) -> tuple[Any, DynamoType | None]:
+        return item.attrs[self._attribute].cast_value, item.range_key
+
+    def _first(self, value: Any) -> int:
+        return bisect_left(self._places, value, key=itemgetter(0))
+
+    def _past(self, value: Any) -> int:
+        return bisect_right(self._places, value, key=itemgetter(0))
 
 
 class _Partition(dict[DynamoType, Item]):
-    """The items of one hash key, by range key."""
+    """The items of one hash key, by range key. `indexed`: the attributes whose order is kept from the first item on."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._orders: dict[str, _Order] = {}
+    def __init__(self, indexed: Iterable[str]) -> None:
+        super().__init__()
+        self._orders = {attribute: _Order(attribute) for attribute in indexed}
 
     def order(self, attribute: str) -> _Order:
         """Returns the items' order by an attribute."""
@@ -116,8 +132,10 @@ class _Partition(dict[DynamoType, Item]):
         self._orders.clear()
 
     def __setitem__(self, range_key: DynamoType, item: Item) -> None:
-        if self._orders and (range_key in self or not all(order.append(item) for order in self._orders.values())):
+        if range_key in self:
             self.forget_orders()
+        for order in self._orders.values():
+            order.add(item)
         super().__setitem__(range_key, item)
 
     def __delitem__(self, range_key: DynamoType) -> None:
@@ -128,6 +146,12 @@ class _Partition(dict[DynamoType, Item]):
         """Removes an item, and returns it."""
         self.forget_orders()
         return super().pop(*args)
+
+
+def _indexed(table: Table) -> list[str]:
+    """Returns the range keys of the indexes that have the table's own hash key."""
+    keys = (_key_of(table, index.name) for index in table.all_indexes())
+    return [range_key for hash_key, range_key in keys if hash_key == table.hash_key_attr and range_key is not None]
 
 
 def _narrowed(  # noqa: PLR0917  (these are the parameters of moto's query)
@@ -156,7 +180,7 @@ def _narrowed(  # noqa: PLR0917  (these are the parameters of moto's query)
         return narrowed
     narrowed.items[hash_key] = partition
     comparison = (range_comparison or "").upper()
-    if not isinstance(partition, _Partition) or range_attribute is None or limit is None:
+    if not isinstance(partition, _Partition) or range_attribute is None:
         return narrowed
     if filters or comparison not in _BOUNDS or len(range_key_conditions or ()) > 1:
         return narrowed

@@ -112,6 +112,7 @@ def put(key: str, sequence: int) -> tuple[str, int, str, int]:
 )
 @example(writes=[[put("a", 1), put("b", 2)], [put("a", 5)]], index_name=INDEX, limit=1, condition=(None, []), forward=True)
 @example(writes=[[put("b", 1), put("c", 1)], [put("a", 1)]], index_name=INDEX, limit=1, condition=(None, []), forward=True)
+@example(writes=[[put("b", 2), put("a", 1)], [put("c", 2)]], index_name=INDEX, limit=None, condition=("=", [2]), forward=False)
 def test_pages_are_those_of_moto(writes: Any, index_name: str | None, limit: int | None, condition: Any, forward: bool) -> None:  # noqa: FBT001
     """Every page of a query, from its beginning to its end, after each of several rounds of writes."""
     records = Records()
@@ -155,15 +156,40 @@ def test_a_page_is_found_among_no_more_items_than_it_has(forward: bool) -> None:
     assert max(looked_at) <= 52
 
 
-def test_records_that_come_in_their_order_need_no_sorting() -> None:
+@pytest.mark.parametrize("decisions", [100, 5_000])
+def test_a_page_of_history_is_found_among_its_own_records(decisions: int) -> None:
+    """As `History.read` asks for it: between two numbers, without a limit."""
     records = Records()
-    with patch.object(indexed_moto, "_Order", wraps=vars(indexed_moto)["_Order"]) as order:
-        for sequence in range(1, 101):
-            records.write("put", 1, f"key-{sequence}", sequence)
-            items, _ = records.query(OURS, INDEX, 1, forward=False)
-            assert [item.attrs["sequence"].value for item in items] == [str(sequence)]
+    for sequence in range(1, decisions + 1):
+        records.write("put", 1, f"key-{(sequence * 7) % (decisions + 1)}", sequence)
+    looked_at: list[int] = []
+    whole = Table.all_items
 
-    assert order.call_count == 1
+    def all_items(self: Table) -> list[Item]:
+        items = whole(self)
+        looked_at.append(len(items))
+        return items
+
+    with patch.object(Table, "all_items", all_items):
+        newest, _ = records.query(OURS, INDEX, None, condition=("BETWEEN", [decisions - 49, decisions]))
+        oldest, _ = records.query(OURS, INDEX, None, condition=("BETWEEN", [1, 50]))
+
+    assert [int(item.attrs["sequence"].value) for item in newest] == list(range(decisions - 49, decisions + 1))
+    assert [int(item.attrs["sequence"].value) for item in oldest] == list(range(1, 51))
+    assert looked_at == [50, 51], "a page, and the record after its end"
+
+
+def test_the_order_of_an_index_is_kept_as_records_are_put() -> None:
+    """The first page after a start, too, sorts no more than itself."""
+    records = Records()
+    for sequence in range(1, 101):
+        records.write("put", 1, f"key-{sequence}", sequence)
+
+    with patch.object(indexed_moto, "_Order") as order:
+        items, _ = records.query(OURS, INDEX, 1, forward=False)
+
+    assert [item.attrs["sequence"].value for item in items] == ["100"]
+    order.assert_not_called()
 
 
 def test_a_chart_is_found_among_no_more_candles_than_it_takes(moto_market: Market) -> None:
