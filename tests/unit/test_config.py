@@ -76,6 +76,15 @@ def test_a_number_that_is_none_is_refused(name: str, value: str) -> None:
         Settings.from_environment({name: value})
 
 
+@pytest.mark.parametrize(("name", "field"), [("HFT_OPERATOR_API", "operator_api"), ("HFT_PRICE_FEED", "price_feed")])
+def test_a_switch_is_off_unless_it_is_on(name: str, field: str) -> None:
+    assert [getattr(Settings.from_environment({name: value}), field) for value in ("on", "off", "")] == [True, False, False]
+
+    for value in ("true", "1", "On", "yes"):
+        with pytest.raises(ValueError, match=f"{name} must be on or off"):
+            Settings.from_environment({name: value})
+
+
 def test_prices_may_be_of_any_age_unless_a_limit_of_up_to_a_year_is_set() -> None:
     assert Settings.from_environment({}).price_stale_s is None
     assert Settings.from_environment({"HFT_PRICE_STALE_S": "31536000"}).price_stale_s == 31_536_000

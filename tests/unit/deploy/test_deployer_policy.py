@@ -48,7 +48,7 @@ def types(part: Any) -> set[str]:
 def stage(tmp_path: Any) -> Stage:
     """The stage `dev` with all that a stage can turn on."""
     project = copy_project(tmp_path, requirements=False)
-    change_stage(project, "dev", environment_variables={"HFT_OPERATOR_API": "on"})
+    change_stage(project, "dev", environment_variables={"HFT_OPERATOR_API": "on", "HFT_PRICE_FEED": "on"})
     return Stage.load(project, "dev")
 
 
@@ -66,6 +66,7 @@ def test_a_deployer_reaches_the_stages_own_names(stage: Stage) -> None:
         ("s3:PutObject", f"arn:aws:s3:::{stage.app_name}-1-us-east-1/{stage.app_name}/dev/template.json"),
         ("lambda:UpdateFunctionCode", f"arn:aws:lambda:us-east-1:1:function:{stage.stack_name}-APIHandler-x"),
         ("iam:PassRole", f"arn:aws:iam::1:role/{stage.stack_name}-ApiHandlerRole-x"),
+        ("events:PutRule", f"arn:aws:events:us-east-1:1:rule/{stage.stack_name}-PriceFeedPriceFeedEvent-x"),
         ("iam:AttachRolePolicy", f"arn:aws:iam::1:role/{log_role.NAME}"),
         *(
             ("dynamodb:Scan", f"arn:aws:dynamodb:us-east-1:1:table/{name}")
