@@ -1,11 +1,13 @@
 """The list of sources: what it takes, and what it refuses in one line that names the place."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from chalicelib.market.sources import MAX_SOURCES, MAX_SYMBOLS, InvalidSources, Source, read_sources
+from harness.processes import ROOT
 
 GOOD = {"url": "https://api.example/price?pair=BTC&key=secret", "pointer": "/data/0/a~1b"}
 
@@ -80,3 +82,9 @@ def test_any_other_list_is_refused_by_name(text: str, says: str) -> None:
 
     assert str(refused.value).startswith(says)
     assert "\n" not in str(refused.value)
+
+
+def test_the_documented_list_is_one() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "feeds.md").read_text(), re.DOTALL)
+
+    assert [len(sources) for sources in read_sources(example).values()] == [3]
