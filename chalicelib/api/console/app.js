@@ -49,6 +49,7 @@ const readAccount = () => reading(async () => {
   await Promise.all([account.load(), history.load()]);
   ticket.balances = account.portfolio?.holdings ?? {}; // none where another account was chosen meanwhile
   ticket.hint();
+  ticket.attend();
 });
 
 /** Begins with an account: at first, and where another one is chosen. */
@@ -57,7 +58,7 @@ async function start() {
   history.clear();
   ticket.balances = {};
   if (!(await readPrices())) return;
-  ticket.resume();
+  ticket.restart();
   markets.loadCandles();
   await readAccount();
 }

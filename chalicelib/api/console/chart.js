@@ -3,9 +3,15 @@
 import { difference, exact, percent, price as shownPrice, sign, signed, tone } from './amount.js';
 import { h, say, svg } from './dom.js';
 
+// Distances in pixels where the page's letters are as on a small screen; they grow with them.
+const LETTERS_PX = 15;
+const DIGIT_PX = 7.4;
 const AXIS_PX = 12; // between the plot and the prices
 const FOOT_PX = 26;
 const HEAD_PX = 10;
+const TICKS_PX = 56;
+const TIMES_PX = { '1m': 84, '5m': 84, '1h': 132, '1d': 84 };
+const BODY_PX = 14; // at most
 const SLOTS = 48; // at least: few candles stand at the right, not as wide blocks
 const STEPS = [1, 2, 2.5, 5, 10];
 
@@ -70,6 +76,7 @@ export class Chart {
     this.picture.setAttribute('height', height);
 
     // Pixels, and only pixels, are floats.
+    const scale = parseFloat(getComputedStyle(this.box).fontSize) / LETTERS_PX;
     const prices = this.candles.flatMap((candle) => [Number(candle.high), Number(candle.low)]);
     if (this.price) prices.push(Number(this.price));
     let low = Math.min(...prices);
@@ -77,26 +84,27 @@ export class Chart {
     const pad = (high - low) * 0.08 || high * 0.002;
     low -= pad;
     high += pad;
-    const ticks = niceTicks(low, high, Math.max(3, Math.floor(height / 56)));
+    const ticks = niceTicks(low, high, Math.max(3, Math.floor(height / (TICKS_PX * scale))));
     const labels = ticks.values.map((value) => exact(value.toFixed(ticks.decimals), ticks.decimals));
-    const axis = Math.max(...labels.map((label) => label.length), this.price ? exact(this.price, 2).length : 0) * 7.4 + AXIS_PX + 8;
+    const longest = Math.max(...labels.map((label) => label.length), this.price ? exact(this.price, 2).length : 0);
+    const axis = (longest * DIGIT_PX + AXIS_PX + 8) * scale;
     const right = width - axis;
-    const bottom = height - FOOT_PX;
+    const bottom = height - FOOT_PX * scale;
     const y = (value) => HEAD_PX + ((high - value) / (high - low)) * (bottom - HEAD_PX);
     const slots = Math.max(this.candles.length, SLOTS);
     this.slot = right / slots;
     this.left = right - this.candles.length * this.slot;
     this.middle = (index) => this.left + (index + 0.5) * this.slot;
-    Object.assign(this, { right, bottom, y });
+    Object.assign(this, { right, bottom, y, scale });
 
     for (const [i, value] of ticks.values.entries()) {
       this.picture.append(
         svg('line', { class: 'grid', x1: 0, x2: right, y1: y(value), y2: y(value) }),
-        svg('text', { class: 'tick', x: right + AXIS_PX, y: y(value) + 4 }, labels[i]),
+        svg('text', { class: 'tick', x: right + AXIS_PX * scale, y: y(value) }, labels[i]),
       );
     }
     this.times();
-    const body = Math.max(1, Math.min(14, Math.floor(this.slot * 0.64)));
+    const body = Math.max(1, Math.min(BODY_PX * scale, Math.floor(this.slot * 0.64)));
     for (const [i, candle] of this.candles.entries()) {
       const [open, top, floor, close] = [candle.open, candle.high, candle.low, candle.close].map(Number);
       const rises = close >= open;
@@ -113,8 +121,10 @@ export class Chart {
       const label = exact(this.price, 2);
       this.picture.append(
         svg('line', { class: 'level', x1: 0, x2: right, y1: level, y2: level }),
-        svg('rect', { class: 'tag', x: right + AXIS_PX - 6, y: level - 10, width: label.length * 7.4 + 12, height: 20, rx: 4 }),
-        svg('text', { class: 'tag-text', x: right + AXIS_PX, y: level + 4 }, label),
+        svg('rect', {
+          class: 'tag', x: right + (AXIS_PX - 6) * scale, y: level - 10 * scale, width: (label.length * DIGIT_PX + 12) * scale, height: 20 * scale, rx: 4,
+        }),
+        svg('text', { class: 'tag-text', x: right + AXIS_PX * scale, y: level }, label),
       );
     }
     this.crosshair = svg('g', { class: 'cross', 'aria-hidden': 'true' });
@@ -123,13 +133,15 @@ export class Chart {
   }
 
   times() {
-    const every = Math.ceil((this.interval === '1h' ? 132 : 84) / this.slot);
-    for (let i = this.candles.length - 1 - Math.floor(every / 2); i >= 0; i -= every) {
+    const between = TIMES_PX[this.interval] * this.scale;
+    const every = Math.ceil(between / this.slot);
+    const last = this.candles.length - 1;
+    for (let i = Math.max(0, last - Math.ceil(every / 2)); i >= 0; i -= every) {
       const at = new Date(this.candles[i].at);
       const x = this.middle(i);
-      if (x < (this.interval === '1h' ? 48 : 24)) continue;
+      if (x < between / 3) continue;
       const shown = { '1d': DAY, '1h': FULL }[this.interval]?.format(at) ?? TIME.format(at);
-      this.picture.append(svg('text', { class: 'tick time', x, y: this.bottom + 18 }, shown));
+      this.picture.append(svg('text', { class: 'tick time', x, y: this.bottom + 18 * this.scale }, shown));
     }
   }
 

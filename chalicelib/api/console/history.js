@@ -42,7 +42,9 @@ export class History {
     const page = await api.history(account, `limit=${PAGE}`);
     if (account !== this.session.account) return;
     const lowest = Math.min(...page.records.map((record) => record.sequence));
-    if (!this.rows.has(lowest) && !this.rows.has(lowest - 1)) {
+    const follows = this.rows.has(lowest) || this.rows.has(lowest - 1);
+    const differs = page.records.some(({ sequence, head }) => (this.rows.get(sequence)?.head ?? head) !== head);
+    if (!follows || differs || Math.max(...this.rows.keys()) > page.sequence) {
       this.rows = new Map();
       this.before = page.next;
     }
@@ -73,8 +75,8 @@ export class History {
     say($('no-history'), 'No decisions yet.');
   }
 
-  /** Verifies the whole history, from where this browser last came to. */
-  async verify(from = this.last) {
+  /** Verifies the history from where this browser last came to, or `again` from 1. */
+  async verify(again = false) {
     if (this.verifying) return;
     this.verifying = true;
     const account = this.session.account;
@@ -84,14 +86,14 @@ export class History {
     $('verify').disabled = true;
     $('verdict-more').replaceChildren();
     this.verdict('plain', 'Verifying \u2026');
-    let done = from?.sequence ?? 0;
+    let done = 0;
     try {
-      const verified = await verify(account, from, patient(account), (sequence, end) => {
+      const verified = await verify(account, this.last, again, patient(account), (sequence, end) => {
         done = sequence;
         bar.max = end || 1;
         bar.value = sequence;
       });
-      kept.set(`verified:${account}`, { sequence: verified.sequence, head: verified.head });
+      if (verified.sequence) kept.set(`verified:${account}`, { sequence: verified.sequence, head: verified.head });
       if (account === this.session.account) this.pass(verified);
     } catch (error) {
       if (account !== this.session.account) return;
@@ -113,7 +115,7 @@ export class History {
     $('verdict-more').replaceChildren(
       h('code', { title: head }, head.slice(0, 16)),
       from ? ` ${from === sequence ? 'nothing new since' : `new: ${from + 1} \u2026 ${sequence}, on top of`} 1 \u2026 ${from}. ` : ' ',
-      from ? h('button', { type: 'button', class: 'link', onclick: () => this.verify({ sequence: 0, head: '' }) }, 'From 1 again') : '',
+      from ? h('button', { type: 'button', class: 'link', onclick: () => this.verify(true) }, 'From 1 again') : '',
     );
   }
 
@@ -176,7 +178,7 @@ function item(record) {
         h('span', { class: 'number' }, String(facts.sequence)),
         h('span', { class: 'what' }, h('b', { class: 'label' }, shown.label), ` ${shown.title}`, shown.detail && h('small', {}, shown.detail)),
         h('span', { class: 'changes' }, ...changes),
-        facts.at ? h('time', { datetime: facts.at, title: facts.at }, AT.format(new Date(facts.at))) : ''),
+        facts.at ? h('time', { datetime: facts.at, title: facts.at }, AT.format(new Date(facts.at))) : h('span')),
       h('dl', { class: 'link-of-chain' },
         h('div', {}, h('dt', {}, 'Key'), h('dd', {}, h('code', {}, facts.key))),
         h('div', {}, h('dt', {}, 'Stored text'), h('dd', {}, h('code', {}, record.record))),

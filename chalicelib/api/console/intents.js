@@ -36,7 +36,7 @@ export class Intents {
   of(account) {
     const stored = kept.names(PREFIX).map((name) => kept.get(name)).filter((intent) => intent?.account === account);
     return stored
-      .map((intent) => this.own.get(intent.key) ?? { ...intent, state: 'unknown', reason: 'This page was left before the answer came.' })
+      .map((intent) => this.own.get(intent.key) ?? { ...intent, state: 'unknown', reason: 'No answer has reached this page.' })
       .sort((one, other) => one.at - other.at);
   }
 

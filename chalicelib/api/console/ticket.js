@@ -82,7 +82,7 @@ export class Ticket {
     const size = this.measure === 'all' ? '' : terms ? ` ${exact(terms.notional ?? terms.quantity)} ${terms.notional ? `${this.other} of ` : ''}` : ' ';
     const button = $('submit');
     button.className = `submit ${this.side}`;
-    say(button, this.busy ? 'Sending' : this.measure === 'all' ? (buys ? `Buy ${this.symbol} with all ${this.other}` : `Sell all ${this.symbol}`) : `${buys ? 'Buy' : 'Sell'}${size}${this.symbol}`);
+    say(button, this.alarmed ? 'Waiting for the outcome above' : this.busy ? 'Sending' : this.measure === 'all' ? (buys ? `Buy ${this.symbol} with all ${this.other}` : `Sell all ${this.symbol}`) : `${buys ? 'Buy' : 'Sell'}${size}${this.symbol}`);
     button.disabled = this.busy || !this.symbol;
   }
 
@@ -194,12 +194,19 @@ export class Ticket {
     this.button();
   }
 
-  /** Takes up what an earlier page, or another tab, left behind: looks it up, and never sends it by itself. */
-  resume() {
+  /** Begins with another account. */
+  restart() {
     this.intents.own.clear();
-    for (const intent of this.intents.of(this.session.account)) this.intents.watch(intent);
     $('outcome').replaceChildren();
+    this.attend();
     this.showPending();
+  }
+
+  /** Takes up what an earlier page, or another tab, left behind: looks it up, and never sends it by itself. */
+  attend() {
+    for (const intent of this.intents.of(this.session.account)) {
+      if (!this.intents.own.has(intent.key)) this.intents.watch(intent);
+    }
   }
 
   settled(intent, outcome) {

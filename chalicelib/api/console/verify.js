@@ -30,17 +30,18 @@ export function nextHead(head, record) {
 
 /** Verifies a history up to the head that the portfolio shows. Returns { sequence, head, from }.
  *
- * `last`: what was verified before, or null. `read`: { portfolio(), page(after, limit) }. `progress(done, all)` is called a page.
+ * `last`: what was verified before, or null. `again`: begin at 1 all the same. `read`: { portfolio(), page(after, limit) }. `progress(done, all)` is called a page.
  * Raises Broken; what `read` raises passes.
  */
-export async function verify(account, last, read, progress) {
+export async function verify(account, last, again, read, progress) {
   const { sequence: end, head: shown } = await read.portfolio();
   if (last && end < last.sequence) {
     throw new Broken(end + 1, `The history ends at ${end}, but this browser verified it up to ${last.sequence} before: it was shortened.`);
   }
-  let sequence = last?.sequence ?? 0;
-  let head = bytes(last?.head ?? '');
-  if (sequence > 0) await contains(last, read);
+  if (last) await contains(last, read);
+  const from = last && !again ? last.sequence : 0;
+  let sequence = from;
+  let head = bytes(from ? last.head : '');
   progress(sequence, end);
   let tries = 0;
   while (sequence < end) {
@@ -49,20 +50,24 @@ export async function verify(account, last, read, progress) {
     for (const record of records) {
       head = link(account, record, sequence + 1, head);
       sequence += 1;
+      if (sequence === last?.sequence && hex(head) !== last.head) throw rewritten(last);
     }
     progress(sequence, end);
   }
   if (hex(head) !== shown) throw new Broken(end, `The chain ends in another head than the portfolio shows, at ${end}.`);
-  return { sequence, head: hex(head), from: last?.sequence ?? 0 };
+  return { sequence, head: hex(head), from };
 }
 
 /** Makes sure that what was verified last is still there. */
 async function contains(last, read) {
   const { records: [record] } = await read.page(last.sequence - 1, 1);
   if (record?.sequence !== last.sequence || record.head !== last.head) {
-    throw new Broken(last.sequence, `The history no longer contains what this browser verified before, up to ${last.sequence}: it was rewritten.`);
+    throw rewritten(last);
   }
 }
+
+const rewritten = ({ sequence }) =>
+  new Broken(sequence, `The history no longer contains what this browser verified before, up to ${sequence}: it was rewritten.`);
 
 /** Verifies one link; returns its head. */
 function link(account, record, sequence, previous) {

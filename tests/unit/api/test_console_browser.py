@@ -398,6 +398,25 @@ def test_a_chain_that_was_computed_anew_does_not_pass_where_it_was_verified_befo
         verdict(page).to_have_text(VERIFIED.format(5 + more))  # in itself it is a chain: only what was kept betrays it
 
 
+def test_beginning_again_at_1_does_not_forget_what_was_verified(browser: Browser, engine: str, account: int) -> None:
+    """The forger shows the old last link once, where it is looked for, and another chain below it."""
+    trade(engine, account, 2)
+    with open_console(browser, engine, account) as page:
+        verdict(page).to_have_text(VERIFIED.format(3))
+        verdict(page).to_have_text(VERIFIED.format(3))
+        trade(engine, account, 1)
+        whole, honest = records(engine, account), records(engine, account)
+        rewritten(whole)
+
+        def page_of(route: Route) -> None:
+            shown = honest[2:3] if "after=2&limit=1" in route.request.url else whole
+            route.fulfill(json={"records": shown, "next": None, "sequence": 4})
+
+        page.route(HISTORY, page_of)
+        page.get_by_role("button", name="From 1 again").click()
+        expect(page.locator("#verdict-text")).to_contain_text("no longer contains what this browser verified before, up to 3")
+
+
 def test_a_history_that_was_shortened_does_not_pass(browser: Browser, engine: str, account: int) -> None:
     trade(engine, account, 4)
     with open_console(browser, engine, account) as page:
