@@ -304,7 +304,7 @@ def test_the_pins_were_compiled_from_pyproject_as_it_is() -> None:
     packed = names(pyproject["project"]["dependencies"])
     assert asked_for_by_pyproject("requirements.txt") == packed
     groups = pyproject["dependency-groups"]
-    developed = names(groups["local"]) | names([each for each in groups["dev"] if isinstance(each, str)])
+    developed = names(groups["local"]) | names(groups["feeds"]) | names([each for each in groups["dev"] if isinstance(each, str)])
     assert asked_for_by_pyproject("requirements-dev.txt") == packed | developed
 
 
