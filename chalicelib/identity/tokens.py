@@ -4,6 +4,7 @@ Issuer, audience, keys and algorithms are settings. A token chooses none of them
 it. Two valid tokens can differ in their user and their times.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import jwt
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.fields import InvalidValue, user_id_from_text
 from chalicelib.identity.settings import TokenSettings
+from chalicelib.runtime.fetch import FetchFailed, fetch
+from chalicelib.runtime.sockets import TimeLeft
 from chalicelib.runtime.world import Moment, World
 
 LEEWAY_S = 30
@@ -32,8 +35,11 @@ REFETCHES = 5
 REFETCH_WINDOW_S = 30
 """The period of that limit. Anybody can invent key ids, and they must not turn every request into one to the issuer."""
 
-FETCH_TIMEOUT_S = 3
-"""The longest wait for the issuer's next byte. API Gateway would wait longer, but a trading client would not."""
+FETCH_S = 3.0
+"""The time to fetch the keys, to the last byte. API Gateway would wait longer, but a trading client would not."""
+
+MAX_KEYS_BYTES = 256 * 1024
+"""The largest answer of an issuer. Those of large providers have some 30 KB."""
 
 _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]+)", re.ASCII | re.IGNORECASE)
 
@@ -101,7 +107,7 @@ class PublishedKeys:
 
     def __init__(self, url: str, world: World | None = None) -> None:
         self._world = world or World()
-        self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_TIMEOUT_S, headers={"Accept": "application/json"})
+        self._url = url
         self._lock = Lock()
         self._keys: _KeySet | None = None
         self._window_from: Moment | None = None
@@ -136,7 +142,7 @@ class PublishedKeys:
             self._window_from, self._refetches = self._world.moment(), 0
         if self._refetches == REFETCHES:
             raise KeysUnavailable(
-                f"{self._client.uri}: tokens named unknown keys too often: {REFETCHES} fetches in {REFETCH_WINDOW_S} s"
+                f"{self._url}: tokens named unknown keys too often: {REFETCHES} fetches in {REFETCH_WINDOW_S} s"
             )
         self._refetches += 1
 
@@ -144,13 +150,14 @@ class PublishedKeys:
         """Fetches the keys. An answer that is not a key set is the issuer's failure, and replaces no keys."""
         fetched_at = self._world.moment()
         try:
-            published = self._client.fetch_data().get("keys")
-        except (jwt.PyJWTError, OSError, ValueError, RecursionError) as error:
-            raise KeysUnavailable(f"{self._client.uri}: {error}") from error
+            document = json.loads(fetch(self._url, TimeLeft(self._world, FETCH_S), MAX_KEYS_BYTES))
+        except (FetchFailed, ValueError, RecursionError) as error:
+            raise KeysUnavailable(f"{self._url}: {error}") from error
+        published = document.get("keys") if isinstance(document, dict) else None
         keys = [_signing_key(each) for each in published] if isinstance(published, list) else []
         by_id = {key.key_id: key for key in reversed(keys) if key is not None and isinstance(key.key_id, str)}
         if not by_id:
-            raise KeysUnavailable(f"{self._client.uri}: the answer holds no key that signs")
+            raise KeysUnavailable(f"{self._url}: the answer holds no key that signs")
         return _KeySet(by_id, fetched_at)
 
 

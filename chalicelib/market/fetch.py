@@ -1,27 +1,11 @@
-"""One request to a source: HTTP/1.1 with an end, by the standard library.
-
-Each step is bounded: the time from connecting to the last byte, and the bytes of the whole reply, headers included. Only a 200
-that is whole and plain is taken. A redirect is not followed, since nobody chose the place that it names.
-"""
-
-import ssl
-from functools import cache
-from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+"""One request to a source."""
 
 from chalicelib.market.answer import UnusableAnswer
-from chalicelib.runtime.sockets import TimedStream, TimeLeft, connect
+from chalicelib.runtime import fetch as http
+from chalicelib.runtime.sockets import TimeLeft
 
 MAX_BYTES = 64 * 1024
 """The largest reply. A ticker's is under 2 KB."""
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Returns the process's context, which checks certificates and host names."""
-    return ssl.create_default_context()
 
 
 def fetch(url: str, time: TimeLeft) -> bytes:
@@ -30,58 +14,7 @@ def fetch(url: str, time: TimeLeft) -> bytes:
     Raises:
         UnusableAnswer: there is no such body in time.
     """
-    parts = urlsplit(url)
-    assert parts.hostname is not None, "no list of sources has a URL without a host"
-    tls = _tls() if parts.scheme == "https" else None
     try:
-        connection = connect(parts.hostname.encode("ascii"), parts.port or (443 if tls else 80), tls, time)
-        with connection:
-            stream = _BoundedStream(connection, time)
-            stream.send(_request(parts))
-            reply = HTTPResponse(stream, method="GET")  # type: ignore[arg-type]  # of a socket, it uses `makefile` alone
-            reply.begin()
-            _require_whole_and_plain(reply)
-            body = reply.read(MAX_BYTES)
-    except TimeoutError:
-        raise UnusableAnswer("does not answer in time") from None
-    except (OSError, HTTPException, ValueError) as error:  # a ValueError: a chunk of a negative size
-        raise UnusableAnswer(f"does not answer: {type(error).__name__}") from error
-    if reply.length:  # the rest of what was announced
-        raise UnusableAnswer("answers less than it announced")
-    return body
-
-
-class _BoundedStream(TimedStream):
-    """An exchange in which only so much is received."""
-
-    _received = 0
-
-    def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`."""
-        count = super().readinto(buffer)
-        self._received += count
-        if self._received > MAX_BYTES:
-            raise UnusableAnswer(f"answers more than {MAX_BYTES} bytes")
-        return count
-
-
-def _request(parts: SplitResult) -> bytes:
-    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    lines = (
-        f"GET {target} HTTP/1.1",
-        f"Host: {parts.netloc}",
-        "User-Agent: hft-trading-engine",
-        "Accept: application/json",
-        "Accept-Encoding: identity",
-        "Connection: close",
-    )
-    return "\r\n".join((*lines, "", "")).encode("ascii")
-
-
-def _require_whole_and_plain(reply: HTTPResponse) -> None:
-    if reply.status != HTTPStatus.OK:
-        raise UnusableAnswer(f"answers {reply.status}")
-    if reply.getheader("Content-Encoding", "identity").lower() != "identity":
-        raise UnusableAnswer("answers something compressed, though nobody asked for it")
-    if reply.length is None and not reply.chunked:
-        raise UnusableAnswer("states no length, so that its answer could be cut short")
+        return http.fetch(url, time, MAX_BYTES)
+    except http.FetchFailed as failed:
+        raise UnusableAnswer(str(failed)) from failed

@@ -52,6 +52,7 @@ PRIVATE = {
     ("/api/v1/trading/history/{user_id}", "GET"),
     ("/api/v1/trading/portfolio/{user_id}", "GET"),
     ("/api/v1/trading/assets", "GET"),
+    ("/api/v1/trading/candles/{symbol}", "GET"),
 }
 OPERATORS = {
     ("/api/v1/operator/prices", "PUT"),

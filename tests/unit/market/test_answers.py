@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.money import price_text
-from chalicelib.market import fetch as fetching
 from chalicelib.market.answer import UnusableAnswer, median, price_in
 from chalicelib.market.fetch import fetch
+from chalicelib.runtime import fetch as fetching
 from chalicelib.runtime.sockets import TimeLeft
 from chalicelib.runtime.world import World
 from harness.processes import ROOT, free_port
