@@ -16,7 +16,7 @@ class History:
     def read(self, user_id: int, first: int, last: int, deadline: Deadline) -> list[Record]:
         """Reads the records from `first` to `last` that the index has by now: at most 100, in one request.
 
-        DynamoDB cuts an answer off at 1 MB, which 100 records never reach: the longest is 1.3 KB.
+        DynamoDB cuts an answer off at 1 MB, which 100 records never reach: the longest has 1,438 bytes.
 
         Raises:
             Throttled, Unanswered: as `Datastore.call`. DeadlineExceeded: nothing was asked. UnsupportedForm: see there.
