@@ -1,11 +1,12 @@
 """The command line: ``python -m ops``.
 
-Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 an invalid command line; 3 an audit found a discrepancy.
+Exit codes: 0 done, or nothing to do; 1 refused or failed; 2 an invalid command line; 3 an audit found a discrepancy;
+130 Ctrl-C ended a feed.
 """
 
 import rich_click as click
 
-from ops.commands import accounts, assets, audit, orders, token
+from ops.commands import accounts, assets, audit, feed, orders, token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,4 +22,5 @@ cli.add_command(assets.group)
 cli.add_command(accounts.group)
 cli.add_command(orders.group)
 cli.add_command(audit.audit)
+cli.add_command(feed.feed)
 cli.add_command(token.token)

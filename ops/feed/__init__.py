@@ -1,0 +1,1 @@
+"""Feed: prices from a source, written through the operator's API for as long as wanted."""
