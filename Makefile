@@ -2,6 +2,7 @@
 # by accident.
 HOST = 127.0.0.1
 PORT ?= 8000
+FEED ?=
 PYTHON ?=
 ARGS ?=
 export HOST PORT PYTHON
@@ -11,7 +12,8 @@ HFT_DATA_FROM_SHELL := $(HFT_DATA)
 
 help:
 	@echo 'make run            runs the engine on http://$(HOST):$(PORT), with its state in memory. DATA=directory keeps the state on disk,'
-	@echo '                    HOST=0.0.0.0 listens on every interface, PORT=8001 on another port'
+	@echo '                    HOST=0.0.0.0 listens on every interface, PORT=8001 on another port; FEED=walk moves the prices,'
+	@echo '                    FEED=file:prices.csv and FEED=ccxt:kraken set them from elsewhere'
 	@echo 'make test           runs all checks: lint, then the tests. ARGS="tests/unit/domain -k cost" goes to pytest'
 	@echo 'make check          runs lint and the quick tests: half a minute'
 	@echo 'make lint           checks formatting, ruff and mypy'
@@ -35,6 +37,7 @@ help:
 	@echo 'Each command sets up .venv where necessary, with python3 or PYTHON=/path/to/python3 (3.11 or newer).'
 
 run: export HFT_DATA = $(or $(DATA),$(HFT_DATA_FROM_SHELL))
+run: export HFT_FEED = $(FEED)
 run: port setup-local
 	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 

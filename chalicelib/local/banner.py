@@ -6,10 +6,15 @@ from chalicelib import __version__
 from chalicelib.config import Settings, is_loopback
 
 
-def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: bool) -> str:
-    """Returns the first lines of a run: its addresses, an order to try, and whom the authorizer accepts."""
+def url_of(host: str, port: int) -> str:
+    """Returns the URL of a run on this machine."""
     everywhere = host in ("0.0.0.0", "::")  # noqa: S104  (compared, not bound)
-    url = f"http://{'127.0.0.1' if everywhere else host}:{port}"
+    return f"http://{'127.0.0.1' if everywhere else host}:{port}"
+
+
+def banner(host: str, port: int, settings: Settings, identity: str, feed: str | None, *, is_open: bool) -> str:
+    """Returns the first lines of a run: its addresses, an order to try, what moves prices, and whom the authorizer accepts."""
+    url = url_of(host, port)
     order = json.dumps({"user_id": 1, "symbol": "BTC", "pay_with": "USD", "quantity": "1.0"})
     token = "" if is_open else ' -H "Authorization: Bearer $TOKEN"'
     lines = [
@@ -21,6 +26,8 @@ def banner(host: str, port: int, settings: Settings, identity: str, *, is_open: 
         f"  State       {_state(settings)}",
         f"  Identity    {identity}",
     ]
+    if feed is not None:
+        lines.append(f"  Feed        {feed} sets the prices once a second")
     if not is_loopback(f"//{host}"):
         lines.append("  Reach       every machine that can connect to this one; connections are not encrypted")
         if is_open:

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from socket import SHUT_WR
@@ -25,7 +25,8 @@ from chalicelib.contract.errors import EngineError, TooLarge
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.domain.record import UnsupportedForm
 from chalicelib.local import authorizer as auth
-from chalicelib.local.banner import banner
+from chalicelib.local import feed
+from chalicelib.local.banner import banner, url_of
 from chalicelib.local.datastore import DatastoreUnusable
 from chalicelib.local.foreign_pages import refuse_foreign_page
 from chalicelib.local.gateway import Answer, Gateway
@@ -143,7 +144,8 @@ def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
             try:
                 is_open = auth.is_open()
                 settings = Settings.from_environment()
-            except ValueError as error:
+                self._feed = feed.wanted(settings, is_open=is_open)
+            except (ValueError, feed.FeedUnusable) as error:
                 _end(str(error))
             if is_open:
                 when_open()
@@ -161,10 +163,13 @@ def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
                 _end(str(error))
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             gc.callbacks.append(_freeze_survivors)
-            print(banner(host, self.server.server_address[1], engine.settings, auth.describe(), is_open=is_open), flush=True)
+            port = self.server.server_address[1]
+            self._url = url_of(host, port)
+            print(banner(host, port, engine.settings, auth.describe(), self._feed, is_open=is_open), flush=True)
 
         def serve_forever(self) -> None:
-            with suppress(KeyboardInterrupt):  # Ctrl-C ends a local run
+            prices = feed.running(self._feed, self._url) if self._feed else nullcontext()
+            with suppress(KeyboardInterrupt), prices:  # Ctrl-C ends a local run
                 self.server.serve_forever()
 
     chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
