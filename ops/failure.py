@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionError as NotConnected
 from chalicelib.contract.errors import EngineError
 from chalicelib.domain.money import price_text
 from chalicelib.domain.record import UnsupportedForm
-from chalicelib.domain.refusals import TransferRejected
+from chalicelib.domain.refusals import TransferRejected, UnknownAsset
 from chalicelib.runtime.deadline import DeadlineExceeded
 from chalicelib.store.assets import AssetBusy, HeldPrice, ImmutableAsset, Listing, StaleAsset
 from chalicelib.store.connection import Throttled, Unanswered
@@ -32,18 +32,8 @@ class Failure(Exception):
 
 
 EXPLAINED = (
-    *(
-        Failure,
-        MovedOn,
-        NotRepairable,
-        AssetBusy,
-        HeldPrice,
-        ImmutableAsset,
-        StaleAsset,
-        TransferRejected,
-        UnsupportedForm,
-        EngineError,
-    ),
+    *(Failure, MovedOn, NotRepairable, EngineError, UnsupportedForm, TransferRejected, UnknownAsset),
+    *(AssetBusy, HeldPrice, ImmutableAsset, StaleAsset),
     *(DeadlineExceeded, Throttled, Unanswered, BotoCoreError, ClientError),
 )
 """The errors that `explain` explains. Any other is a bug, and its traceback helps most."""
@@ -64,6 +54,8 @@ def explain(error: Exception, place: str) -> str:
             line = _explain_answer(error, place)
         case AssetBusy():
             line = f"The item of {error} stayed busy with transactions. Nothing was written: try again"
+        case UnknownAsset(symbols=symbols):
+            line = f"Unknown asset: {', '.join(symbols)}"
         case HeldPrice():
             line = f"{error} (--allow-move). It was not set"
         case StaleAsset(change=change, now=now):

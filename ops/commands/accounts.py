@@ -17,8 +17,7 @@ from chalicelib.domain.position import net_deposits_units
 from chalicelib.store.tables import account_from
 from ops.commands import decisions
 from ops.commands.repair import repair
-from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
-from ops.failure import Failure
+from ops.commands.shared import Group, as_json_option, dry_run_option, on_stage, symbol_argument, user_argument
 from ops.output import note, say, show, show_json
 from ops.stage import Stage
 from ops.stored import MAX_SEQUENCE
@@ -36,7 +35,7 @@ key_option = click.option(
 )
 
 
-@click.group("accounts")
+@click.group("accounts", cls=Group)
 def group() -> None:
     """Holdings and histories of users, and transfers to and from them.
 
@@ -139,7 +138,10 @@ def show_account(stage: Stage, user_id: int, *, as_json: bool) -> None:
         say(f"user {user_id}: never funded")
     else:
         rows = [{"symbol": symbol, "balance": balances[symbol], "cost_basis_usd": cost_basis_usd[symbol]} for symbol in symbols]
-        show(rows, BALANCE_COLUMNS, as_json=False)
+        if rows:
+            show(rows, BALANCE_COLUMNS, as_json=False)
+        else:
+            say(f"user {user_id}: nothing was ever held")  # refusals and voids alone
         say(f"user {user_id}: realized {realized_usd} USD, net deposits {deposits_usd} USD")
         say(f"decisions: {account.sequence}, head {head}")
 
@@ -153,9 +155,7 @@ def show_account(stage: Stage, user_id: int, *, as_json: bool) -> None:
 @as_json_option
 @on_stage
 def fund(stage: Stage, user_id: int, symbol: str, units: int, key: str, *, dry_run: bool, as_json: bool) -> None:
-    """Credits an account. The first funding opens it."""
-    if stage.assets.find(symbol, stage.engine.deadline()) is None:
-        raise Failure(f"Unknown asset: {symbol}")  # a typing error would become a holding that nobody can trade
+    """Credits an account, with an asset that is listed. The first funding opens it."""
     _transfer(stage, Transfer(user_id, key, symbol, units), dry_run=dry_run, as_json=as_json)
 
 
@@ -168,7 +168,7 @@ def fund(stage: Stage, user_id: int, symbol: str, units: int, key: str, *, dry_r
 @as_json_option
 @on_stage
 def debit(stage: Stage, user_id: int, symbol: str, units: int, key: str, *, dry_run: bool, as_json: bool) -> None:
-    """Debits an account, never below zero."""
+    """Debits an account of an asset that is listed, never below zero."""
     _transfer(stage, Transfer(user_id, key, symbol, -units), dry_run=dry_run, as_json=as_json)
 
 

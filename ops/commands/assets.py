@@ -14,7 +14,7 @@ from chalicelib.runtime.world import utc_now
 from chalicelib.store import assets
 from chalicelib.store.assets import AssetBusy, Change, HeldPrice, ImmutableAsset, Listing, StaleAsset
 from ops import price_file
-from ops.commands.shared import as_json_option, dry_run_option, on_stage, symbol_argument
+from ops.commands.shared import Group, as_json_option, dry_run_option, on_stage, symbol_argument
 from ops.failure import EXPLAINED, Failure, explain
 from ops.output import note, progress, say, show, show_json
 from ops.stage import Stage
@@ -33,7 +33,7 @@ at_version_option = click.option(
 )
 
 
-@click.group("assets")
+@click.group("assets", cls=Group)
 def group() -> None:
     """The assets that are traded, and their prices.
 

@@ -7,7 +7,7 @@ from chalicelib.contract.replies import record_body, reply_of
 from chalicelib.domain.facts import Void, Voided
 from chalicelib.domain.record import Record
 from ops.commands import decisions
-from ops.commands.shared import as_json_option, dry_run_option, on_stage, user_argument
+from ops.commands.shared import Group, as_json_option, dry_run_option, on_stage, user_argument
 from ops.output import say, show, show_json
 from ops.stage import Stage
 from ops.values import KEY
@@ -17,7 +17,7 @@ VOID_COLUMNS = ("user_id", "key", "sequence", "at", "result")
 key_argument = click.argument("key", type=KEY)
 
 
-@click.group("orders")
+@click.group("orders", cls=Group)
 def group() -> None:
     """Orders by their idempotency keys: what became of one, and voiding a key that must not execute any more."""
 

@@ -1,5 +1,6 @@
 """Options and errors that commands have in common."""
 
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -13,6 +14,27 @@ from ops.stage import Stage, reach
 from ops.values import SYMBOL, USER
 
 Own = ParamSpec("Own")
+
+_NEGATIVE = re.compile(r"-[0-9.][0-9.eE]*")
+
+
+class _Command(click.RichCommand):
+    """A command that takes a negative number for what it is, and not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Command.parse_args`."""
+        for argument in args:
+            if _NEGATIVE.fullmatch(argument):
+                raise click.UsageError(
+                    f"{argument} is less than 0: to take an amount out of an account, use accounts debit.", ctx
+                )
+        return super().parse_args(ctx, args)
+
+
+class Group(click.RichGroup):
+    """A group of such commands."""
+
+    command_class = _Command
 
 
 def on_stage(command: Callable[Concatenate[Stage, Own], None]) -> Callable[..., None]:

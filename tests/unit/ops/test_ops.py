@@ -515,6 +515,35 @@ def test_what_was_done_is_said_by_a_dry_run_too(operator: Operator, user: str) -
     assert (row["result"], row["sequence"]) == ("done before", 1)
 
 
+def test_a_transfer_that_was_done_is_shown_although_its_asset_is_gone(operator: Operator, symbol: str, user: str) -> None:
+    fund, debit = (
+        ("accounts", "fund", user, symbol, "5", "--key", "in"),
+        ("accounts", "debit", user, symbol, "1", "--key", "out"),
+    )
+    done = [operator.json(*fund), operator.json(*debit)]
+    operator.json("assets", "remove", symbol)
+
+    for command, (first,) in zip((fund, debit), done, strict=True):
+        for dry_run in ((), ("--dry-run",)):
+            assert operator.json(*command, *dry_run) == [{**first, "result": "done before"}]
+    assert f"Unknown asset: {symbol}" in operator.refused("accounts", "debit", user, symbol, "1", "--key", "another")
+
+
+@pytest.mark.parametrize("command", ["fund", "debit"])
+def test_an_amount_below_zero_is_named_and_not_taken_for_an_option(operator: Operator, user: str, command: str) -> None:
+    result = operator.run("accounts", command, user, "USD", "-5", "--key", new_key())
+
+    assert result.exit_code == 2
+    assert "-5 is less than 0" in result.stderr
+    assert "accounts debit" in result.stderr
+
+
+def test_an_account_of_refusals_alone_is_shown(operator: Operator, user: str) -> None:
+    buy(operator.market, int(user), 1)
+
+    assert operator.run("accounts", "show", user).stdout.splitlines()[0] == f"user {user}: nothing was ever held"
+
+
 def test_an_account_is_not_funded_with_what_is_not_listed(operator: Operator, user: str) -> None:
     assert operator.refused("accounts", "fund", user, "USDD", "1", "--key", "k") == "error: Unknown asset: USDD\n"
 

@@ -89,6 +89,38 @@ def test_more_slots_in_use_than_there_is_room_for_shrink_again_when_they_are_lef
     assert len(cache._slots) == 2  # noqa: SLF001  # what a process keeps has no other face
 
 
+class CountedSlot(AccountSlot):
+    """A slot that counts how often eviction asks whether it is in use."""
+
+    looks = 0
+    _users = 0
+
+    @property
+    def users(self) -> int:
+        CountedSlot.looks += 1
+        return self._users
+
+    @users.setter
+    def users(self, users: int) -> None:
+        self._users = users
+
+
+def test_an_eviction_looks_at_a_few_slots_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It happens under the lock of all accounts, at every new account of a full process."""
+    cache = AccountCache(10_000, World())
+    monkeypatch.setattr(cache, "_new_slot", lambda: CountedSlot(World()))
+    for user_id in range(10_000):
+        with cache.slot(user_id):
+            pass
+    CountedSlot.looks = 0
+
+    for user_id in range(10_000, 10_100):
+        with cache.slot(user_id):
+            pass
+
+    assert CountedSlot.looks <= 100 * 5
+
+
 def test_threads_that_ask_at_the_same_moment_share_a_slot(cache: AccountCache) -> None:
     together = Barrier(8)
 
