@@ -39,7 +39,7 @@ def ask(url: str, method: str, path: str, body: bytes | None = None, **headers: 
         (b" \r\n", "is empty: it must be a JSON object"),
         (b"user_id=1&symbol=BTC&pay_with=USD&quantity=1.0", "is a form: it must be a JSON object"),
         (b'--x\r\nContent-Disposition: form-data; name="user_id"\r\n\r\n1\r\n--x--\r\n', "is a form: it must be a JSON object"),
-        (gzip.compress(ORDER), "is compressed: send it without Content-Encoding"),
+        (gzip.compress(ORDER, mtime=0), "is compressed: send it without Content-Encoding"),
         (b"\xef\xbb\xbf" + ORDER, "begins with a byte order mark: send UTF-8 without one"),
         (ORDER.decode().encode("utf-16"), "is UTF-16: it must be UTF-8"),
         (ORDER + b"\xff", "must be UTF-8"),
