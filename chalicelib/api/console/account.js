@@ -41,19 +41,24 @@ export class Account {
   }
 }
 
-function row(symbol, { quantity, price, value_usd: value, average_price_usd: average, unrealized_pl_usd: gain, cost_basis_usd: basis, share }) {
-  const share_percent = share === null ? null : percent(share, '1');
+function row(symbol, position) {
+  const { quantity, price, value_usd: value, average_price_usd: average, unrealized_pl_usd: gain, cost_basis_usd: basis } = position;
+  const share = position.share === null ? null : percent(position.share, '1');
   const meter = h('span', { class: 'meter', 'aria-hidden': 'true' }, h('i'));
-  meter.firstChild.style.width = `${share_percent ?? 0}%`;
-  const gained = gain === null || symbol === 'USD' ? null : percent(gain, basis);
+  meter.firstChild.style.width = `${share ?? 0}%`;
+  const cell = (attributes, ...children) => h('td', attributes, ...children);
+  const none = cell({}, '\u2013');
+  const isUsd = symbol === 'USD';
+  const gained = gain === null || isUsd ? null : percent(gain, basis);
   return h('tr', {},
-    h('th', { scope: 'row' }, symbol, share_percent !== null && h('small', { class: 'narrow' }, `${share_percent} %`)),
-    h('td', { title: exact(quantity, 8) }, symbol === 'USD' ? rounded(quantity, 2) : exact(quantity)),
-    h('td', { class: 'roomy', title: average }, average === null || symbol === 'USD' ? '\u2013' : shownPrice(average)),
-    h('td', { title: value === null ? 'no price' : exact(value, 8) }, value === null ? 'no price' : rounded(value, 2), price !== null && symbol !== 'USD' && h('small', {}, `at ${usd(price)}`)),
-    h('td', { class: gain === null || symbol === 'USD' ? '' : tone(rounded(gain, 2)) },
-      gain === null || symbol === 'USD' ? '\u2013' : signed(rounded(gain, 2)), gained !== null && h('small', {}, `${signed(gained)} %`)),
-    h('td', { class: 'share' }, share_percent === null ? '\u2013' : `${share_percent} %`, meter));
+    h('th', { scope: 'row' }, symbol, share !== null && h('small', { class: 'narrow' }, `${share} %`)),
+    cell({ title: exact(quantity, 8) }, isUsd ? rounded(quantity, 2) : exact(quantity)),
+    cell({ class: 'roomy', title: average }, average === null || isUsd ? '\u2013' : shownPrice(average)),
+    value === null ? cell({}, 'no price')
+      : cell({ title: exact(value, 8) }, rounded(value, 2), !isUsd && h('small', {}, `at ${usd(price)}`)),
+    gain === null || isUsd ? none
+      : cell({ class: tone(rounded(gain, 2)) }, signed(rounded(gain, 2)), gained !== null && h('small', {}, `${signed(gained)} %`)),
+    cell({ class: 'share' }, share === null ? '\u2013' : `${share} %`, meter));
 }
 
 function byValue(one, other) {

@@ -111,8 +111,9 @@ $('open-keys').addEventListener('click', KEYS['?']);
 $('keys-close').addEventListener('click', () => $('keys-dialog').close());
 
 document.addEventListener('keydown', (event) => {
-  const typing = event.target.closest('input:not([type=radio]):not([type=checkbox]), select, textarea');
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || !$('keys-on').checked || document.querySelector('dialog[open]')) return;
+  const typing = event.target.closest('input:not([type=radio]):not([type=checkbox]), select, dialog');
+  const chord = event.ctrlKey || event.metaKey || event.altKey || event.repeat;
+  if (typing || chord || !$('keys-on').checked || document.querySelector('dialog[open]')) return;
   const key = event.key.toLowerCase();
   const market = /^[1-9]$/.test(key) && markets.traded[Number(key) - 1];
   const work = KEYS[key] ?? (market && (() => markets.choose(market.symbol)));

@@ -122,7 +122,12 @@ export class Chart {
       this.picture.append(
         svg('line', { class: 'level', x1: 0, x2: right, y1: level, y2: level }),
         svg('rect', {
-          class: 'tag', x: right + (AXIS_PX - 6) * scale, y: level - 10 * scale, width: (label.length * DIGIT_PX + 12) * scale, height: 20 * scale, rx: 4,
+          class: 'tag',
+          x: right + (AXIS_PX - 6) * scale,
+          y: level - 10 * scale,
+          width: (label.length * DIGIT_PX + 12) * scale,
+          height: 20 * scale,
+          rx: 4,
         }),
         svg('text', { class: 'tag-text', x: right + AXIS_PX * scale, y: level }, label),
       );
@@ -178,10 +183,11 @@ export class Chart {
       value('Open', shown.open), value('High', shown.high), value('Low', shown.low), value('Close', shown.close),
       h('span', { class: tone(percent(moved, shown.open)) }, change),
     );
+    const values = `opened at ${shownPrice(shown.open)}, highest ${shownPrice(shown.high)}, lowest ${shownPrice(shown.low)}`;
     this.picture.setAttribute(
       'aria-label',
-      `${this.symbol} in USD, ${this.candles.length} candles of ${this.interval}, ${when}: `
-      + `opened at ${shownPrice(shown.open)}, highest ${shownPrice(shown.high)}, lowest ${shownPrice(shown.low)}, closed at ${shownPrice(shown.close)}, ${change}. `
+      `${this.symbol} in USD, ${this.candles.length} candle${this.candles.length === 1 ? '' : 's'} of ${this.interval}, ${when}: `
+      + `${values}, closed at ${shownPrice(shown.close)}, ${change}. `
       + 'Arrow keys step through the candles.',
     );
   }

@@ -9,7 +9,9 @@ import { Broken, verify } from './verify.js';
 
 const PAGE = 20;
 const TRIES = 4;
-const AT = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const AT = new Intl.DateTimeFormat(undefined, {
+  day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+});
 
 export class History {
   constructor(session) {

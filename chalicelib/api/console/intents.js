@@ -14,6 +14,7 @@ const DECISIONS = new Set([200, 402, 410, 412, 424]);
 const NOTHING_DECIDED_YET = new Set(['ERR_CONTENTION', 'ERR_THROTTLED']);
 const WAITS_MS = [400, 800, 1500, 3000, 5000, 8000];
 const LOOKUP_EVERY_MS = 4000;
+const VOIDED = { error_code: 'ERR_ORDER_VOIDED' };
 
 /** Returns a key that nobody used before. */
 export function newKey() {
@@ -115,7 +116,7 @@ export class Intents {
     const answer = await this.answerTo(voided, () => api.makeVoid(voided.account, voided.key));
     voided.voiding = false;
     if (!this.own.has(voided.key)) return;
-    if (answer?.status === 200) this.finish(voided, { status: 410, body: { ...answer.body, error_code: 'ERR_ORDER_VOIDED' } });
+    if (answer?.status === 200) this.finish(voided, { status: 410, body: VOIDED });
     else if (answer?.body.error_code === 'ERR_ORDER_DECIDED') this.finish(voided, outcomeOf(answer.body.order));
     else {
       this.show();
@@ -150,7 +151,10 @@ export class Intents {
 const retryable = (answer) => NOTHING_DECIDED_YET.has(answer.body.error_code) || answer.status === 429;
 
 /** Returns what `execute` would answer, from a record. */
-const outcomeOf = (record) => ({ status: record.kind === 'void' ? 410 : record.status, body: { ...record.reply, error_code: record.reply.error_code ?? (record.kind === 'void' ? 'ERR_ORDER_VOIDED' : undefined) }, replayed: true });
+function outcomeOf({ kind, status, reply }) {
+  const isVoid = kind === 'void';
+  return { status: isVoid ? 410 : status, body: isVoid ? VOIDED : reply, replayed: true };
+}
 
 /** Waits, unless the network comes back or the intent is settled before. */
 async function sleep(intent, time_ms) {

@@ -6,7 +6,7 @@ import { Chart } from './chart.js';
 import { $, h, say } from './dom.js';
 import { kept } from './storage.js';
 
-const INTERVALS = { '1m': 'minute', '5m': '5 minutes', '1h': 'hour', '1d': 'day' };
+const INTERVALS = { '1m': 'one minute', '5m': 'five minutes', '1h': 'one hour', '1d': 'one day' };
 const CANDLE_PX = 9;
 const MOST_CANDLES = 300;
 
@@ -19,7 +19,8 @@ export class Markets {
     this.candles = [];
     this.chart = new Chart($('chart'), $('readout'));
     for (const [interval, name] of Object.entries(INTERVALS)) {
-      const input = h('input', { type: 'radio', name: 'interval', value: interval, 'aria-label': `one ${name}`, checked: interval === this.interval });
+      const checked = interval === this.interval;
+      const input = h('input', { type: 'radio', name: 'interval', value: interval, 'aria-label': name, checked });
       input.addEventListener('change', () => {
         this.interval = interval;
         kept.set('interval', interval);

@@ -77,17 +77,27 @@ export class Ticket {
   }
 
   button() {
-    const buys = this.side === 'buy';
-    const terms = this.terms();
-    const size = this.measure === 'all' ? '' : terms ? ` ${exact(terms.notional ?? terms.quantity)} ${terms.notional ? `${this.other} of ` : ''}` : ' ';
     const button = $('submit');
     button.className = `submit ${this.side}`;
-    say(button, this.alarmed ? 'Waiting for the outcome above' : this.busy ? 'Sending' : this.measure === 'all' ? (buys ? `Buy ${this.symbol} with all ${this.other}` : `Sell all ${this.symbol}`) : `${buys ? 'Buy' : 'Sell'}${size}${this.symbol}`);
     button.disabled = this.busy || !this.symbol;
+    say(button, this.alarmed ? 'Waiting for the outcome above' : this.pending.length ? 'Sending' : this.wish());
+  }
+
+  /** Returns the order in short: 'Buy 0.25 BTC'. */
+  wish() {
+    const verb = this.side === 'buy' ? 'Buy' : 'Sell';
+    if (this.measure === 'all') return this.side === 'buy' ? `Buy ${this.symbol} with all ${this.other}` : `Sell all ${this.symbol}`;
+    const terms = this.terms();
+    if (!terms) return `${verb} ${this.symbol}`;
+    return terms.notional ? `Buy ${shown(terms.notional, this.other)} of ${this.symbol}` : `${verb} ${shown(terms.quantity, this.symbol)}`;
+  }
+
+  get pending() {
+    return this.intents.of(this.session.account);
   }
 
   get busy() {
-    return Boolean(this.inert) || this.intents.of(this.session.account).length > 0;
+    return Boolean(this.inert) || this.pending.length > 0;
   }
 
   /** Returns the order's terms as the contract takes them; null while the form is not complete. */
@@ -127,7 +137,6 @@ export class Ticket {
   async preview() {
     this.asking?.abort();
     const body = this.body();
-    const box = $('preview');
     if (!body) {
       const size = $('size').value.trim();
       this.lines(size && !/^\d+\.$/.test(size) ? [h('p', { class: 'refusal' }, this.flaw())] : []);
@@ -143,7 +152,6 @@ export class Ticket {
     } catch (error) {
       if (!signal.aborted) this.lines([h('p', { class: 'refusal' }, `No preview: ${error.message}.`)]);
     }
-    box.dataset.of = body;
   }
 
   /** Shows the preview, unless it is what is shown already: a screen reader would repeat it. */
@@ -170,18 +178,8 @@ export class Ticket {
   }
 
   showPending() {
-    const pending = this.intents.of(this.session.account);
-    const unknown = pending.filter((intent) => intent.state === 'unknown');
-    const cards = unknown.map((intent) => {
-      const note = intent.voiding ? 'Voiding \u2026' : intent.busy ? `Asking again with the same key (attempt ${intent.attempts + 1}) \u2026` : 'Looking it up every few seconds.';
-      return h('div', { class: 'pending' },
-        h('h3', {}, 'Outcome unknown'),
-        h('p', { class: 'order' }, intent.words),
-        h('p', {}, `${intent.reason} It may have been executed once; with its key it never executes twice. ${note}`),
-        h('div', { class: 'actions' },
-          h('button', { type: 'button', class: 'secondary', disabled: intent.busy || intent.voiding, onclick: () => this.intents.send(intent) }, 'Send again'),
-          h('button', { type: 'button', class: 'secondary', disabled: intent.voiding, onclick: () => this.intents.void(intent) }, 'Void')));
-    });
+    const unknown = this.pending.filter((intent) => intent.state === 'unknown');
+    const cards = unknown.map((intent) => this.card(intent));
     const fresh = h('div', {}, ...cards);
     const box = $('pending');
     if (box.innerHTML !== fresh.innerHTML) {
@@ -194,6 +192,19 @@ export class Ticket {
     this.button();
   }
 
+  card(intent) {
+    const attempt = intent.busy && `Asking again with the same key (attempt ${intent.attempts + 1}) \u2026`;
+    const now = intent.voiding ? 'Voiding \u2026' : attempt || 'Looking it up every few seconds.';
+    const button = (label, disabled, work) => h('button', { type: 'button', class: 'secondary', disabled, onclick: work }, label);
+    return h('div', { class: 'pending' },
+      h('h3', {}, 'Outcome unknown'),
+      h('p', { class: 'order' }, intent.words),
+      h('p', {}, `${intent.reason} It may have been executed once; with its key it never executes twice. ${now}`),
+      h('div', { class: 'actions' },
+        button('Send again', intent.busy || intent.voiding, () => this.intents.send(intent)),
+        button('Void', intent.voiding, () => this.intents.void(intent))));
+  }
+
   /** Begins with another account. */
   restart() {
     this.intents.own.clear();
@@ -204,7 +215,7 @@ export class Ticket {
 
   /** Takes up what an earlier page, or another tab, left behind: looks it up, and never sends it by itself. */
   attend() {
-    for (const intent of this.intents.of(this.session.account)) {
+    for (const intent of this.pending) {
       if (!this.intents.own.has(intent.key)) this.intents.watch(intent);
     }
   }
@@ -213,7 +224,10 @@ export class Ticket {
     if (intent.account !== this.session.account) return;
     const { tone, title, text } = became(outcome);
     $('outcome').replaceChildren(
-      h('div', { class: `result ${tone}` }, h('h3', {}, title), h('p', {}, text ?? intent.words), outcome.replayed && h('p', { class: 'note' }, 'Sent again with the same key: executed once.')),
+      h('div', { class: `result ${tone}` },
+        h('h3', {}, title),
+        h('p', {}, text),
+        outcome.replayed && h('p', { class: 'note' }, 'Sent again with the same key: executed once.')),
     );
     if (outcome.status === 200) {
       $('size').value = '';
@@ -248,10 +262,11 @@ function became({ status, body }) {
   if (status === 200) {
     const other = body.paid_with ?? body.received;
     const buys = body.side === 'buy';
+    const moved = shown(body.total_cost ?? body.total_proceeds, other);
     return {
       tone: 'good',
       title: `${buys ? 'Bought' : 'Sold'} ${shown(body.quantity_filled, body.symbol)}`,
-      text: `${buys ? 'for' : 'and received'} ${shown(body.total_cost ?? body.total_proceeds, other)} at ${exact(body.execution_price, 2)}, number ${body.sequence} of this account`,
+      text: `for ${moved} at ${exact(body.execution_price, 2)}. Number ${body.sequence} of this account.`,
     };
   }
   if (body.error_code === 'ERR_ORDER_VOIDED') return { tone: 'plain', title: 'Voided', text: 'It was not executed, and never will be.' };

@@ -36,7 +36,8 @@ export function nextHead(head, record) {
 export async function verify(account, last, again, read, progress) {
   const { sequence: end, head: shown } = await read.portfolio();
   if (last && end < last.sequence) {
-    throw new Broken(end + 1, `The history ends at ${end}, but this browser verified it up to ${last.sequence} before: it was shortened.`);
+    const before = `but this browser verified it up to ${last.sequence} before: it was shortened.`;
+    throw new Broken(end + 1, `The history ends at ${end}, ${before}`);
   }
   if (last) await contains(last, read);
   const from = last && !again ? last.sequence : 0;
@@ -46,7 +47,8 @@ export async function verify(account, last, again, read, progress) {
   let tries = 0;
   while (sequence < end) {
     const { records } = await read.page(sequence, Math.min(PAGE, end - sequence));
-    if (records.length === 0 && ++tries === LATE_INDEX_TRIES) throw new Broken(sequence + 1, `Decision ${sequence + 1} is missing.`);
+    if (records.length === 0) tries += 1;
+    if (tries === LATE_INDEX_TRIES) throw new Broken(sequence + 1, `Decision ${sequence + 1} is missing.`);
     for (const record of records) {
       head = link(account, record, sequence + 1, head);
       sequence += 1;

@@ -576,6 +576,23 @@ def test_the_chart_reads_out_the_candle_under_the_keys(browser: Browser, engine:
         expect(page.locator("#readout")).to_contain_text("C 50,500.00+1.00 %")
 
 
+def test_a_price_that_moves_shows_in_the_list_and_as_a_candle(browser: Browser, engine: str, account: int) -> None:
+    def set_price(price: str) -> None:
+        answer = requests.put(f"{engine}/api/v1/operator/prices", json={"prices": {"SOL": price}}, timeout=30)
+        assert answer.json()["results"] == {"SOL": "set"}
+
+    set_price("101.5")
+    with open_console(browser, engine, account) as page:
+        page.get_by_role("button", name="SOL").click()
+        expect(page.locator("#chart-price")).to_have_text("101.50")
+        expect(page.get_by_role("img", name="SOL in USD")).to_be_visible()
+        expect(page.locator("#symbol")).to_have_value("SOL")
+        set_price("102.25")
+        expect(page.locator("#chart-price")).to_have_text("102.25")
+        expect(page.get_by_role("button", name="SOL")).to_contain_text("102.25")
+        expect(page.locator("#chart-age")).to_contain_text("set")
+
+
 # Its own arithmetic.
 
 
