@@ -22,6 +22,7 @@ from samtranslator.translator.transform import transform
 from chalicelib.api import metrics
 from chalicelib.config import Settings
 from chalicelib.contract import errors
+from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.contract.errors import FieldError
 from chalicelib.contract.requests import MAX_BODY_BYTES
 from chalicelib.local import schema
@@ -309,8 +310,13 @@ THE_GATEWAY_ANSWERS = {
     "UNAUTHORIZED": errors.Unauthenticated(),
     "ACCESS_DENIED": errors.Unauthenticated(),
     "MISSING_AUTHENTICATION_TOKEN": errors.RouteNotFound(),
-    "DEFAULT_4XX": errors.RouteNotFound(),
-    "REQUEST_TOO_LARGE": errors.TooLarge(MAX_BODY_BYTES),
+    "RESOURCE_NOT_FOUND": errors.RouteNotFound(),
+    # The gateway looks for a signature of AWS's where it has no route for a request with an Authorization header.
+    "INVALID_SIGNATURE": errors.RouteNotFound(),
+    "EXPIRED_TOKEN": errors.Unauthenticated(),
+    "QUOTA_EXCEEDED": errors.TooManyRequests(),
+    "BAD_REQUEST_BODY": errors.ValidationFailed(FieldError("body", "cannot be taken by the gateway")),
+    "BAD_REQUEST_PARAMETERS": errors.ValidationFailed(FieldError("request", "cannot be taken by the gateway")),
     "UNSUPPORTED_MEDIA_TYPE": errors.ValidationFailed(FieldError("Content-Type", "cannot be taken: send application/json")),
     "THROTTLED": errors.TooManyRequests(),
     "DEFAULT_5XX": errors.InternalError(),
@@ -319,6 +325,9 @@ THE_GATEWAY_ANSWERS = {
 
 ONLY_THE_GATEWAY_ANSWERS = {
     "WAF_FILTERED": (403, "ERR_FORBIDDEN", None),
+    "INVALID_API_KEY": (403, "ERR_FORBIDDEN", None),
+    "REQUEST_TOO_LARGE": (413, "ERR_TOO_LARGE", None),
+    "DEFAULT_4XX": (404, "ERR_NOT_FOUND", None),
     "INTEGRATION_TIMEOUT": (504, "ERR_DATASTORE_UNAVAILABLE", "'1'"),
 }
 
@@ -363,6 +372,18 @@ def test_the_gateway_has_answers_of_its_own(translated: Template, kind: str) -> 
 
     retry_after = response["responseParameters"].get("gatewayresponse.header.Retry-After")
     assert (body_of(response)["status"], body_of(response)["error_code"], retry_after) == ONLY_THE_GATEWAY_ANSWERS[kind]
+
+
+def test_an_answer_of_the_gateway_that_no_other_describes_does_not_blame_the_route_alone(translated: Template) -> None:
+    message = body_of(gateway_responses(translated)["DEFAULT_4XX"])["message"]
+
+    assert message.startswith("No such route, or a request that the gateway does not take ($context.error.responseType).")
+
+
+def test_the_gateway_names_both_limits_since_it_does_not_know_the_route(translated: Template) -> None:
+    message = body_of(gateway_responses(translated)["REQUEST_TOO_LARGE"])["message"]
+
+    assert message == f"The body is too large: an order may have {MAX_BODY_BYTES} bytes, a batch {MAX_BATCH_BODY_BYTES}"
 
 
 # Alarms and the dashboard.
