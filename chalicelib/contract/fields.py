@@ -61,6 +61,11 @@ class Field(NamedTuple):
 _WHOLE = re.compile(r"[1-9][0-9]{0,18}")
 _SYMBOL = re.compile(r"[A-Za-z0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?")
+_LONG_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?")
+_PAIR_SIGNS = frozenset("/-_:")
+"""What others put between the two assets of a market: BTC/USD, BTC-USD."""
+
 _DECIMAL_TEXT = re.compile(r"[0-9]+(?:\.([0-9]+))?")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-][0-9]{2}:[0-9]{2}))"
@@ -91,7 +96,8 @@ def _user_id(value: Json) -> int:
 
 def _symbol(value: Json) -> str:
     if not _is_string(value) or not _SYMBOL.fullmatch(value.strip(BLANKS)):
-        hint = ", one asset alone: the other is named by pay_with or receive" if _is_string(value) and "/" in value else ""
+        is_pair = _is_string(value) and not _PAIR_SIGNS.isdisjoint(value)
+        hint = ", one asset alone: the other is named by pay_with or receive" if is_pair else ""
         raise InvalidValue(f"must be a string of 1 to 10 ASCII letters or digits{hint}")
     symbol: str = value.strip(BLANKS).upper()
     return symbol
@@ -109,7 +115,7 @@ def _side(value: Json) -> Side:
 
 def _quantity(value: Json) -> Amount:
     if not isinstance(value, str) or not (isinstance(value, JsonNumber) or _DECIMAL.fullmatch(value)):
-        raise InvalidValue(f'must be a decimal string such as "1.5", of digits with at most {DECIMALS} decimals')
+        raise InvalidValue(_decimal_flaw(value))
     try:
         amount = Decimal(value)
         if amount <= 0:
@@ -123,6 +129,16 @@ def _quantity(value: Json) -> Amount:
         return Amount(units_from(amount), format(amount, "f"))
     except DecimalException:
         raise InvalidValue(f"must have at most {DECIMALS} decimals") from None
+
+
+def _decimal_flaw(value: Json) -> str:
+    """Returns what is wrong with text that is not a decimal: as for a number, where it would be one."""
+    if isinstance(value, str):
+        if _NEGATIVE.fullmatch(value):
+            return "must be more than 0"
+        if _LONG_DECIMAL.fullmatch(value):
+            return f"must have at most {DECIMALS} decimals"
+    return f'must be a decimal string such as "1.5", of digits with at most {DECIMALS} decimals'
 
 
 def _amount_or_all(value: Json) -> Amount:

@@ -200,8 +200,23 @@ def test_a_common_slip_gets_a_hint(market: Market, slip: str, meant: str) -> Non
     assert meant in detail["message"]
 
 
-def test_a_pair_in_place_of_a_symbol_gets_a_hint(market: Market) -> None:
-    response = market.post(buy(new_user_id(), quantity="1") | {"symbol": "BTC/USD"}, new_key())
+@pytest.mark.parametrize(
+    ("quantity", "says"),
+    [
+        *((negative, "must be more than 0") for negative in (-1, "-1", "-0.5", 0, "0")),
+        *((fine, "must have at most 8 decimals") for fine in (0.123456789, "0.123456789")),
+        ("1,000", 'must be a decimal string such as "1.5", of digits with at most 8 decimals'),
+    ],
+)
+def test_a_wrong_quantity_is_described_alike_as_a_string_and_as_a_number(market: Market, quantity: Any, says: str) -> None:
+    response = market.post(buy(new_user_id(), quantity=quantity), new_key())
+
+    assert response.json()["details"] == [{"field": "quantity", "message": says}]
+
+
+@pytest.mark.parametrize("pair", ["BTC/USD", "BTC-USD", "BTC_USD", "btc:usd"])
+def test_a_pair_in_place_of_a_symbol_gets_a_hint(market: Market, pair: str) -> None:
+    response = market.post(buy(new_user_id(), quantity="1") | {"symbol": pair}, new_key())
 
     (detail,) = response.json()["details"]
     assert (detail["field"], "pay_with" in detail["message"]) == ("symbol", True)
