@@ -9,7 +9,7 @@ import { orderInWords } from './records.js';
 const QUANTITY = /^\d+(\.\d{1,8})?$/;
 const PRICE = /^\d+(\.\d{1,16})?$/;
 const PREVIEW_PAUSE_MS = 220;
-const INERT_MS = 900; // after an order: longer than a double click takes
+const INERT_MS = 900; // after an outcome: the second click of a double click may come that late
 
 export class Ticket {
   constructor(session, markets, changed) {
@@ -168,10 +168,6 @@ export class Ticket {
       (this.measure === 'all' ? $('limit') : $('size')).focus();
       return;
     }
-    this.inert = setTimeout(() => {
-      this.inert = null;
-      this.button();
-    }, INERT_MS);
     $('outcome').replaceChildren();
     this.intents.place(this.session.account, this.body(), orderInWords(this.terms()));
     this.button();
@@ -233,6 +229,11 @@ export class Ticket {
       $('size').value = '';
       if (this.measure === 'all') this.form.elements.measure.value = 'quantity';
     }
+    clearTimeout(this.inert);
+    this.inert = setTimeout(() => {
+      this.inert = null;
+      this.button();
+    }, INERT_MS);
     this.edited();
     this.changed();
   }

@@ -141,14 +141,35 @@ def test_an_order_is_previewed_filled_and_shown_everywhere(browser: Browser, eng
 
 
 def test_a_double_click_trades_once(browser: Browser, engine: str, account: int) -> None:
+    held: list[Route] = []
     with open_console(browser, engine, account) as page:
+        page.route(EXECUTE, lambda route: held.append(route))  # noqa: PLW0108  (playwright looks at its signature)
         enter(page, "0.25")
         page.locator("#submit").dblclick()
+        page.keyboard.press("Enter")
+        (order,) = held
+        order.continue_()
         outcome(page).to_contain_text("Bought 0.25 BTC")
-        page.locator("#submit").click(click_count=3, force=True)
         expect(page.locator("#submit")).to_be_enabled()
-        expect(page.locator("#history li")).to_have_count(2)
+        page.locator("#submit").click()
+        expect(page.locator("#preview")).to_contain_text("Enter a quantity")
+    assert len(held) == 1
     assert holdings(engine, account)["BTC"] == "0.25000000"
+
+
+def test_a_second_click_just_after_the_outcome_does_nothing(browser: Browser, engine: str, account: int) -> None:
+    with open_console(browser, engine, account, NETWORK) as page:
+        enter(page, "3")
+        page.locator("#submit").evaluate(
+            """async (button) => {
+                 button.click();
+                 while (!document.getElementById('outcome').childElementCount) await new Promise(requestAnimationFrame);
+                 button.click();
+               }"""
+        )
+        expect(page.locator("#submit")).to_be_enabled()
+        outcome(page).to_contain_text("Refused")
+    assert [record["outcome"] for record in records(engine, account)] == ["ACCOUNT_FUNDED", "ERR_LIQUIDITY"]
 
 
 @pytest.mark.parametrize(
@@ -583,13 +604,13 @@ def test_a_price_that_moves_shows_in_the_list_and_as_a_candle(browser: Browser, 
 
     set_price("101.5")
     with open_console(browser, engine, account) as page:
-        page.get_by_role("button", name="SOL").click()
+        page.get_by_role("button", name="SOL 101.50").click()
         expect(page.locator("#chart-price")).to_have_text("101.50")
         expect(page.get_by_role("img", name="SOL in USD")).to_be_visible()
         expect(page.locator("#symbol")).to_have_value("SOL")
         set_price("102.25")
         expect(page.locator("#chart-price")).to_have_text("102.25")
-        expect(page.get_by_role("button", name="SOL")).to_contain_text("102.25")
+        expect(page.get_by_role("button", name="SOL 102.25")).to_be_visible()
         expect(page.locator("#chart-age")).to_contain_text("set")
 
 
