@@ -372,7 +372,7 @@ def test_lines_say_what_begins_and_goes_wrong_and_add_it_up_each_minute() -> Non
     def answer(method: str, path: str, body: Any) -> Answer:
         return taking_all(method, path, body) if method == "GET" else next(answers, None) or taking_all(method, path, body)
 
-    steps: list[Any] = [{"A": "1"}, {"A": "2"}, {"A": "3"}, {"B-C": "1"}, *({"A": "4"} for _ in range(60))]
+    steps: list[Any] = [{"A": "1"}, {"A": "2"}, {"A": "3"}, {"A": "0"}, *({"A": "4"} for _ in range(60))]
 
     assert list(lines_of(*steps, answer=answer)) == [
         "Feed: begins",
@@ -380,7 +380,7 @@ def test_lines_say_what_begins_and_goes_wrong_and_add_it_up_each_minute() -> Non
         "The engine answers 503: Busy",
         "The engine answers",
         "A held at 2.00000000",
-        "'B-C' at '1' is not sent: it must be a string of 1 to 10 ASCII letters or digits",
+        "'A' at '0' is not sent: it must be from 0.0000000000000001 to 1000000000000.00000000",
         "A set at 4.00000000",
         "50 sent, 1 held, 1 failed, 1 not sent",
         "Feed: ends. 53 sent, 1 held, 1 failed, 1 not sent",
