@@ -73,6 +73,19 @@ def test_the_documentation_finds_everything_behind_the_stages_path(market: Deplo
     assert {"/api/v1/trading/execute", "/api/v1/trading/execute/batch"} <= described["paths"].keys()
 
 
+def test_the_console_finds_everything_behind_the_stages_path(market: DeployedMarket) -> None:
+    """API Gateway also says where the slash at the end is missing; the emulator adds it."""
+    console = f"{market.urls[0]}/"
+    page = requests.get(console, timeout=30)
+
+    assert (page.status_code, page.headers["Referrer-Policy"]) == (200, "no-referrer")
+    files = re.findall(r'"([^"]+\.(?:js|css))"', page.text)
+    assert len(files) == 3
+    for file in files:
+        asset = requests.get(urljoin(console, file), timeout=30)
+        assert (asset.status_code, asset.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+
+
 def test_the_package_contains_the_requirements_and_nothing_else(dev: Rehearsal) -> None:
     (package,) = dev.stage("dev").build_directory.glob(f"{'?' * 64}.zip")
     held = zipfile.ZipFile(package).namelist()
