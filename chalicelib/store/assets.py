@@ -2,7 +2,7 @@
 
 A price becomes part of the open candles in the asset's item, in the same write. One that closes a candle stores it as well:
 
-    1. Update the asset    if its version is the one that was read: its price, and candles opened with it
+    1. Update the asset    if its version and `price_at` are those that were read: its price, and candles opened with it
     2. Put the minute      that is over
     3. Put the hour        where that is over, too
 
@@ -265,9 +265,10 @@ class AssetList:
         if change.before is None:
             action["ConditionExpression"] = "attribute_not_exists(symbol)"
         else:
-            action["ConditionExpression"] = "#version = :seen"
-            names["#version"] = "version"
-            values[":seen"] = number(change.before.version)
+            # An asset that was removed and listed again counts from 1 again: its price is of another time.
+            action["ConditionExpression"] = "#version = :seen AND #price_at = :seen_at"
+            names |= {"#version": "version", "#price_at": "price_at"}
+            values |= {":seen": number(change.before.version), ":seen_at": {"S": change.before.asset.price_at}}
         if change.after is None:
             operation = "Delete"
         else:

@@ -224,6 +224,18 @@ def test_an_asset_that_somebody_else_removed_does_not_come_back(desk: Desk, symb
     assert (stale.value.now, desk.item(symbol)) == (None, None)
 
 
+def test_an_asset_that_was_listed_again_is_not_overwritten_by_a_change_from_before(desk: Desk, symbol: str) -> None:
+    seen = desk.listed(symbol)
+    desk.apply(remove(seen))
+    desk.apply(set_price(None, symbol, 200 * USD, AT.replace(year=2027)))
+    assert desk.listed(symbol).version == seen.version
+
+    with pytest.raises(StaleAsset):
+        desk.apply(set_price(seen, symbol, 1, AT, allow_move=True))
+
+    assert desk.listed(symbol).asset.price == 200 * USD
+
+
 def test_no_feed_of_prices_keeps_an_asset_from_being_halted(desk: Desk, symbol: str) -> None:
     seen = desk.listed(symbol)
     desk.reprice(symbol, 200 * USD)
