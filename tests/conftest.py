@@ -38,11 +38,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "deployed" and not asked_for else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What the application used can be said when it has done everything."""
-    items.sort(key=lambda item: item.path.name == "test_policy.py")
-
-
 @pytest.fixture(scope="session")
 def moto_market() -> Iterator[Market]:
     """Over moto, in this process."""

@@ -1,4 +1,7 @@
-"""Least privilege: the functions have the permissions that they use, and no others. Runs last, after the other suites."""
+"""Least privilege: the functions have the permissions that they use, and no others.
+
+That each call in the suites is granted, `RecordingDynamoDB` checks.
+"""
 
 import json
 from dataclasses import replace
@@ -18,59 +21,24 @@ from chalicelib.store.connection import Datastore
 from chalicelib.store.tables import Tables
 from chalicelib.trading.listings import Listings
 from deploy.stage import Stage
-from deploy.template import compose, table_names
 from harness.processes import ROOT
 from tests.support.market import Market, batched, new_key, new_user_id, order
-from tests.support.permissions import USED, Permission, permissions
+from tests.support.permissions import (
+    USED,
+    Permission,
+    actions,
+    granted,
+    in_template_terms,
+    operators_policy,
+    permissions,
+    policy,
+)
 from tests.support.tickers import http, tickers
-
-Policy = dict[str, Any]
-
-
-def policy(name: str) -> Policy:
-    read: Policy = json.loads((ROOT / ".chalice" / f"policy-{name}.json").read_text())
-    return read
-
-
-def operators_policy() -> Policy:
-    """Returns what the API's role may do besides, in a stage that has the operator's routes."""
-    resources: Policy = compose(Stage.load(ROOT, "dev"))["Resources"]
-    document: Policy = resources["OperatorPolicy"]["Properties"]["PolicyDocument"]
-    return document
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    """Returns a statement's actions, of which IAM takes one as a string."""
-    found = statement.get("Action", [])
-    return [found] if isinstance(found, str) else found
-
-
-def granted(policy: Policy, service: str) -> set[tuple[str, Any]]:
-    """Returns the actions of a service that a policy allows, each with its resource."""
-    return {
-        (action, json.dumps(statement["Resource"]))
-        for statement in policy["Statement"]
-        for action in actions(statement)
-        if action.startswith(f"{service}:")
-    }
-
-
-def in_template_terms(used: set[Permission]) -> set[tuple[str, str]]:
-    """Returns permissions with their tables named as a policy names them."""
-    stage = Stage.load(ROOT, "dev")
-    names = {table: name for name, table in table_names(compose(stage), stage).items()}
-
-    def arn(resource: str) -> str:
-        table, _, index = resource.partition("/")
-        name = names[table]
-        return json.dumps({"Fn::Sub": f"${{{name}.Arn}}/{index}"} if index else {"Fn::GetAtt": [name, "Arn"]})
-
-    return {(action, arn(resource)) for action, resource in used}
 
 
 @pytest.fixture(scope="module")
 def used(moto_market: Market) -> set[tuple[str, str]]:
-    """Permissions that the application used: in the suites that ran before, and for each kind of request."""
+    """Permissions that the application used, with each kind of request made at least once."""
     market, user = moto_market, moto_market.new_user(USD="100000")
     key = new_key()
     market.list_asset("LEAVES", "1")
@@ -107,18 +75,6 @@ def use_operators_routes(market: Market) -> None:
     for symbol in ("LEAVES", "OLD"):
         market.remove_asset(symbol)
     assert {answer.status_code for answer in answers} == {200}
-
-
-def closes_candles(market: Market) -> str:
-    """Returns an asset that was last priced in another minute."""
-    item = {
-        "symbol": {"S": "LEAVES"},
-        "price_usd": {"S": "1"},
-        "price_at": {"S": "2026-01-01T00:00:00.000000Z"},
-        "version": {"N": "1"},
-    }
-    market.dynamodb.put_item(TableName=market.tables.assets, Item=item)
-    return "LEAVES"
 
 
 def test_the_engine_has_the_permissions_that_it_uses_and_no_others(used: set[tuple[str, str]]) -> None:
