@@ -41,8 +41,9 @@ run: export HFT_FEED = $(FEED)
 run: port setup-local
 	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 
+# In as many processes as there are cores; what ARGS names is run in one, and said test by test.
 test: lint
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest $(or $(ARGS),--numprocesses auto --dist worksteal)
 
 # What needs no server, no store and no browser.
 QUICK = tests/golden tests/unit/audit tests/unit/contract tests/unit/domain tests/unit/runtime tests/unit/test_imports.py \
