@@ -13,6 +13,7 @@ const TICKS_PX = 56;
 const TIMES_PX = { '1m': 84, '5m': 84, '1h': 132, '1d': 84 };
 const BODY_PX = 14; // at most
 const SLOTS = 48; // at least: few candles stand at the right, not as wide blocks
+const FEW = 3; // candles: too few to speak for themselves
 const STEPS = [1, 2, 2.5, 5, 10];
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
@@ -38,8 +39,8 @@ export class Chart {
 
   show({ symbol, interval, candles, price, empty }) {
     Object.assign(this, { symbol, interval, candles, price });
-    this.empty.hidden = candles.length > 0;
-    say(this.empty, empty ?? '');
+    this.empty.hidden = candles.length >= FEW;
+    say(this.empty, candles.length ? 'More candles follow as prices are set.' : empty ?? '');
     if (this.at !== null && this.at >= candles.length) this.at = null;
     this.draw();
   }

@@ -110,7 +110,7 @@ export class Markets {
       const candles = await api.candles(symbol, interval, limit);
       if (symbol !== this.symbol || interval !== this.interval) return;
       this.candles = candles;
-      this.empty = 'No candles yet: they are drawn as prices are set.';
+      this.empty = 'No candles yet. They are drawn as prices are set.';
     } catch (error) {
       if (symbol !== this.symbol || interval !== this.interval) return;
       this.candles = [];

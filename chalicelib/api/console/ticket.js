@@ -36,8 +36,12 @@ export class Ticket {
     const traded = this.markets.traded.map((asset) => asset.symbol);
     const change = options($('symbol'), traded, this.markets.symbol);
     const other = options($('other'), symbols.filter((symbol) => symbol !== this.symbol), 'USD');
-    if (change || other) this.edited();
-    else this.previewSoon();
+    if (change || other) {
+      this.edited();
+      return;
+    }
+    $('preview').ariaLive = 'off'; // a moving price is not read out every time
+    this.previewSoon();
   }
 
   choose(symbol) {
@@ -67,6 +71,7 @@ export class Ticket {
     say($('limit-label'), buys ? 'Pay at most' : 'Receive at least');
     this.hint();
     this.button();
+    $('preview').ariaLive = 'polite';
     this.previewSoon();
   }
 
