@@ -41,7 +41,7 @@ run: export HFT_FEED = $(FEED)
 run: port setup-local
 	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 
-# In as many processes as there are cores; what ARGS names is run in one, and said test by test.
+# In as many processes as there are cores. What ARGS names runs in one.
 test: lint
 	.venv/bin/pytest $(or $(ARGS),--numprocesses auto --dist worksteal)
 
