@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,16 @@ def _https(given: Mapping[str, str], name: str) -> str | None:
         # Keys fetched in the clear could be replaced on the way, except on this machine itself.
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
             raise ValueError(f"{name} must be an https URL, not {url!r}")
+        if not parts.hostname or not url.isascii() or not _has_port_or_none(parts):
+            raise ValueError(f"{name} must be a URL with a host, in ASCII, not {url!r}")
     return url
+
+
+def _has_port_or_none(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _secret_arn(given: Mapping[str, str], name: str) -> str | None:

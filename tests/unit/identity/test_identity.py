@@ -373,6 +373,15 @@ def test_a_shared_secret_needs_no_other_setting() -> None:
         (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": "http://issuer.example/jwks.json"}, "https"),
         (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": "http://127.0.0.1.example/jwks.json"}, "https"),
         (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": "file:///etc/passwd"}, "https"),
+        *(
+            (GOOD_JWKS | {"HFT_TOKEN_JWKS_URL": url}, "a URL with a host, in ASCII")
+            for url in (
+                "https:///jwks",
+                "https://issuer.example:99999/jwks",
+                "https://issuer.example:0/",
+                "https://exämple.de/jwks",
+            )
+        ),
         (GOOD_JWKS | {"HFT_TOKEN_AUDIENCE": " "}, "HFT_TOKEN_AUDIENCE"),
         (GOOD_JWKS | {"HFT_TOKEN_AUDIENCE_CLAIM": "sub"}, "HFT_TOKEN_AUDIENCE_CLAIM"),
         (GOOD_JWKS | {"HFT_TOKEN_OPERATOR_SCOPE": "hft/operator other"}, "HFT_TOKEN_OPERATOR_SCOPE"),
