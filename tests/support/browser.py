@@ -26,6 +26,7 @@ OPTIONS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP plain.test 127.0.0.1",  # an origin that browsers do not trust as they trust this machine
 ]
 TIMEOUT_MS = 30_000
 STAGE = "/prod"

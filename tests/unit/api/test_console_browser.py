@@ -40,7 +40,10 @@ def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def account(engine: str) -> int:
     """A new account of 100,000 USD."""
-    user = new_user_id()
+    return funded(engine, new_user_id())
+
+
+def funded(engine: str, user: int) -> int:
     body = {"user_id": str(user), "symbol": "USD", "amount": "100000"}
     answer = requests.post(f"{engine}/api/v1/operator/transfers", json=body, headers={"X-Idempotency-Key": new_key()}, timeout=30)
     assert answer.status_code == 200, answer.text
@@ -326,7 +329,15 @@ def test_a_long_history_is_verified_and_next_time_from_there(browser: Browser, e
     with open_console(browser, engine, account) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url.partition("?")[2]) if "after=" in request.url else None)
-        verdict(page).to_have_text(VERIFIED.format(105))
+        held: list[Route] = []
+        page.route("**after=100*", lambda route: held.append(route))  # noqa: PLW0108  (playwright looks at its signature)
+        verdict(page).to_have_text("Verifying …")
+        progress = page.locator("#verify-progress")
+        expect(progress).to_have_js_property("value", 100)
+        expect(progress).to_have_js_property("max", 105)
+        held[0].continue_()
+        expect(page.locator("#verdict-text")).to_have_text(VERIFIED.format(105))
+        expect(progress).to_be_hidden()
         assert asked == ["after=0&limit=100", "after=100&limit=5"]
         trade(engine, account, 2)
         page.reload()
@@ -502,6 +513,19 @@ def test_it_works_behind_a_stage_path(browser: Browser, engine: str, account: in
         outcome(page).to_contain_text("Bought 0.25 BTC")
         verdict(page).to_have_text(VERIFIED.format(2))
         assert page.get_by_role("link", name="API").evaluate("link => link.href") == f"{stage}/docs"
+
+
+def test_it_trades_and_verifies_where_the_browser_has_no_cryptography_for_the_page(browser: Browser, tmp_path: Path) -> None:
+    """As on a page from another machine without TLS. The account is the largest: JavaScript's numbers would round it."""
+    with chalice_local(tmp_path / "log", HFT_LOCAL_HOSTS="plain.test") as server:
+        account = funded(server.url, 2**63 - 1)
+        with open_console(browser, server.url.replace("127.0.0.1", "plain.test"), account) as page:
+            assert page.evaluate("[isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
+            enter(page, "0.25")
+            page.locator("#submit").click()
+            outcome(page).to_contain_text("Bought 0.25 BTC")
+            verdict(page).to_have_text(VERIFIED.format(2))
+        assert holdings(server.url, account)["BTC"] == "0.25000000"
 
 
 def test_a_lost_connection_is_shown_and_mended(browser: Browser, engine: str, account: int) -> None:
