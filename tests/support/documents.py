@@ -22,6 +22,8 @@ WRITTEN_PORT = 8000
 """The port that documents name: the one of `make run`."""
 WIDTH = 108
 TIMEOUT_S = 60
+PRICE_AGE_MS = "50"
+"""Less than the time between a command that sets a price and an order: a reader's pastes are slower still."""
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SAVED = re.compile(r"`(\w+\.py)`[.:]\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -124,7 +126,10 @@ def main() -> None:
     for name in sys.argv[1:]:
         path = ROOT / name
         document = path.read_text()
-        with tempfile.TemporaryDirectory() as scratch, chalice_local(Path(scratch) / "log") as server:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            chalice_local(Path(scratch) / "log", HFT_PRICE_AGE_MS=PRICE_AGE_MS) as server,
+        ):
             directory = Path(scratch) / "work"
             directory.mkdir()
             path.write_text(rewritten(document, run(document, server.url, directory)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.processes import ROOT, chalice_local
-from tests.support.documents import Command, commands, rewritten, run, written
+from tests.support.documents import PRICE_AGE_MS, Command, commands, rewritten, run, written
 
 SHOWN = ["README.md", "docs/api.md"]
 MARKDOWN = sorted(
@@ -21,7 +21,7 @@ def test_every_command_prints_what_the_document_shows(name: str, tmp_path: Path)
     directory = tmp_path / "work"
     directory.mkdir()
 
-    with chalice_local(tmp_path / "log") as server:
+    with chalice_local(tmp_path / "log", HFT_PRICE_AGE_MS=PRICE_AGE_MS) as server:
         ran = run(document, server.url, directory)
 
     assert ran
