@@ -396,9 +396,9 @@ def test_a_run_says_whether_it_is_open(opened: Engine, closed: Engine) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10"])
 def test_a_run_that_others_can_reach_says_it_louder(host: str) -> None:
-    assert "WARNING" in banner(host, 8000, Settings(), "open", is_open=True)
-    assert "WARNING" not in banner(host, 8000, Settings(), "closed", is_open=False)
-    assert "WARNING" not in banner("127.0.0.1", 8000, Settings(), "open", is_open=True)
+    assert "WARNING" in banner(host, 8000, Settings(), "open", None, is_open=True)
+    assert "WARNING" not in banner(host, 8000, Settings(), "closed", None, is_open=False)
+    assert "WARNING" not in banner("127.0.0.1", 8000, Settings(), "open", None, is_open=True)
 
 
 @pytest.mark.parametrize("elsewhere", [{"AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example"}, {"HFT_DATASTORE": "aws"}])
