@@ -108,7 +108,7 @@ def test_the_banner_of_a_run_names_the_store_and_the_tables(log: Path, ministack
     with chalice_local(log, AWS_ENDPOINT_URL_DYNAMODB=ministack_url):
         assert re.search(rf"State +in the datastore at {re.escape(ministack_url)}: the tables hft-dev-\*", log.read_text())
 
-    at_aws = banner("127.0.0.1", 8000, Settings(datastore="aws", region="eu-west-1"), "closed", is_open=False)
+    at_aws = banner("127.0.0.1", 8000, Settings(datastore="aws", region="eu-west-1"), "closed", None, is_open=False)
     assert "DynamoDB at AWS, eu-west-1: the tables hft-local-*" in at_aws
 
 
