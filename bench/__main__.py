@@ -5,12 +5,14 @@ lost, an account differed from its records, or an order got a 409.
 """
 
 import argparse
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -27,6 +29,7 @@ from bench.targets import MUST_NOT_HAPPEN
 RESULTS = Path(__file__).parent / "results"
 PIPED_WIDTH = 120
 """The table's width in columns where the output is not a terminal."""
+PEER_TIMEOUT_S = 5
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 
@@ -82,8 +85,17 @@ def _parts(text: str) -> list[str]:
 
 
 def _url(text: str) -> str:
-    if not text.startswith("http://"):
+    parts = urlsplit(text)
+    try:
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host, port = None, 0
+    if parts.scheme != "http" or host is None:
         raise argparse.ArgumentTypeError("must be an http:// URL")
+    try:
+        socket.create_connection((host, port), PEER_TIMEOUT_S).close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"no engine answers at {text}: {error.strerror or error}") from None
     return text.rstrip("/")
 
 

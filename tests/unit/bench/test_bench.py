@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 
 from bench import chart, report
+from bench.__main__ import main as bench_main
 from bench.circumstances import circumstances
 from bench.contenders import fills
 from bench.figures import Figure, of_rounds
@@ -237,3 +238,20 @@ def test_figures_stand_below_the_circumstances_they_were_measured_under() -> Non
     for package in ("chalice", "botocore", "pynamodb", "moto", "ministack"):
         assert f"{package} {version(package)}" in under.sentence()
     assert under.line().startswith("2026-11-22 · commit ")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:9", "no engine answers at http://127.0.0.1:9"),
+        ("http://127.0.0.1:x", "must be an http:// URL"),
+        ("ftp://peer", "must be an http:// URL"),
+        ("http://", "must be an http:// URL"),
+    ],
+)
+def test_a_peer_that_is_not_there_ends_a_run_before_it_begins(url: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench_main(["--peer", url])
+
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
