@@ -104,5 +104,6 @@ if [ "$wanted" = local ]; then
     install --constraint requirements-dev.txt $(local_packages)
 else
     install --requirement requirements-dev.txt
+    install --no-deps --no-build-isolation --editable client
 fi
 expected .venv/bin/python >".venv/ready-$wanted"

@@ -30,6 +30,7 @@ case "$*" in
 "-m pip "*)
     case "$*" in
     *--constraint*) echo pip-local >>"$LOG" ;;
+    *--editable*) exit ;;
     *) echo pip >>"$LOG" ;;
     esac
     eval "$PIP_DOES"
