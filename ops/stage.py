@@ -41,7 +41,7 @@ class Stage:
 
     @cached_property
     def dynamodb(self) -> Any:
-        """Returns boto3's client, for reading: it tries again by itself."""
+        """Returns boto3's client, which tries again by itself: for reading, and for a repair's write."""
         return boto3.client(
             "dynamodb",
             region_name=self.settings.region,
