@@ -8,26 +8,29 @@ moment in between. What one request asked for and decided, an order or a batch o
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
+from itertools import pairwise
 from operator import eq
 from typing import NamedTuple
 
 from chalicelib.audit.replay import Discrepancy, compare, replay
-from chalicelib.contract.errors import AssetHalted, AssetNotFound, Contention, IdempotencyKeyReused, OrderDecided
+from chalicelib.contract.errors import AssetHalted, AssetNotFound, Contention, IdempotencyKeyReused, OrderDecided, PriceStale
 from chalicelib.contract.replies import order_reply_of, reply_of
 from chalicelib.domain.account import Account
-from chalicelib.domain.asset import Asset
+from chalicelib.domain.asset import UNIT_OF_ACCOUNT, Asset
 from chalicelib.domain.facts import Fill, Price, Refusal, Transfer, Transferred, Void, Voided
 from chalicelib.domain.money import PRICE_PER_USD
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import Portfolio
 from chalicelib.domain.record import Record, instruction_of
 from chalicelib.store.tables import Tables, account_from, record_from
+from chalicelib.trading.listings import PriceResult
 from simulation.database import Write
-from simulation.history import REFUSED, History, Told
-from simulation.workload import Batch, each_of
+from simulation.history import REFUSED, History, Listed, Priced, Told
+from simulation.workload import MIDNIGHT, Batch, Tick, each_of
 
 
 class Rule(StrEnum):
@@ -46,6 +49,9 @@ class Rule(StrEnum):
     IN_ORDER = "what a request decides is decided in the order in which it asked, at one moment, on the account as it stands"
     ALL_OR_NOTHING = "of linked orders every one fills, or none does"
     MARKET = "orders are decided at prices of their time"
+    FRESH = "orders are decided at prices that the market has confirmed of late"
+    PRICED = "a price is set as it was sent: after the one before it, and no further from it than the guard lets it"
+    CANDLES = "candles contain every price that was set, each in its minute and its hour"
     VALUED = "a portfolio is worth what its balances are worth at the prices that it shows"
     IN_TIME = "a request is answered within its time"
     ONE_AT_A_TIME = "a process has one transaction at a time under way at an account"
@@ -136,6 +142,12 @@ class Evidence:
     def of_account(self, user_id: int) -> list[Version]:
         """Returns everything that an account ever was."""
         return self.versions.get(user_id) or [Version((0, FOREVER_US), Account(user_id))]
+
+    def of_asset(self, symbol: str) -> list[tuple[Span, Asset | None]]:
+        """Returns everything that an asset ever was; `None` while it was not listed."""
+        listed = [Listed(0, None, ""), *self.history.listed.get(symbol, [])]
+        ends = [later.at_us for later in listed[1:]] + [FOREVER_US]
+        return [((each.at_us, until_us), each.asset) for each, until_us in zip(listed, ends, strict=True)]
 
     def effect(self, stored: Stored) -> Span:
         """Returns the time during which a record's transaction appeared: DynamoDB writes its items one after the other."""
@@ -281,7 +293,7 @@ def _nothing_decided(evidence: Evidence) -> Found:
 
 
 def _stored_wins(evidence: Evidence) -> Found:
-    not_now = {AssetNotFound.code, AssetHalted.code, Contention.code, REFUSED}
+    not_now = {AssetNotFound.code, AssetHalted.code, PriceStale.code, Contention.code, REFUSED}
     for told in evidence.told:
         answer, stored = told.answer, evidence.of_key(told.wanted)
         before = stored is not None and stored.at_us < told.sent_us and _is_of(stored, told.wanted)
@@ -403,6 +415,100 @@ def _refusals_with_reasons(evidence: Evidence) -> Found:
                 yield Violation(Rule.MARKET, f"request {told.request} was told {told.answer.body} without a reason")
 
 
+def _fresh(evidence: Evidence) -> Found:
+    """Checks the age of each price by what the record itself says."""
+    stale_s = evidence.history.plan.settings.price_stale_s
+    if stale_s is None:
+        return
+    for several in evidence.stored.values():
+        for stored in several:
+            decision = stored.record.decision
+            if isinstance(decision, Fill | Refusal):
+                for symbol, price in decision.circumstances.prices.items():
+                    age = datetime.fromisoformat(decision.at) - datetime.fromisoformat(price.at)
+                    if symbol != UNIT_OF_ACCOUNT and age > timedelta(seconds=stale_s):
+                        yield Violation(Rule.FRESH, f"request {stored.decider} traded {symbol} at a price from {age} before")
+    for told in evidence.told:
+        if told.answer.body == PriceStale.code and not _was_stale(evidence, told, stale_s):
+            yield Violation(Rule.FRESH, f"request {told.request} was told {told.answer.body} without a reason")
+
+
+def _was_stale(evidence: Evidence, told: Told, stale_s: int) -> bool:
+    """Returns whether an asset's price could be stale by a process's clock while it served a request."""
+    age_us = evidence.history.plan.settings.price_age_ms * 1000
+    clock = evidence.history.clocks[told.request]
+    for order in each_of(evidence.history.asked[told.request].wanted):
+        for symbol in {order.symbol, order.other} - {UNIT_OF_ACCOUNT} if isinstance(order, Order) else ():
+            for (since_us, until_us), asset in evidence.of_asset(symbol):
+                from_us, to_us = max(told.sent_us, since_us), min(told.told_us, until_us + age_us)
+                if asset is not None and from_us <= to_us:
+                    latest = MIDNIGHT + timedelta(microseconds=clock.latest_us(from_us, to_us), seconds=-stale_s)
+                    if datetime.fromisoformat(asset.price_at) < latest:
+                        return True
+    return False
+
+
+def _priced(evidence: Evidence) -> Found:
+    """Checks the prices that feeds set, and the results that they got. The guard is the default, a fifth of the price."""
+    ticks = {request: wanted for request, (_, wanted) in evidence.history.asked.items() if isinstance(wanted, Tick)}
+    for symbol, listings in evidence.history.listed.items():
+        for earlier, later in pairwise(listings):
+            tick = ticks.get(later.sender)
+            if tick is None or earlier.asset is None or later.asset is None:
+                continue
+            before, after = earlier.asset, later.asset
+            if (symbol, after.price, after.price_at) != (tick.symbol, tick.price, tick.as_of) or after.price_at < before.price_at:
+                yield Violation(Rule.PRICED, f"request {later.sender} set {symbol} to {after} after {before}")
+            if 5 * abs(after.price - before.price) > before.price and not tick.allow_move:
+                yield Violation(Rule.PRICED, f"request {later.sender} moved {symbol} from {before.price} to {after.price}")
+    for priced in evidence.history.priced:
+        if not any(_explains(priced, span, asset) for span, asset in evidence.of_asset(priced.tick.symbol)):
+            yield Violation(Rule.PRICED, f"request {priced.request} got the result {priced.result} without a reason")
+
+
+def _explains(priced: Priced, span: Span, asset: Asset | None) -> bool:
+    """Returns whether a price's result follows from an asset as it was for a while: for `set`, from what it became."""
+    tick = priced.tick
+    if asset is None:
+        return priced.result is PriceResult.UNKNOWN and _meet(span, (priced.sent_us, priced.received_us))
+    match priced.result:
+        case PriceResult.SET | PriceResult.UNCHANGED:  # perhaps by an earlier request, of which the answer was lost
+            return (asset.price, asset.price_at) == (tick.price, tick.as_of) and span[0] <= priced.received_us
+        case PriceResult.OLDER:
+            reason = tick.as_of <= asset.price_at
+        case PriceResult.HELD:
+            reason = 5 * abs(tick.price - asset.price) > asset.price and not tick.allow_move
+        case PriceResult.UNKNOWN:
+            reason = False
+    return reason and _meet(span, (priced.sent_us, priced.received_us))
+
+
+def _candles(evidence: Evidence) -> Found:
+    """Makes each symbol's candles again from the prices that were set, by the text of their times."""
+    for symbol, listings in evidence.history.listed.items():
+        if symbol == UNIT_OF_ACCOUNT:
+            continue
+        prices: dict[tuple[str, str], list[int]] = {}
+        for earlier, (_, asset, _) in pairwise([Listed(0, None, ""), *listings]):
+            if asset is None or (
+                earlier.asset and (earlier.asset.price, earlier.asset.price_at) == (asset.price, asset.price_at)
+            ):
+                continue
+            for interval, start in (("1m", asset.price_at[:16]), ("1h", asset.price_at[:13])):
+                prices.setdefault((interval, start), []).append(asset.price)
+        expected = {at: (each[0], max(each), min(each), each[-1], len(each)) for at, each in prices.items()}
+        found = {
+            (str(interval), candle.at.isoformat()[: 16 if interval == "1m" else 13]): candle[1:]
+            for (interval, _), candle in evidence.history.candles.get(symbol, {}).items()
+        }
+        if found != expected:
+            yield Violation(Rule.CANDLES, f"the candles of {symbol} are {found}, and its prices make {expected}")
+
+
+def _same_price(one: Asset | None, other: Asset) -> bool:
+    return one is not None and (one.price, one.price_at) == (other.price, other.price_at)
+
+
 def _is_priced(price: Price, asset: Asset | None) -> bool:
     return asset is not None and (asset.price, asset.price_at) == (price.value, price.at)
 
@@ -421,12 +527,7 @@ _REASONS: dict[str, Callable[[Asset | None], bool]] = {AssetNotFound.code: _is_u
 def _was(evidence: Evidence, symbol: str, like: Callable[[Asset | None], bool], span: Span) -> bool:
     """Returns true if an asset was like that at some moment of a time, or within a price's age before it."""
     age_us = evidence.history.plan.settings.price_age_ms * 1000
-    listed = [(0, None), *evidence.history.listed.get(symbol, [])]
-    ends = [since_us for since_us, _ in listed[1:]] + [FOREVER_US]
-    return any(
-        like(asset) and _meet((since_us, until_us), (span[0] - age_us, span[1]))
-        for (since_us, asset), until_us in zip(listed, ends, strict=True)
-    )
+    return any(like(asset) and _meet(held, (span[0] - age_us, span[1])) for held, asset in evidence.of_asset(symbol))
 
 
 def _valued(evidence: Evidence) -> Found:
@@ -500,6 +601,9 @@ CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     _in_order,
     _all_or_nothing,
     _market,
+    _fresh,
+    _priced,
+    _candles,
     _valued,
     _in_time,
     _one_at_a_time,

@@ -1,4 +1,4 @@
-"""DynamoDB, simulated: four operations with the semantics that its documentation gives them.
+"""DynamoDB, simulated: a few operations with the semantics that its documentation gives them.
 
     TransactWriteItems   prepares its items one by one, each at a moment of its own: an item that another transaction holds is a
                          TransactionConflict; a condition that fails is a ConditionalCheckFailed, with the item as it was where
@@ -6,6 +6,9 @@
                          does, and the answer gives every item's reason. A token that has committed commits nothing again.
     GetItem              one item as last committed, held or not.
     BatchGetItem, Scan   item by item, each as last committed at a moment of its own: no snapshot.
+    Query                a symbol's candles, all at one moment: nothing here depends on more.
+    UpdateItem,          one item at one moment: a TransactionConflictException where a transaction holds it, a
+    DeleteItem           ConditionalCheckFailedException where the condition fails.
 
 The semantics follow AWS's developer guide ("Amazon DynamoDB Transactions: How it works") and "Distributed Transactions at Scale
 in Amazon DynamoDB" (USENIX ATC 2023).
@@ -16,12 +19,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from botocore.exceptions import ClientError
 from pynamodb.exceptions import CancellationReason
 
 from chalicelib.local.schema import definitions
 from chalicelib.store.connection import Cancelled, Item, Throttled, Unanswered
 from chalicelib.store.tables import Tables
-from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition
+from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition, update
 from simulation.journal import Journal, write_text
 from simulation.scheduler import Scheduler
 
@@ -46,6 +50,8 @@ PAGE = 2
 MAX_ACTIONS = 100
 _ACTION_FIELDS = {
     "Put": {"TableName", "Item"},
+    "Update": {"TableName", "Key", "UpdateExpression"},
+    "Delete": {"TableName", "Key"},
     "ConditionCheck": {"TableName", "Key", "ConditionExpression"},
 }
 _OPTIONAL_FIELDS = {
@@ -58,8 +64,23 @@ _OPERATION_FIELDS = {
     "GetItem": {"TableName", "Key", "ConsistentRead"},
     "BatchGetItem": {"RequestItems"},
     "Scan": {"TableName", "ConsistentRead", "ExclusiveStartKey"},
+    "Query": {
+        "TableName",
+        "ConsistentRead",
+        "ScanIndexForward",
+        "Limit",
+        "KeyConditionExpression",
+        "ExpressionAttributeNames",
+        "ExpressionAttributeValues",
+    },
+    "UpdateItem": _ACTION_FIELDS["Update"] | _OPTIONAL_FIELDS,
+    "DeleteItem": _ACTION_FIELDS["Delete"] | _OPTIONAL_FIELDS,
     "TransactWriteItems": {"TransactItems", "ClientRequestToken"},
 }
+
+
+_BETWEEN = "symbol = :symbol AND #at BETWEEN :first AND :last"
+"""The one condition of a query that is simulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +103,7 @@ class Call:
 
 
 class Write(NamedTuple):
-    """One item's change, when it appeared, and for whose request."""
+    """One item's change, when it appeared, and for whose request. `item`: empty where it was deleted."""
 
     at_us: int
     sender: str
@@ -116,7 +137,7 @@ class _Action:
 
 
 class Database:
-    """The three tables."""
+    """The tables."""
 
     def __init__(self, scheduler: Scheduler, prefix: str, journal: Journal) -> None:
         self._scheduler = scheduler
@@ -124,9 +145,12 @@ class Database:
         self._schemas = _schemas(prefix)
         names = Tables.of(prefix)
         self._restorable = (names.accounts, names.idempotency)
+        self._market = (names.assets, names.candles)
         self.tables: dict[str, dict[Key, Item]] = {name: {} for name in self._schemas}
         self.log: list[Write] = []
-        """Every write that stands, in the order in which they appeared."""
+        """Every write of accounts and records that stands, in the order in which they appeared."""
+        self.market_log: list[Write] = []
+        """Every write of assets and candles, in the order in which they appeared."""
         self.undone: list[Write] = []
         """Writes that a restore has undone."""
         self._held: set[Place] = set()
@@ -139,13 +163,19 @@ class Database:
         """Takes a call as it arrives; `reply` is called when it is answered, which may be never."""
         self._scheduler.follow(self._serve(call, reply))
 
-    def put(self, table: str, item: Item) -> None:
-        """Makes an operator's plain PutItem, on a table that no transaction touches."""
-        self.tables[table][self._key(table, item)] = item
+    def answer(self, call: Call) -> Reply:
+        """Answers a call at once: all of its steps happen at this moment."""
+        steps = self._steps(call)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as finished:
+                reply: Reply = finished.value
+                return reply
 
-    def delete(self, table: str, key: Item) -> None:
-        """Makes an operator's plain DeleteItem, on a table that no transaction touches."""
-        self.tables[table].pop(self._key(table, key), None)
+    def put(self, table: str, item: Item) -> None:
+        """Puts an item, at this moment and whoever holds it."""
+        self.tables[table][self._key(table, item)] = item
 
     def snapshot(self, take: Callable[[Snapshot], None]) -> None:
         """Hands over a snapshot, at the next moment at which no transaction is halfway."""
@@ -178,7 +208,7 @@ class Database:
             if restores != self._restores:
                 return
 
-    def _steps(self, call: Call) -> Generator[int, None, Reply]:
+    def _steps(self, call: Call) -> Generator[int, None, Reply]:  # noqa: PLR0911  (a line an operation)
         _know(call.request, _OPERATION_FIELDS.get(call.operation, set()), call.operation)
         if call.throttled and not call.partly:
             return Throttled(f"{call.operation}: ThrottlingException")
@@ -189,6 +219,10 @@ class Database:
                 return (yield from self._batch_get(call))
             case "Scan":
                 return (yield from self._scan(call))
+            case "Query":
+                return self._query(call.request)
+            case "UpdateItem" | "DeleteItem":
+                return self._write_one(call)
             case "TransactWriteItems":
                 return (yield from self._transact(call))
             case _:
@@ -243,6 +277,31 @@ class Database:
             }
         return page
 
+    def _query(self, request: dict[str, Any]) -> Reply:
+        _require_consistent(request)
+        if request["KeyConditionExpression"] != _BETWEEN or request["ScanIndexForward"] is not False:
+            raise NotSimulated(f"a query of {request['KeyConditionExpression']!r}")
+        table, values = request["TableName"], request["ExpressionAttributeValues"]
+        first, last = (
+            self._key(table, {"symbol": values[":symbol"], "at": values[end]}, exactly=True) for end in (":first", ":last")
+        )
+        newest_first = sorted((key for key in self.tables[table] if first <= key <= last), reverse=True)
+        return {"Items": [self.tables[table][key] for key in newest_first[: request["Limit"]]]}
+
+    def _write_one(self, call: Call) -> Reply:
+        action = self._action(call.operation.removesuffix("Item"), call.request)
+        reason = CancellationReason("Throttling") if call.throttled else self._prepare(action)
+        if reason is not None and reason.code == "Throttling":
+            return Throttled(f"{call.operation}: ThrottlingException")
+        if reason is not None:
+            error = {"Code": f"{reason.code}Exception", "Message": reason.message or ""}
+            refused: Reply = ClientError({"Error": error}, call.operation)
+            return refused
+        assert action.after is not None, "it is a write"
+        self._write(action.table, action.key, action.after, call.sender)
+        self._let_go(action)
+        return {}
+
     def _transact(self, call: Call) -> Generator[int, None, Reply]:
         actions = self._actions(call.request["TransactItems"])
         token = call.request["ClientRequestToken"]
@@ -290,19 +349,22 @@ class Database:
         actions = []
         for transact_item in transact_items:
             ((kind, body),) = transact_item.items()
-            if kind not in _ACTION_FIELDS:
-                raise NotSimulated(kind)
-            _know(body, _ACTION_FIELDS[kind] | _OPTIONAL_FIELDS, kind)
-            if not body.keys() >= _ACTION_FIELDS[kind]:
-                raise InvalidRequest(f"{kind} without one of {sorted(_ACTION_FIELDS[kind])}")
-            _check_expressions(body)
-            table = body["TableName"]
-            key = self._key(table, body["Item"]) if kind == "Put" else self._key(table, body["Key"], exactly=True)
-            actions.append(_Action(kind, body, table, key))
+            actions.append(self._action(kind, body))
         touched = {action.place for action in actions}
         if not 0 < len(touched) == len(actions) <= MAX_ACTIONS:
             raise InvalidRequest("1 to 100 actions, no two of them on one item")
         return actions
+
+    def _action(self, kind: str, body: dict[str, Any]) -> _Action:
+        if kind not in _ACTION_FIELDS:
+            raise NotSimulated(kind)
+        _know(body, _ACTION_FIELDS[kind] | _OPTIONAL_FIELDS, kind)
+        if not body.keys() >= _ACTION_FIELDS[kind]:
+            raise InvalidRequest(f"{kind} without one of {sorted(_ACTION_FIELDS[kind])}")
+        _check_expressions(body)
+        table = body["TableName"]
+        key = self._key(table, body["Item"]) if kind == "Put" else self._key(table, body["Key"], exactly=True)
+        return _Action(kind, body, table, key)
 
     def _prepare(self, action: _Action) -> CancellationReason | None:
         """Checks an action's item and holds it, or says why not."""
@@ -315,8 +377,13 @@ class Database:
         if "ConditionExpression" in body and not condition(body["ConditionExpression"]).holds(scope):
             shown = old if body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None
             return CancellationReason("ConditionalCheckFailed", "The conditional request failed", shown)
-        if action.kind == "Put":
-            action.after = body["Item"]
+        match action.kind:
+            case "Put":
+                action.after = body["Item"]
+            case "Update":
+                action.after = {**(old or {}), **body["Key"], **update(body["UpdateExpression"]).values(scope)}
+            case "Delete":
+                action.after = {}
         action.held = True
         self._held.add(action.place)
         return None
@@ -327,9 +394,13 @@ class Database:
             self._held.discard(action.place)
 
     def _write(self, table: str, key: Key, item: Item, sender: str) -> None:
-        self.tables[table][key] = item
-        self._journal("database", write_text, item)
-        self.log.append(Write(self._scheduler.now_us, sender, table, key, item))
+        if item:
+            self.tables[table][key] = item
+        else:
+            self.tables[table].pop(key, None)
+        self._journal("database", write_text, key, item)
+        log = self.market_log if table in self._market else self.log
+        log.append(Write(self._scheduler.now_us, sender, table, key, item))
 
     def _settle(self) -> None:
         if self._snapshot_due is not None and self._committing == 0:
@@ -362,6 +433,8 @@ def _check_expressions(body: dict[str, Any]) -> None:
     used: frozenset[str] = frozenset()
     if "ConditionExpression" in body:
         used |= condition(body["ConditionExpression"]).placeholders
+    if "UpdateExpression" in body:
+        used |= update(body["UpdateExpression"]).placeholders
     check_placeholders(used, body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {}))
 
 

@@ -1,9 +1,10 @@
-"""DynamoDB's condition expressions, as many of them as the engine uses; anything else raises.
+"""DynamoDB's condition and update expressions, as many of them as the engine uses; anything else raises.
 
     condition  = test {"AND" test}
     test       = "attribute_exists" "(" path ")" | "attribute_not_exists" "(" path ")" | path ("=" | ">=") operand
     operand    = path | :value
     path       = name {"." name}          name = identifier | #placeholder
+    update     = "SET" name "=" :value {"," name "=" :value}
 
 Compiled once per text. Items and values are in DynamoDB's own notation (``{"N": "5"}``) and are never changed in place.
 """
@@ -19,6 +20,7 @@ from chalicelib.store.connection import Item
 Attribute = dict[str, Any]
 
 _TOKEN = re.compile(r"\s*([:#]?[A-Za-z_][A-Za-z_0-9]*|>=|=|\(|\)|\.)")
+_SET = re.compile(r"(#?[A-Za-z_]\w*) = (:\w+)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 
@@ -72,6 +74,22 @@ class Condition:
         return all(test(scope) for test in self.tests)
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A compiled update: the attributes that it sets, and the placeholders of their values."""
+
+    sets: tuple[tuple[str, str], ...]
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The placeholders that it uses."""
+        return frozenset(part for pair in self.sets for part in pair if part[0] in ":#")
+
+    def values(self, scope: Scope) -> Item:
+        """Returns the attributes that it sets."""
+        return {scope.path((name,))[0]: scope.values[value] for name, value in self.sets}
+
+
 def check_placeholders(used: frozenset[str], names: Mapping[str, str], values: Mapping[str, Attribute]) -> None:
     """Requires every placeholder to be defined, and used.
 
@@ -96,6 +114,21 @@ def condition(text: str) -> Condition:
         tests.append(parser.test())
     parser.end()
     return Condition(tuple(tests), frozenset(parser.placeholders))
+
+
+@cache
+def update(text: str) -> Update:
+    """Compiles an update.
+
+    Raises:
+        NotSimulated: it is not of the subset above.
+    """
+    if not text.startswith("SET "):
+        raise NotSimulated(text)
+    sets = [_SET.fullmatch(part) for part in text.removeprefix("SET ").split(", ")]
+    if None in sets:
+        raise NotSimulated(text)
+    return Update(tuple([(found[1], found[2]) for found in sets if found is not None]))
 
 
 class _Parser:

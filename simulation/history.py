@@ -1,19 +1,23 @@
 """The history of a run: the answers that clients received, the writes, and a journal of how they came about."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chalicelib.contract.errors import Contention
 from chalicelib.domain.asset import Asset
+from chalicelib.domain.candle import Candle, Interval
 from chalicelib.domain.facts import Transfer, Void
 from chalicelib.domain.order import Order
 from chalicelib.domain.portfolio import Portfolio
+from chalicelib.trading.listings import PriceResult
 from simulation.database import Write
 from simulation.faults import Fault
 from simulation.journal import Entry
-from simulation.workload import Instruction, Plan
+from simulation.workload import Instruction, Plan, Tick
+
+OPERATOR = "operator"
+"""The sender of the operator's own writes."""
 
 REFUSED = "transfer refused"
 """The body of an answer that refuses an operator's transfer, instead of an error's code."""
@@ -71,6 +75,16 @@ class Seen:
     told_us: int
 
 
+class Priced(NamedTuple):
+    """The result of a price that a feed sent."""
+
+    tick: Tick
+    result: PriceResult
+    request: str
+    sent_us: int
+    received_us: int
+
+
 class Served(NamedTuple):
     """The time that serving a request took, and for how long of it the process stood still.
 
@@ -81,6 +95,26 @@ class Served(NamedTuple):
     took_us: int = 0
     stalled_us: int = 0
     overlapped: str | None = None
+
+
+class Listed(NamedTuple):
+    """An asset as it was from a time on, and the request that made it so; `None` while it was not listed."""
+
+    at_us: int
+    asset: Asset | None
+    sender: str
+
+
+class ProcessClock(Protocol):
+    """A process's wall clock, as the judge reads it."""
+
+    def true_time_us(self, shown: str) -> int:
+        """Returns when the clock last showed a time."""
+        ...
+
+    def latest_us(self, from_us: int, to_us: int) -> int:
+        """Returns the latest time that the clock showed within a true time, in µs from the beginning."""
+        ...
 
 
 @dataclass(slots=True)
@@ -94,8 +128,13 @@ class History:
     told: list[Told] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
-    listed: dict[str, list[tuple[int, Asset | None]]] = field(default_factory=dict)
-    """Each symbol's listings, with the time from which each held; `None` while it was not listed."""
+    priced: list[Priced] = field(default_factory=list)
+
+    listed: dict[str, list[Listed]] = field(default_factory=dict)
+    """Each symbol's listings, in their order."""
+
+    candles: dict[str, dict[tuple[Interval, int], Candle]] = field(default_factory=dict)
+    """Each symbol's candles at the end, by interval and start, as they are stored or open."""
 
     writes: list[Write] = field(default_factory=list)
     """Accounts and records, as they appeared."""
@@ -106,8 +145,8 @@ class History:
     served: list[Served] = field(default_factory=list)
     """The time that each request took."""
 
-    clocks: dict[str, Callable[[str], int]] = field(default_factory=dict)
-    """A function for each request, from a time shown to when the wall clock of its process last showed it."""
+    clocks: dict[str, ProcessClock] = field(default_factory=dict)
+    """The wall clock of the process that served each request."""
 
     restored_us: int = 0
     """The time of the restore: whatever was sent before is void."""
@@ -118,4 +157,4 @@ class History:
 
     def true_time_us(self, request: str, shown: str) -> int:
         """Returns when the clock of a request's process showed a time."""
-        return self.clocks[request](shown)
+        return self.clocks[request].true_time_us(shown)

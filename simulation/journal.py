@@ -4,16 +4,16 @@ An entry is a function and its arguments, and becomes text only where somebody r
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from chalicelib.domain.asset import Asset
 from chalicelib.domain.money import price_text, text_from
 from chalicelib.domain.portfolio import Portfolio
 from chalicelib.store.connection import Cancelled, Item
+from chalicelib.trading.listings import PriceResult
 from simulation.faults import Fault
 from simulation.scheduler import US_PER_S, Scheduler
-from simulation.workload import Instruction, View, each_of
+from simulation.workload import Instruction, Tick, View, each_of
 
 Entry = tuple[int, str, Callable[..., str], tuple[Any, ...]]
 """The time (µs), the actor, and the event: a function and its arguments."""
@@ -41,6 +41,8 @@ def send_text(wanted: Instruction, fault: Fault | None) -> str:
     match wanted:
         case View(None):
             what = "the list of assets"
+        case Tick(symbol, price, as_of, allow_move):
+            what = f"{symbol} at {price_text(price)} USD as of {as_of}{', however far that is' if allow_move else ''}"
         case View(user_id):
             what = f"the portfolio of user {user_id}"
         case _:
@@ -53,6 +55,8 @@ def answer_text(answer: Any) -> str:
     match answer:
         case None:
             return "has no answer"
+        case PriceResult():
+            return f"gets the result {answer}"
         case Portfolio(account):
             return f"is shown {_balances(account.balances)} after decision {account.sequence}"
         case list():
@@ -72,6 +76,8 @@ def call_text(operation: str, request: dict[str, Any], fault: Fault | None) -> s
             what = f"BatchGetItem {', '.join(keys)}"
         case "TransactWriteItems":
             what = f"TransactWriteItems {' | '.join(_action(action) for action in request['TransactItems'])}"
+        case "UpdateItem" | "DeleteItem":
+            what = f"{operation} {_action({operation.removesuffix('Item'): request}).partition(' ')[2]}"
         case _:
             what = operation
     return what + _trouble(fault)
@@ -91,16 +97,16 @@ def reply_text(reply: Any) -> str:
     return f"← {_item(reply['Item'])}" if "Item" in reply else "← done"
 
 
-def asset_text(symbol: str, asset: Asset | None) -> str:
+def asset_text(symbol: str, price: int | None, halted: bool) -> str:  # noqa: FBT001
     """Describes an operator's change to the list of assets."""
-    if asset is None:
+    if price is None:
         return f"takes {symbol} off the list"
-    return f"lists {symbol} at {price_text(asset.price)} USD{', halted' if asset.halted else ''}"
+    return f"lists {symbol} at {price_text(price)} USD{', halted' if halted else ''}"
 
 
-def write_text(item: Item) -> str:
+def write_text(key: Sequence[str], item: Item) -> str:
     """Describes what the datastore now holds."""
-    return f"holds {_item(item)}"
+    return f"holds {_item(item)}" if item else f"holds no {'/'.join(key)} any more"
 
 
 def _trouble(fault: Fault | None) -> str:
@@ -114,6 +120,8 @@ def _action(transact_item: dict[str, Any]) -> str:
     text = f"{kind} {_name(item)}"
     if kind == "Put":
         text += f" {_fields(item)}"
+    if kind == "Update":
+        text += f" {_filled(body['UpdateExpression'], body)}"
     return text + (f" if {_filled(condition, body)}" if condition else "")
 
 
@@ -135,7 +143,7 @@ def _reason(reason: Any) -> str:
 
 def _name(item: Item) -> str:
     if "symbol" in item:
-        return str(item["symbol"]["S"])
+        return f"{item['symbol']['S']} {item['at']['S']}" if "at" in item else str(item["symbol"]["S"])
     if "idempotency_key" in item:
         return f"record {item['user_id']['N']}/{item['idempotency_key']['S']}"
     return f"account {item['user_id']['N']}"
@@ -145,11 +153,12 @@ def _item(item: Item) -> str:
     return f"{_name(item)} {_fields(item)}"
 
 
+_SHOWN = ("price_usd", "price_at", "halted", "version", "candles", "candle", "sequence", "head", "balances")
+
+
 def _fields(item: Item) -> str:
     """Describes what distinguishes an item: a reader does not need the rest."""
-    shown: dict[str, str] = {
-        name: _value(item[name]) for name in ("price_usd", "price_at", "halted", "sequence", "head", "balances") if name in item
-    }
+    shown: dict[str, str] = {name: _value(item[name]) for name in _SHOWN if name in item}
     if "record" in item:
         shown["record"] = _short(item["record"]["S"])
     return ", ".join(f"{name} {value}" for name, value in shown.items())

@@ -22,15 +22,19 @@ from chalicelib.runtime.world import World
 from chalicelib.store.connection import Cancelled, Datastore, Item, Unanswered
 from chalicelib.store.tables import Tables
 from chalicelib.trading.instruction import Outcome
+from chalicelib.trading.listings import PriceResult
 from simulation.database import Call, Database, Receive, Reply
 from simulation.faults import Fate, Fault, Faults
 from simulation.history import REFUSED, Answer, Served
 from simulation.journal import Journal, call_text, reply_text
 from simulation.scheduler import US_PER_S, Scheduler, Task, Turn, Wait
-from simulation.workload import MIDNIGHT, Batch, Clock, Instruction, View, each_of
+from simulation.workload import MIDNIGHT, Batch, Clock, Instruction, Tick, View, each_of
 
-Shown = tuple[Answer, ...] | Portfolio | list[Asset]
-"""A process's reply: an answer to each thing that it was asked to make happen, or a view as the engine's own type."""
+Shown = tuple[Answer, ...] | Portfolio | list[Asset] | PriceResult
+"""A process's reply: an answer to each thing that it was asked to make happen, a view, or a price's result.
+
+A request for one of the last two that failed has no answers.
+"""
 
 Build = Callable[[Settings, Datastore, World], Engine]
 """`chalicelib.engine.build`, or what a test puts in its place."""
@@ -128,10 +132,17 @@ class Process:
     def _now(self) -> datetime:
         """Returns the time on a clock that is a little off, and in some processes is set once, forward or back."""
         now_us = self._scheduler.now_us
-        jump_us = self._jump_us if self._clock is Clock.JUMPS and now_us >= self._jumps_at_us else 0
-        now = MIDNIGHT + timedelta(microseconds=now_us + self._skew_us + jump_us)
+        now = MIDNIGHT + timedelta(microseconds=self._shown_us(now_us))
         self._times[rfc3339(now)] = now_us
         return now
+
+    def _shown_us(self, at_us: int) -> int:
+        jump_us = self._jump_us if self._clock is Clock.JUMPS and at_us >= self._jumps_at_us else 0
+        return at_us + self._skew_us + jump_us
+
+    def latest_us(self, from_us: int, to_us: int) -> int:
+        """Returns the latest time that this process's wall clock showed within a true time, in µs from the beginning."""
+        return max(self._shown_us(at_us) for at_us in (from_us, min(max(from_us, self._jumps_at_us - 1), to_us), to_us))
 
     def true_time_us(self, shown: str) -> int:
         """Returns when this process's wall clock last showed a time."""
@@ -188,6 +199,10 @@ class Process:
                     return engine.queries.assets(deadline)
                 case View(int(user_id)):
                     return engine.queries.portfolio(user_id, deadline)
+                case Tick(symbol, price, as_of, allow_move):
+                    allowed = [symbol] if allow_move else []
+                    at = datetime.fromisoformat(as_of)
+                    return engine.listings.set_prices({symbol: price}, at, allowed, deadline)[symbol]
                 case Batch(_, orders, linked):
                     execute = engine.executor.execute_linked if linked else engine.executor.execute_batch
                     results = execute(orders, deadline)
@@ -268,7 +283,8 @@ class Process:
         if operation != "TransactWriteItems":
             return None
         ((_, body),) = api_request["TransactItems"][-1].items()
-        return str((body.get("Item") or body["Key"])["user_id"]["N"])
+        user_id = (body.get("Item") or body["Key"]).get("user_id")
+        return None if user_id is None else str(user_id["N"])
 
     def _records_in(self, outcome: Reply) -> set[str]:
         """Returns the keys of the records in a reply. One that leaves keys unprocessed counts for nothing: all is asked again."""

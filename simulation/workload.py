@@ -5,7 +5,7 @@ Most of a run happens in a few crowded moments, since what goes wrong goes wrong
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from random import Random
@@ -41,6 +41,9 @@ PREFIX = "sim"
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 """The moment at which every run begins."""
+
+LATE_FEED_S = 600
+"""The age of the first prices of a feed that has fallen behind."""
 
 LONG_US = 5 * US_PER_S
 """Longer than a process waits for an answer: by then the world may have changed."""
@@ -82,8 +85,18 @@ class View:
     user_id: int | None
 
 
-Instruction = Order | Batch | Transfer | Void | View
-"""An instruction or a view: all that can be asked of a process."""
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A price that a feed sends: in units of 10⁻¹⁶ USD, and as of when its source had it."""
+
+    symbol: str
+    price: int
+    as_of: str
+    allow_move: bool
+
+
+Instruction = Order | Batch | Transfer | Void | View | Tick
+"""All that can be asked of a process: an instruction, a view, or a price to be set."""
 
 
 def each_of(wanted: Instruction) -> Sequence[Order | Transfer | Void]:
@@ -91,7 +104,7 @@ def each_of(wanted: Instruction) -> Sequence[Order | Transfer | Void]:
     match wanted:
         case Batch(orders=orders):
             return orders
-        case View():
+        case View() | Tick():
             return ()
         case _:
             return (wanted,)
@@ -102,6 +115,14 @@ class Look(Action):
     """A client asks for a view, once."""
 
     view: View
+
+
+@dataclass(frozen=True, slots=True)
+class Feed(Action):
+    """A feed sends a price, up to `sends` times where it gets no result."""
+
+    tick: Tick
+    sends: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +157,7 @@ class Clock(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `opening`: the prices it begins with.
+    """One run. `opening`: the prices it begins with, which are `opening_age_s` old by then.
 
     `clocks`: those of processes that have an odd one.
 
@@ -153,6 +174,7 @@ class Plan:
     spared: frozenset[str] = frozenset()
     asks_again: bool = True
     clocks: Mapping[str, Clock] = field(default_factory=dict)
+    opening_age_s: int = 0
 
 
 def amount(units: int | None) -> Amount:
@@ -195,7 +217,12 @@ class _Drawing:
             cached_accounts=random.choice((1, 2, 10_000)),
         )
         odd = {f"process {number}": random.choice(list(Clock)) for number in range(1, processes + 1) if random.random() < 0.4}
-        return Plan(self.seed, settings, processes, weather, self.opening, tuple(self.actions), clocks=odd)
+        opening_age_s = 0
+        if not any(isinstance(action, Restore) for action in self.actions):
+            opening_age_s, price_stale_s = self.feeds(Random(f"feeds of {self.seed}"))
+            settings = replace(settings, price_stale_s=price_stale_s)
+        actions = tuple(self.actions)
+        return Plan(self.seed, settings, processes, weather, self.opening, actions, clocks=odd, opening_age_s=opening_age_s)
 
     def market(self) -> None:
         random = self.random
@@ -235,6 +262,30 @@ class _Drawing:
             price = random.choice((None, self.opening["BTC"]))
             self.actions.append(ListAsset(self.id(), trouble_us, "BTC", price, halted=True))
             self.actions.append(ListAsset(self.id(), trouble_us + LONG_US, "BTC", self.opening["BTC"], halted=False))
+
+    def feeds(self, random: Random) -> tuple[int, int | None]:
+        """Draws the prices of one or two feeds of some assets, from randomness of their own.
+
+        Some feeds are up to date. Others begin ten minutes late and catch up, so that many minutes end within a run. Returns the
+        age of the opening prices and that at which a price is stale, in seconds.
+        """
+        catches_up = random.random() < 0.5
+        stale_s = random.choice((None, None, 300)) if catches_up else random.choice((None, None, 1, 3))
+        for symbol in SYMBOLS[1:]:
+            price = self.opening[symbol] * PRICE_PER_USD // UNITS_PER_ONE
+            for _ in range(random.choice((0, 1, 2, 2))):  # feeds of one asset
+                for _ in range(random.randint(1, 6)):
+                    at_us = random.randrange(self.span_us)
+                    if random.random() < 0.5:
+                        at_us = random.choice(self.moments) + random.randrange(20_000)
+                    behind_us = random.randrange(random.choice((1_000, 100_000, 2 * US_PER_S)))
+                    if catches_up:
+                        behind_us += LATE_FEED_S * US_PER_S * max(0, self.span_us - at_us) // self.span_us
+                    moved = price * random.choice((100, 100, random.randint(85, 115), random.randint(85, 115), 60, 200)) // 100
+                    as_of = rfc3339(MIDNIGHT + timedelta(microseconds=at_us - behind_us))
+                    tick = Tick(symbol, moved, as_of, allow_move=random.random() < 0.2)
+                    self.actions.append(Feed(self.id(), at_us, tick, random.randint(1, 3)))
+        return (LATE_FEED_S if catches_up else 0), stale_s
 
     def opened(self, user_id: int) -> None:
         self.actions.append(Ask(self.id(), 0, Transfer(user_id, "opening", "USD", 1_000 * UNITS_PER_ONE), sends=6, insists=False))

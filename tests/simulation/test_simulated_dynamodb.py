@@ -1,17 +1,22 @@
 """The simulated DynamoDB, held against what DynamoDB documents, and against engines that imitate it on their own."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.contract.errors import EngineError
 from chalicelib.domain.facts import Transfer
 from chalicelib.domain.order import Amount, Order
 from chalicelib.domain.refusals import Undecided
 from chalicelib.engine import Engine, build
+from chalicelib.runtime.deadline import Deadline
+from chalicelib.store.assets import Listing, StaleAsset, remove, set_halted, set_price
 from chalicelib.store.connection import Cancelled, Datastore, Item, Throttled, Unanswered
 from simulation.database import Call, Database, Reply
 from simulation.expressions import InvalidRequest, NotSimulated, Scope, check_placeholders, condition
@@ -20,7 +25,7 @@ from simulation.scheduler import Scheduler
 from tests.support.faults import VirtualTime
 from tests.support.market import Market, new_key, new_user_id
 
-ACCOUNTS, RECORDS, ASSETS = "hft-dev-accounts", "hft-dev-idempotency", "hft-dev-assets"
+ACCOUNTS, RECORDS, ASSETS, CANDLES = "hft-dev-accounts", "hft-dev-idempotency", "hft-dev-assets", "hft-dev-candles"
 
 
 class Simulated:
@@ -317,6 +322,113 @@ def test_a_scan_comes_in_pages(simulated: Simulated) -> None:
     assert [[item["symbol"]["S"] for item in page["Items"]] for page in pages] == [["A", "B"], ["C", "D"], ["E"]]
 
 
+# Writes of one item, and queries.
+
+
+def asset(symbol: str, version: int) -> Item:
+    return {"symbol": {"S": symbol}, "version": {"N": str(version)}}
+
+
+def change(version: int, seen: int) -> dict[str, Any]:
+    """An update of an asset's version, where it is as it was seen."""
+    return {
+        "TableName": ASSETS,
+        "Key": {"symbol": {"S": "BTC"}},
+        "UpdateExpression": "SET #version = :version, price_usd = :price",
+        "ConditionExpression": "#version = :seen",
+        "ExpressionAttributeNames": {"#version": "version"},
+        "ExpressionAttributeValues": {
+            ":version": {"N": str(version)},
+            ":seen": {"N": str(seen)},
+            ":price": {"S": "5"},
+        },
+    }
+
+
+def code(reply: Reply) -> str:
+    assert isinstance(reply, ClientError), reply
+    return str(reply.response["Error"]["Code"])
+
+
+def test_an_update_sets_what_it_names_and_leaves_the_rest(simulated: Simulated) -> None:
+    simulated.database.put(ASSETS, asset("BTC", 1) | {"halted": {"BOOL": True}})
+
+    simulated.call("UpdateItem", change(2, seen=1))
+
+    expected = asset("BTC", 2) | {"halted": {"BOOL": True}, "price_usd": {"S": "5"}}
+    assert simulated.database.tables[ASSETS] == {("BTC",): expected}
+    assert [write.item for write in simulated.database.market_log] == [expected]
+    assert simulated.database.log == []
+
+
+def test_an_update_makes_an_item_that_is_not_there(simulated: Simulated) -> None:
+    simulated.call("UpdateItem", change(2, seen=1) | {"ConditionExpression": "attribute_not_exists(symbol)"} | _without_seen())
+
+    assert simulated.database.tables[ASSETS][("BTC",)] == asset("BTC", 2) | {"price_usd": {"S": "5"}}
+
+
+def _without_seen() -> dict[str, Any]:
+    return {"ExpressionAttributeValues": {":version": {"N": "2"}, ":price": {"S": "5"}}}
+
+
+def test_an_update_whose_condition_fails_changes_nothing(simulated: Simulated) -> None:
+    simulated.database.put(ASSETS, asset("BTC", 3))
+
+    (reply,) = simulated.finished("UpdateItem", change(2, seen=1))
+
+    assert code(reply) == "ConditionalCheckFailedException"
+    assert simulated.database.tables[ASSETS][("BTC",)] == asset("BTC", 3)
+
+
+def test_an_update_of_an_item_that_a_transaction_holds_conflicts(simulated: Simulated) -> None:
+    simulated.database.put(ASSETS, asset("BTC", 1))
+    transaction = simulated.send("TransactWriteItems", transact({"Update": change(2, seen=1)}), dwell_us=1_000)
+
+    (reply,) = simulated.finished("UpdateItem", change(2, seen=1), at_us=500)
+
+    assert (code(reply), transaction) == ("TransactionConflictException", [{}])
+
+
+def test_a_throttled_update_changes_nothing(simulated: Simulated) -> None:
+    simulated.database.put(ASSETS, asset("BTC", 1))
+
+    for partly in (False, True):
+        (reply,) = simulated.finished("UpdateItem", change(2, seen=1), throttled=True, partly=partly)
+        assert isinstance(reply, Throttled)
+
+    assert simulated.database.tables[ASSETS][("BTC",)] == asset("BTC", 1)
+    assert simulated.call("UpdateItem", change(2, seen=1)) == {}, "nobody holds it"
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_delete_leaves_nothing(simulated: Simulated, alone: bool) -> None:  # noqa: FBT001
+    simulated.database.put(ASSETS, asset("BTC", 1))
+    delete = {"TableName": ASSETS, "Key": {"symbol": {"S": "BTC"}}}
+
+    simulated.call(*("DeleteItem", delete) if alone else ("TransactWriteItems", transact({"Delete": delete})))
+
+    assert simulated.database.tables[ASSETS] == {}
+    assert [write.item for write in simulated.database.market_log] == [{}]
+
+
+def test_a_query_finds_the_newest_of_a_time(simulated: Simulated) -> None:
+    for symbol, at in [("BTC", "1m#1"), ("BTC", "1m#2"), ("BTC", "1m#3"), ("BTC", "1m#4"), ("ETH", "1m#3"), ("BTC", "1h#3")]:
+        simulated.database.put(CANDLES, {"symbol": {"S": symbol}, "at": {"S": at}})
+    request = {
+        "TableName": CANDLES,
+        "ConsistentRead": True,
+        "ScanIndexForward": False,
+        "Limit": 2,
+        "KeyConditionExpression": "symbol = :symbol AND #at BETWEEN :first AND :last",
+        "ExpressionAttributeNames": {"#at": "at"},
+        "ExpressionAttributeValues": {":symbol": {"S": "BTC"}, ":first": {"S": "1m#1"}, ":last": {"S": "1m#3"}},
+    }
+
+    found = simulated.call("Query", request)["Items"]
+
+    assert [(item["symbol"]["S"], item["at"]["S"]) for item in found] == [("BTC", "1m#3"), ("BTC", "1m#2")]
+
+
 # What it refuses, as DynamoDB does; and what it does not know, rather than guess.
 
 
@@ -332,6 +444,8 @@ def test_a_scan_comes_in_pages(simulated: Simulated) -> None:
         pytest.param(
             transact({"ConditionCheck": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}}), id="a check of nothing"
         ),
+        pytest.param(transact({"Update": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}}), id="an update of nothing"),
+        pytest.param(transact({"Update": change(2, 1) | {"ExpressionAttributeValues": {}}}), id="an update to undefined values"),
     ],
 )
 def test_what_dynamodb_refuses_is_refused(simulated: Simulated, request_: dict[str, Any]) -> None:
@@ -342,12 +456,14 @@ def test_what_dynamodb_refuses_is_refused(simulated: Simulated, request_: dict[s
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [
-        ("Query", {}),
+        ("Query", {"TableName": CANDLES, "ConsistentRead": True, "ScanIndexForward": False, "KeyConditionExpression": "a = :a"}),
+        ("PutItem", {}),
         ("GetItem", {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}),
         ("GetItem", {**get(ACCOUNTS, user_id={"N": "1"}), "ProjectionExpression": "head"}),
-        ("TransactWriteItems", transact({"Delete": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}})),
+        ("TransactWriteItems", transact({"Get": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}})),
+        ("UpdateItem", change(2, 1) | {"UpdateExpression": "REMOVE price_usd"}),
+        ("UpdateItem", change(2, 1) | {"UpdateExpression": "SET #version = #version + :seen"}),
         ("TransactWriteItems", transact(debit(1, ConditionExpression="size(balances) > :units"))),
-        ("TransactWriteItems", transact({"Update": {"TableName": ACCOUNTS, "Key": {"user_id": {"N": "1"}}}})),
     ],
 )
 def test_what_is_not_simulated_raises(simulated: Simulated, operation: str, request_: dict[str, Any]) -> None:
@@ -411,7 +527,7 @@ class Both:
         replies = [_reply(partial(datastore.call, operation, dict(request))) for datastore in self._datastores]
         comparable = [_comparable(reply) for reply in replies]
         assert comparable[0] == comparable[1], (operation, request)
-        self.answers.add(f"{operation} {codes(replies[0]) if isinstance(replies[0], Cancelled) else 'done'}")
+        self.answers.add(f"{operation} {_name(replies[0])}")
         if isinstance(replies[0], Exception):
             raise replies[0]
         return replies[0]
@@ -420,16 +536,28 @@ class Both:
 def _reply(ask: Callable[[], dict[str, Any]]) -> Reply:
     try:
         return ask()
-    except Cancelled as cancelled:
-        return cancelled
+    except (Cancelled, ClientError) as error:
+        return error
+
+
+def _name(reply: Reply) -> str:
+    match reply:
+        case Cancelled():
+            return str(codes(reply))
+        case ClientError():
+            return code(reply)
+        case _:
+            return "done"
 
 
 def _comparable(reply: Reply) -> object:
     if isinstance(reply, Cancelled):
         return [(reason.code, reason.raw_item) if reason else None for reason in reply.reasons]
+    if isinstance(reply, ClientError):
+        return code(reply)
     assert isinstance(reply, dict)
     found = {table: sorted(items, key=str) for table, items in reply.get("Responses", {}).items()}
-    return reply.get("Item"), found, reply.get("UnprocessedKeys") or None
+    return reply.get("Item"), reply.get("Items"), found, reply.get("UnprocessedKeys") or None
 
 
 def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market, simulated: Simulated) -> None:
@@ -477,3 +605,36 @@ def test_it_answers_whatever_the_engine_asks_as_other_engines_do(market: Market,
         "TransactWriteItems [None, None, 'ConditionalCheckFailed']",
     }
     assert max(answer.count("ConditionalCheckFailed") for answer in both.answers) > 50
+
+
+def test_it_answers_writes_of_prices_as_other_engines_do(market: Market, simulated: Simulated) -> None:
+    """Two operators: one of them often changes an asset as it was a while ago. Minutes and hours end meanwhile."""
+    both = Both(market.datastore, simulated)
+    random, deadline = Random(1), Deadline(VirtualTime().world, 1e9, 1)
+    assets = build(market.settings, both, VirtualTime().world).listings.assets
+    symbol, now, seen = "SIMULATED", datetime(2026, 2, 21, 14, 58, tzinfo=UTC), list[Listing | None]([None])
+    for _ in range(150):
+        now += timedelta(seconds=random.choice((1, 20, 60)))
+        before = random.choice((seen[-1], seen[-1], random.choice(seen[-3:])))
+        price = random.randint(10**16, 2 * 10**16)
+        if before is None or random.random() < 0.7:
+            wanted = set_price(before, symbol, price, now, allow_move=True)
+        elif random.random() < 0.7:
+            wanted = set_halted(before, halted=not before.asset.halted)
+        else:
+            wanted = remove(before)
+        with suppress(StaleAsset):
+            seen.append(assets.apply(wanted, deadline).after)
+    last = assets.find(symbol, deadline)
+    if last is not None:
+        assets.apply(remove(last), deadline)
+
+    assert both.answers >= {
+        "GetItem done",
+        "Query done",
+        "UpdateItem done",
+        "UpdateItem ConditionalCheckFailedException",
+        "TransactWriteItems done",
+        "TransactWriteItems ['ConditionalCheckFailed', None]",
+        "TransactWriteItems ['ConditionalCheckFailed', None, None]",
+    }

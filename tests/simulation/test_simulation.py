@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.domain.facts import Transfer
 from chalicelib.domain.order import Order
+from chalicelib.trading.listings import PriceResult
 from harness.processes import ROOT
 from simulation.__main__ import tell
 from simulation.checks import Rule, Violation, judge
@@ -41,6 +42,9 @@ class Summary:
     batches: Counter[str] = field(default_factory=Counter)
     """The batches, counted by what their answers say, taken together."""
 
+    prices: Counter[str] = field(default_factory=Counter)
+    """The results of prices that feeds sent, and the candles that they closed."""
+
     faults: Counter[Fault] = field(default_factory=Counter)
     restored: int = 0
 
@@ -57,6 +61,8 @@ class Summary:
                 self.batches[_told_together(names)] += 1
             else:
                 self.answers.update(names)
+        self.prices.update(priced.result.value for priced in history.priced)
+        self.prices["minutes"] += sum(len(candles) // 2 for candles in history.candles.values())
         self.faults.update(history.struck.values())
         self.restored += bool(history.undone)
 
@@ -65,6 +71,7 @@ class Summary:
         self.answers += other.answers
         self.answers_in_batches += other.answers_in_batches
         self.batches += other.batches
+        self.prices += other.prices
         self.faults += other.faults
         self.restored += other.restored
 
@@ -119,6 +126,7 @@ def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> N
         "412 again",
         "ERR_ASSET_NOT_FOUND",
         "ERR_ASSET_HALTED",
+        "ERR_PRICE_STALE",
         "ERR_IDEMPOTENCY_KEY_REUSED",
         "ERR_CONTENTION",
         "ERR_DATASTORE_UNAVAILABLE",
@@ -137,6 +145,8 @@ def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> N
         "some known, others not decided",
     }
     assert min(summary.batches.values()) > SEEDS / 20
+    assert summary.prices.keys() == {*PriceResult, "minutes"}
+    assert min(summary.prices.values()) > SEEDS / 20
     assert summary.faults.keys() == set(Fault)
     assert min(summary.faults.values()) > SEEDS / 20
     assert summary.restored > SEEDS / 50
@@ -178,6 +188,7 @@ class Planted:
 
 PLANTED = {
     "no condition on the key": Planted(engine_with(planted_bugs.NoConditionOnKey), Rule.ONE_OUTCOME),
+    "a void that loses to a stored fill": Planted(engine_with(voids=planted_bugs.AnswersVoided), Rule.SAME_REPLY),
     "a void that overwrites a fill": Planted(engine_with(planted_bugs.VoidOverwrites), Rule.ONE_OUTCOME),
     "no condition on the head": Planted(engine_with(planted_bugs.NoConditionOnHead), Rule.HISTORY),
     "what is given is taken twice": Planted(engine_with(planted_bugs.TakenTwice), Rule.NO_DEBT),
@@ -198,12 +209,26 @@ PLANTED = {
     "a refusal from two reads": Planted(engine_with(planted_bugs.RefusalFromTwoReads), Rule.LINEARIZABLE, 1_000),
     "a replay that does not say so": Planted(engine_with(executor=planted_bugs.EverythingIsNew), Rule.REPLAYED),
     "an expiry that is ignored": Planted(engine_with(decider=planted_bugs.ExpiryIgnored), Rule.HISTORY),
+    "an expired order filled by a late attempt": Planted(engine_with(decider=planted_bugs.ExpiryCheckedOnce), Rule.HISTORY, 500),
     "a limit compared after rounding": Planted(engine_with(decider=planted_bugs.LimitAfterRounding), Rule.HISTORY, 300),
-    "a notional that overspends": Planted(engine_with(decider=planted_bugs.NotionalOverspent), Rule.HISTORY, 300),
+    "a notional that overspends by a unit": Planted(engine_with(decider=planted_bugs.NotionalOverspent), Rule.HISTORY, 300),
     "prices for ever": Planted(engine_with(prices=planted_bugs.PricesForever), Rule.MARKET),
     "a price's age by the monotonic clock alone": Planted(engine_with(prices=planted_bugs.AgedByMonotonic), Rule.MARKET, 500),
     "a price's age by the wall clock alone": Planted(engine_with(prices=planted_bugs.AgedByWall), Rule.MARKET, 500),
     "a price from before a slow read": Planted(engine_with(decider=planted_bugs.PreparedOnce), Rule.MARKET, 500),
+    "a price's age from the answer that brought it": Planted(
+        engine_with(prices=planted_bugs.AgedFromItsArrival), Rule.MARKET, 500
+    ),
+    "a price with the time of another": Planted(engine_with(prices=planted_bugs.PriceAtOfTheLast), Rule.MARKET, 300),
+    "a stale price filled": Planted(engine_with(decider=planted_bugs.StaleFilled), Rule.FRESH),
+    "a price that goes stale while its order waits": Planted(
+        engine_with(decider=planted_bugs.StaleByTheFirst), Rule.FRESH, 2_000
+    ),
+    "a held price set": Planted(engine_with(listings=planted_bugs.HeldPriceSet), Rule.PRICED),
+    "two writers of one candle": Planted(engine_with(assets=planted_bugs.TwoWritersOfOneCandle), Rule.CANDLES, 300),
+    "candles stored after the price that closes them": Planted(
+        engine_with(assets=planted_bugs.CandlesAfterThePrice), Rule.CANDLES, 500
+    ),
     "a portfolio from memory": Planted(engine_with(planted_bugs.AccountFromMemory), Rule.LINEARIZABLE),
     "a portfolio of two accounts": Planted(engine_with(queries=planted_bugs.TwoAccountsInOneView), Rule.VALUED, 300),
     "values rounded down": Planted(engine_with(queries=planted_bugs.ValuedDown), Rule.VALUED, 300),

@@ -4,24 +4,28 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import engine
 from chalicelib.config import Settings
-from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError
+from chalicelib.contract.errors import Contention, DatastoreUnavailable, EngineError, OrderDecided
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
-from chalicelib.domain.facts import Fill, Refusal, Voided
+from chalicelib.domain.decision import decide
+from chalicelib.domain.facts import Fill, Refusal, Void, Voided
 from chalicelib.domain.money import PRICE_PER_USD
-from chalicelib.domain.order import Order
+from chalicelib.domain.order import Order, Side
 from chalicelib.domain.portfolio import Portfolio
 from chalicelib.domain.record import Record
-from chalicelib.domain.refusals import Undecided
+from chalicelib.domain.refusals import StalePrice, Undecided
+from chalicelib.domain.timestamps import rfc3339
 from chalicelib.engine import Engine
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
 from chalicelib.runtime.world import Moment, World
+from chalicelib.store.assets import AssetList, Change
 from chalicelib.store.connection import Cancelled, Datastore, Unanswered
 from chalicelib.store.history import History
 from chalicelib.store.ledger import CommitResult, Committed, Entry, KeysTaken, Ledger, StaleAccount, Unused
@@ -33,6 +37,7 @@ from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.execution import Executor, OrderDecider
 from chalicelib.trading.instruction import Outcome, Refused
 from chalicelib.trading.leader import Leader
+from chalicelib.trading.listings import Listings, PriceResult
 from chalicelib.trading.queries import Queries
 from chalicelib.trading.request import Request
 from chalicelib.trading.transfers import TransferDecider, Transfers
@@ -48,6 +53,9 @@ def engine_with(  # noqa: PLR0917
     accounts: type[AccountCache] = AccountCache,
     queries: type[Queries] = Queries,
     decider: Any = OrderDecider,
+    voids: type[Voids] = Voids,
+    listings: type[Listings] = Listings,
+    assets: type[AssetList] = AssetList,
 ) -> Build:
     """Returns `chalicelib.engine.build` with another class or two."""
 
@@ -61,9 +69,10 @@ def engine_with(  # noqa: PLR0917
             sound,
             ledger=planted,
             exactly_once=once,
-            executor=executor(once, decider(book, world)),
+            executor=executor(once, decider(book, world, settings.price_stale_s)),
             transfers=Transfers(once, planted, TransferDecider(book, world)),
-            voids=Voids(once, VoidDecider(world)),
+            voids=voids(once, VoidDecider(world)),
+            listings=listings(assets(datastore, tables)),
             queries=queries(planted, History(datastore, tables), book, sound.queries.charts, world),
         )
 
@@ -556,14 +565,36 @@ class ExpiryIgnored(OrderDecider):
         return append(account, replace(decision, order=order))
 
 
+class ExpiryCheckedOnce(OrderDecider):
+    """An order's expiry is looked at in its first attempt, and not in a later one."""
+
+    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None) -> None:
+        super().__init__(prices, world, price_stale_s)
+        self._checked: set[Order] = set()
+
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
+        if order not in self._checked:
+            self._checked.add(order)
+            return super().decide(order, account, market, by)
+        _, record = super().decide(replace(order, expires_at=None), account, market, by)
+        decision = record.decision
+        assert isinstance(decision, Fill | Refusal)
+        return append(account, replace(decision, order=order))
+
+
 class LimitAfterRounding(OrderDecider):
-    """A limit is compared with the price in whole USD."""
+    """A limit is compared with the price as it is shown, at 8 decimals."""
 
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         if order.limit_price is None:
             return super().decide(order, account, market, by)
-        generous = order.limit_price * 101 // 100 if order.side.value == "buy" else order.limit_price * 99 // 100
-        _, record = super().decide(replace(order, limit_price=max(1, generous)), account, market, by)
+        if not {order.symbol, order.other} <= market.keys():
+            return super().decide(order, account, market, by)
+        price, limit = market[order.symbol].price * PRICE_PER_USD // market[order.other].price, order.limit_price
+        shown, limit = round(price, -8), round(limit, -8)
+        if (shown > limit) if order.side is Side.BUY else (shown < limit):
+            return super().decide(order, account, market, by)
+        _, record = super().decide(replace(order, limit_price=None), account, market, by)
         decision = record.decision
         assert isinstance(decision, Fill | Refusal)
         return append(account, replace(decision, order=order))
@@ -575,14 +606,115 @@ class NotionalOverspent(OrderDecider):
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         if order.notional is None or order.notional.units is None:
             return super().decide(order, account, market, by)
-        more = replace(order.notional, units=order.notional.units + max(1, order.notional.units // 1000))
+        more = replace(order.notional, units=order.notional.units + 1)
         _, record = super().decide(replace(order, notional=more), account, market, by)
         decision = record.decision
         assert isinstance(decision, Fill | Refusal)
         return append(account, replace(decision, order=order))
 
 
+class AnswersVoided(Voids):
+    """A void that finds an outcome under its key is answered as if it had come first."""
+
+    def make(self, void: Void, deadline: Deadline) -> Outcome:
+        try:
+            return super().make(void, deadline)
+        except OrderDecided:
+            account = self.exactly_once.ledger.read_account(void.user_id, deadline)
+            return Outcome(self.decider.decide(void, account, None, "")[1], replayed=False)
+
+
 # Prices and views.
+
+
+class StaleFilled(OrderDecider):
+    """However old the market's price is, it decides."""
+
+    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None) -> None:  # noqa: ARG002
+        super().__init__(prices, world)
+
+
+class StaleByTheFirst(OrderDecider):
+    """The age of the market's prices is looked at when they are read, not when they decide."""
+
+    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
+        return append(account, decide(order, account, market, self.world.now(), by))
+
+    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
+        market = super().prepare(orders, deadline)
+        if self.price_stale_s is not None:
+            oldest = rfc3339(self.world.now() - timedelta(seconds=self.price_stale_s))
+            stale = {symbol: asset.price_at for symbol, asset in market.items() if symbol != "USD" and asset.price_at < oldest}
+            if stale:
+                raise StalePrice(stale, self.price_stale_s)
+        return market
+
+
+class AgedFromItsArrival(PriceBook):
+    """A copy of a price is as old as the answer that brought it, not as the question."""
+
+    def _read(self, symbols: list[str], deadline: Deadline) -> dict[str, tuple[Moment, Asset | None]]:
+        arrived = {symbol: (self._world.moment(), asset) for symbol, (_, asset) in super()._read(symbols, deadline).items()}
+        self._remembered.update(arrived)
+        return arrived
+
+
+class PriceAtOfTheLast(PriceBook):
+    """A new price comes with the time of the one before it."""
+
+    def _read(self, symbols: list[str], deadline: Deadline) -> dict[str, tuple[Moment, Asset | None]]:
+        before = {symbol: asset for symbol, (_, asset) in self._remembered.items()}
+        read = super()._read(symbols, deadline)
+        for symbol, (read_at, asset) in read.items():
+            last = before.get(symbol)
+            if asset is not None and last is not None and asset.price != last.price:
+                self._remembered[symbol] = read[symbol] = read_at, replace(asset, price_at=last.price_at)
+        return read
+
+
+class HeldPriceSet(Listings):
+    """A price moves as far as it is sent."""
+
+    def set_prices(
+        self, prices: Mapping[str, int], as_of: datetime, allow_move: Collection[str], deadline: Deadline
+    ) -> dict[str, PriceResult]:
+        return super().set_prices(prices, as_of, [*allow_move, *prices], deadline)
+
+
+class TwoWritersOfOneCandle(AssetList):
+    """A price is set whatever became of the asset since it was read."""
+
+    def _asset_action(self, change: Change) -> tuple[str, dict[str, Any]]:
+        operation, action = super()._asset_action(change)
+        if change.before is None or change.after is None:
+            return operation, action
+        action["ConditionExpression"] = "attribute_exists(symbol)"
+        for placeholders, unused in (
+            ("ExpressionAttributeValues", {":seen", ":seen_at"}),
+            ("ExpressionAttributeNames", {"#seen"}),
+        ):
+            action[placeholders] = {name: value for name, value in action[placeholders].items() if name not in unused}
+        if "#price_at = " not in action["UpdateExpression"]:
+            action["ExpressionAttributeNames"].pop("#price_at", None)
+        return operation, action
+
+
+class CandlesAfterThePrice(AssetList):
+    """The candles that a price closes are stored after it, by a write of their own."""
+
+    def _request(self, change: Change) -> tuple[str, dict[str, Any]]:
+        operation, write = super()._request(change)
+        if operation != "TransactWriteItems":
+            return operation, write
+        (kind, action), *_ = write["TransactItems"][0].items()
+        return f"{kind}Item", action
+
+    def apply(self, change: Change, deadline: Deadline) -> Change:
+        made = super().apply(change, deadline)
+        operation, write = super()._request(made)
+        if operation == "TransactWriteItems":
+            self._datastore.call(operation, {"TransactItems": write["TransactItems"][1:]})
+        return made
 
 
 class PricesForever(PriceBook):
@@ -610,8 +742,8 @@ class AgedByWall(PriceBook):
 class PreparedOnce:
     """Prices are read before the account, however long that takes, and not looked at again."""
 
-    def __init__(self, prices: PriceBook, world: World) -> None:
-        self._sound = OrderDecider(prices, world)
+    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None) -> None:
+        self._sound = OrderDecider(prices, world, price_stale_s)
         self._prepared: Mapping[str, Asset] = {}
 
     def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
