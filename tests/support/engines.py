@@ -37,8 +37,8 @@ def _serve(port: int, log: Path, env: Mapping[str, str]) -> None:
 class EngineProcess:
     """An engine's process, which can be killed and started again, always on the same port."""
 
-    def __init__(self, log: Path, env: Mapping[str, str]) -> None:
-        self.port = free_port()
+    def __init__(self, log: Path, env: Mapping[str, str], port: int | None = None) -> None:
+        self.port = port or free_port()
         self.log = log
         self._env = dict(env)
         self.start()

@@ -130,6 +130,7 @@ def test_a_store_that_is_not_dynamodb(web_server: str) -> None:
 
 KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 NOWHERE = "http://127.0.0.1:9"
+CLOSED = {"HFT_TOKEN_SECRET": "a secret of this test's own, long enough"}
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,13 @@ NOWHERE = "http://127.0.0.1:9"
         ({"HFT_PRICE_AGE_MS": "soon"}, "HFT_PRICE_AGE_MS must be a positive whole number, not 'soon'"),
         ({"HFT_DATASTORE": "aws", "HFT_DATA": "/tmp"}, "HFT_DATA is for a run whose datastore is in this process"),
         ({"HFT_CORS_ORIGINS": "*"}, "HFT_CORS_ORIGINS must list origins"),
+        ({"HFT_FEED": "wlak"}, "FEED must be walk, file:PATH or ccxt:EXCHANGE, not 'wlak'"),
+        ({"HFT_FEED": "walk", **CLOSED}, "FEED needs the operator's API, which a closed run has with HFT_OPERATOR_API=on"),
+        (
+            {"HFT_FEED": "walk", "HFT_OPERATOR_API": "on", **CLOSED},
+            "FEED needs an operator's token in HFT_TOKEN, since this run is closed: make token OPERATOR=1 signs one",
+        ),
+        ({"HFT_FEED": "walk", "HFT_DATASTORE": "aws", **KEYS}, "FEED is for a run whose datastore is on this machine"),
     ],
 )
 def test_settings_that_cannot_work(env: dict[str, str], says: str) -> None:

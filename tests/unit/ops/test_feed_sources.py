@@ -62,7 +62,7 @@ def test_a_walk_is_small_steps_within_its_range(monkeypatch: pytest.MonkeyPatch)
 def test_no_two_prices_of_a_walk_are_further_apart_than_the_guard_lets_them() -> None:
     """An engine that begins anew at the first prices must take the next one."""
     guard = Decimal("0.2")
-    assert 2 * RANGE < guard * (1 - RANGE)
+    assert guard * (1 - RANGE) > 2 * RANGE
 
 
 @pytest.mark.parametrize("price", ["0.0000000000000001", "0.00001528", "1000000000000.00000000", "0.1234567890123456"])
