@@ -37,9 +37,11 @@ export async function call(method, path, { body, key, signal, timeout_ms = TIMEO
   try {
     response = await fetch(new URL(path, ROOT), { method, headers, body, signal: limits, cache: 'no-store', credentials: 'omit' });
     answer = JSON.parse(await response.text());
+    if (typeof answer !== 'object' || answer === null) throw new TypeError('no answer of the engine');
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new NoAnswer(patience.aborted ? 'The engine did not answer in time' : 'The engine could not be reached');
+    const reached = response ? 'What answered is not the engine' : 'The engine could not be reached';
+    throw new NoAnswer(patience.aborted ? 'The engine did not answer in time' : reached);
   }
   const date = Date.parse(response.headers.get('Date'));
   if (Math.abs(date + 500 - clock.now()) > 1500) clock.offset_ms = date + 500 - Date.now();

@@ -11,7 +11,7 @@ import { Ticket } from './ticket.js';
 
 const PRICES_EVERY_MS = 2000;
 const ACCOUNT_EVERY_MS = 10_000;
-const CANDLES_EVERY_MS = 15_000;
+const CANDLES_EVERY_MS = 5000;
 const SCHEMES = { '': 'auto', light: 'light', dark: 'dark' };
 
 const session = new Session(() => start());

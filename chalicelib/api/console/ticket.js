@@ -9,6 +9,7 @@ import { orderInWords } from './records.js';
 const QUANTITY = /^\d+(\.\d{1,8})?$/;
 const PRICE = /^\d+(\.\d{1,16})?$/;
 const PREVIEW_PAUSE_MS = 220;
+const SENT = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const INERT_MS = 900; // after an outcome: the second click of a double click may come that late
 
 export class Ticket {
@@ -199,7 +200,7 @@ export class Ticket {
     const button = (label, disabled, work) => h('button', { type: 'button', class: 'secondary', disabled, onclick: work }, label);
     return h('div', { class: 'pending' },
       h('h3', {}, 'Outcome unknown'),
-      h('p', { class: 'order' }, intent.words),
+      h('p', { class: 'order' }, `${intent.words}, sent ${SENT.format(intent.at)}`),
       h('p', {}, `${intent.reason} It may have been executed once; with its key it never executes twice. ${now}`),
       h('div', { class: 'actions' },
         button('Send again', intent.busy || intent.voiding, () => this.intents.send(intent)),
@@ -228,7 +229,7 @@ export class Ticket {
       h('div', { class: `result ${tone}` },
         h('h3', {}, title),
         h('p', {}, text),
-        outcome.replayed && h('p', { class: 'note' }, 'Sent again with the same key: executed once.')),
+        outcome.replayed && h('p', { class: 'note' }, 'Found under its key: decided once.')),
     );
     if (outcome.status === 200) {
       $('size').value = '';

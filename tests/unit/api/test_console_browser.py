@@ -245,19 +245,30 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     assert holdings(engine, account)["BTC"] == "0.25000000"
 
 
-def test_an_outcome_is_unknown_after_a_503(browser: Browser, engine: str, account: int) -> None:
-    def answer_503(route: Route) -> None:
+@pytest.mark.parametrize(
+    ("answered", "says"),
+    [
+        ((503, '{"status": 503, "error_code": "ERR_DATASTORE_UNAVAILABLE", "message": "no"}'), "The engine answered 503"),
+        ((502, "<h1>Bad gateway</h1>"), "What answered is not the engine"),
+        ((200, "<h1>Log in to this network</h1>"), "What answered is not the engine"),
+        ((200, "null"), "What answered is not the engine"),
+    ],
+)
+def test_an_outcome_is_unknown_where_the_engine_did_not_say_it(
+    browser: Browser, engine: str, account: int, answered: tuple[int, str], says: str
+) -> None:
+    def answer(route: Route) -> None:
         route.fetch()
-        route.fulfill(status=503, json={"status": 503, "error_code": "ERR_DATASTORE_UNAVAILABLE", "message": "no"})
+        route.fulfill(status=answered[0], body=answered[1])
 
     with open_console(browser, engine, account, NETWORK) as page:
-        page.route(EXECUTE, answer_503, times=2)
+        page.route(EXECUTE, answer, times=2)
         enter(page, "0.25")
         page.locator("#submit").click()
-        expect(page.locator("#pending")).to_contain_text("The engine answered 503. It may have been executed once")
+        expect(page.locator("#pending")).to_contain_text(f"{says}. It may have been executed once")
         expect(page.locator("#submit")).to_be_disabled()
         outcome(page).to_contain_text("Bought 0.25 BTC")
-        outcome(page).to_contain_text("executed once")
+        outcome(page).to_contain_text("decided once")
     assert holdings(engine, account)["BTC"] == "0.25000000"
 
 
