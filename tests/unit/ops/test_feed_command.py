@@ -44,12 +44,12 @@ def watched(started: subprocess.Popen[Any]) -> Iterator[None]:
 
 
 @contextmanager
-def process(program: str, *arguments: str, stderr: int = subprocess.STDOUT, **env: str) -> Iterator[subprocess.Popen[str]]:
+def process(program: str, *arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
     """A process whose output is read line by line."""
     command = [sys.executable, "-u", "-c", program, *arguments]
     env = environment(**env)
     with (
-        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True) as started,
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started,
         watched(started),
     ):
         yield started
