@@ -133,32 +133,41 @@ class Repairer:
             with History(user_id) as history:
                 for records in self._stored.records(user_id):
                     history.add(records)
-                after = _account_of(user_id, history, before)
+                then, after = _accounts_of(user_id, history, before)
         except Discrepancy as discrepancy:
             raise _refusal(user_id, discrepancy) from None
         if before is None and after.sequence == 0:
             return None
+        if before in (then, None) and after.sequence > then.sequence:
+            # Right as it was seen, and behind its records: unless those were made since, together with a newer account.
+            now = self._stored.account(user_id)
+            if now is not None and now.sequence >= after.sequence:
+                return Repair(now, now)
         return Repair(before, after)
 
 
-def _account_of(user_id: int, history: History, seen: Account | None) -> Account:
-    """Returns the account that records make. `seen`: the stored one, whose head must be in their chain.
+def _accounts_of(user_id: int, history: History, seen: Account | None) -> tuple[Account, Account]:
+    """Returns the accounts that records make: as far as the stored one has come, and as far as they go.
+
+    `seen`: the stored account, whose head must be in their chain.
 
     Raises:
         Discrepancy: they are not one whole history.
         NotRepairable: they end before the stored account.
     """
     replayed = Replayed(user_id, None if seen is None else {seen.sequence: seen.head})
-    account = Account(user_id)
+    then = account = Account(user_id)
     for record in history.in_order():
         replayed.follow(record)
         account, _ = append(account, decision_from(record.text))
+        if seen is not None and account.sequence == seen.sequence:
+            then = account
     if seen is not None and replayed.sequence < seen.sequence:
         first, last = replayed.sequence + 1, seen.sequence
         missing = f"its record {first} is missing" if first == last else f"its records {first} to {last} are missing"
         raise NotRepairable(f"User {user_id}: the account is at {last}, and {missing}. {_AHEAD}")
     compare(replayed, account)
-    return account
+    return then, account
 
 
 def _refusal(user_id: int, discrepancy: Discrepancy) -> NotRepairable:

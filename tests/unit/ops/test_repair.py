@@ -15,7 +15,7 @@ from ops.stage import Stage
 from tests.support.audit import assert_audit
 from tests.support.market import Market, new_user_id
 from tests.support.tables import with_tables_of_its_own
-from tests.unit.ops.test_audit import Tampering, altered_amount, new_linked_trader, new_trader, put_account
+from tests.unit.ops.test_audit import Client, Tampering, altered_amount, new_linked_trader, new_trader, put_account
 
 Run = Callable[..., Result]
 
@@ -246,6 +246,24 @@ def test_an_account_that_was_opened_meanwhile_is_not_overwritten(market: Market,
 
     with pytest.raises(MovedOn):
         repairer.write(plan)
+
+
+def test_orders_that_go_on_meanwhile_are_not_taken_for_an_account_behind_its_records(market: Market, trader: Tampering) -> None:
+    trade = Client(market.dynamodb, query=lambda: market.fund(trader.user, "USD", "1"))
+
+    plan = Repairer(trade, market.tables).plan(trader.user)
+
+    assert plan is not None
+    assert (plan.needed, plan.after.sequence) == (False, 7)
+
+
+def test_an_account_that_is_opened_meanwhile_is_not_taken_for_a_missing_one(market: Market) -> None:
+    user = new_user_id()
+
+    plan = Repairer(Client(market.dynamodb, query=lambda: market.fund(user, "USD", "1")), market.tables).plan(user)
+
+    assert plan is not None
+    assert (plan.needed, plan.after.sequence) == (False, 1)
 
 
 # All.
