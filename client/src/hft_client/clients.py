@@ -124,8 +124,8 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _unanswered(error: httpx.HTTPError) -> Unanswered:
-    name = type(error).__name__
-    return Unanswered(f"{name}: {error}" if str(error) else name, was_sent=not isinstance(error, NEVER_SENT))
+    what = "the engine cannot be reached" if isinstance(error, NEVER_SENT) else "no answer arrived"
+    return Unanswered(f"{what} ({type(error).__name__}: {error})", was_sent=not isinstance(error, NEVER_SENT))
 
 
 def _blocking(

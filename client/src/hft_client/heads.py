@@ -47,7 +47,15 @@ class FileHeads:
 
     def keep_verified(self, verified: Verified) -> None:
         """See `Heads`. The file is replaced whole."""
-        kept = self._read() | {str(verified.user_id): {"sequence": verified.sequence, "head": verified.head}}
+        self._write(self._read() | {str(verified.user_id): {"sequence": verified.sequence, "head": verified.head}})
+
+    def forget(self, user_id: int) -> None:
+        """Forgets what was verified of an account's history."""
+        kept = self._read()
+        if kept.pop(str(user_id), None) is not None:
+            self._write(kept)
+
+    def _write(self, kept: dict[str, dict[str, Any]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.path.parent, delete=False) as file:
             json.dump(kept, file)
