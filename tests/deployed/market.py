@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.support.issuer import by_secret
 from tests.support.market import TIMEOUT_S, Market
 
 ANYBODY = 1
+TOKEN_S = 3_600
+"""The lifetime of a token: longer than all suites together."""
 
 
 _USER_IN_PATH = re.compile(r"/api/v1/trading/(?:portfolio|history|orders)/([0-9]+)")
@@ -47,7 +50,7 @@ class DeployedMarket(Market):
             user_id = user_id_from_text(str(account))
         except InvalidValue:
             user_id = ANYBODY
-        return {"Authorization": f"Bearer {by_secret(str(user_id), **self._claims)}"}
+        return {"Authorization": f"Bearer {by_secret(str(user_id), exp=int(time.time()) + TOKEN_S, **self._claims)}"}
 
     def post(
         self, body: Any, key: str | None = None, process: int = 0, headers: Mapping[str, str] | None = None
