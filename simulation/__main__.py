@@ -26,25 +26,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many seeds to run ({SEEDS})")
     parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many processes share the work (one per CPU)")
-    parser.add_argument("--seed", type=int, help="tell what happens under this seed, instead")
+    parser.add_argument("--seed", type=int, help="show what happens under this seed, instead")
     options = parser.parse_args(arguments)
     if options.seed is not None:
-        return tell(options.seed)
+        return show(options.seed)
     failing = first_failing(range(options.first, options.first + options.seeds), options.jobs)
     if failing is None:
         print(f"{options.seeds} seeds, from {options.first} on: no rule broken")
         return 0
-    return tell(failing)
+    return show(failing)
 
 
-def tell(seed: int, build: Build = engine.build) -> int:
+def show(seed: int, build: Build = engine.build) -> int:
     """Prints what happens under a seed: if a rule is broken, the shortest history that shows it. Returns the exit status."""
-    told = plan(seed)
-    history = run(told, build)
+    planned = plan(seed)
+    history = run(planned, build)
     violation = judge(history)
     if violation is not None:
         print(f"seed {seed} breaks a rule; looking for the shortest history that shows it …", file=sys.stderr)
-        history = run(shrink(told, violation.rule, build), build)
+        history = run(shrink(planned, violation.rule, build), build)
         violation = judge(history)
     print("\n".join(timeline(history.journal)))
     if violation is None:

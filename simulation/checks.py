@@ -2,7 +2,7 @@
 
 The simulated database's log is the witness: it says when each account became what, so that linearizability need not be searched
 for. An account's history is linearizable if every fill and transfer appears in it between the moment at which it was first asked
-for and the moment at which somebody was told of it, and every refusal and every portfolio fits the account as it was at some
+for and the moment at which somebody received it, and every refusal and every portfolio fits the account as it was at some
 moment in between. What one request asked for and decided, an order or a batch of them, happens in one such moment.
 """
 
@@ -29,7 +29,7 @@ from chalicelib.domain.record import Record, instruction_of
 from chalicelib.store.tables import Tables, account_from, record_from
 from chalicelib.trading.listings import PriceResult
 from simulation.database import Write
-from simulation.history import REFUSED, History, Listed, Priced, Told
+from simulation.history import REFUSED, History, Listed, Priced, Received
 from simulation.workload import MIDNIGHT, Batch, Tick, each_of
 
 
@@ -41,7 +41,7 @@ class Rule(StrEnum):
     ONE_OUTCOME = "a key has one outcome"
     NO_DEBT = "no balance is below zero at any moment"
     HISTORY = "an account's history is one sequence that reproduces its balances"
-    SAME_REPLY = "whoever asks what became of a key is told the one thing that is stored"
+    SAME_REPLY = "whoever asks what became of a key receives the one thing that is stored"
     REPLAYED = "an answer says whether it is a replay"
     NOTHING_DECIDED = "a request that answered that nothing was decided never decides anything"
     STORED_WINS = "what is stored under a key wins over all that has changed since"
@@ -56,7 +56,7 @@ class Rule(StrEnum):
     IN_TIME = "a request is answered within its time"
     ONE_AT_A_TIME = "a process has one transaction at a time under way at an account"
     PROMPT = "where nothing goes wrong no request runs out of time"
-    RESOLVED = "in calm weather every key tells what became of it"
+    RESOLVED = "in calm weather whoever asks learns what became of each key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +104,17 @@ class Evidence:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.told = [told for told in history.told if told.sent_us >= history.restored_us]
+        self.received = [received for received in history.received if received.sent_us >= history.restored_us]
         self.first_sent_us: dict[tuple[int, str], int] = {}
         """The time when each record's key was first sent, by user and key."""
         for sent_us, wanted in history.asked.values():
             for each in each_of(wanted):
                 self.first_sent_us.setdefault((each.user_id, each.record_key), sent_us)
-        self.first_told_us: dict[tuple[int, str], int] = {}
-        """The time when somebody first heard of each record's outcome, by user and key."""
-        for told in self.told:  # they come in the order in which they were told
-            if told.answer.decided:
-                self.first_told_us.setdefault((told.wanted.user_id, told.wanted.record_key), told.told_us)
+        self.first_received_us: dict[tuple[int, str], int] = {}
+        """The time when somebody first received each record's outcome, by user and key."""
+        for received in self.received:  # they come in the order in which they were received
+            if received.answer.decided:
+                self.first_received_us.setdefault((received.wanted.user_id, received.wanted.record_key), received.received_us)
         tables = Tables.of(history.plan.settings.table_prefix)
         self.versions: dict[int, list[Version]] = {}
         self.stored: dict[tuple[int, str], list[Stored]] = {}
@@ -195,9 +195,9 @@ def judge(history: History) -> Violation | None:
 
 
 def _no_bug(evidence: Evidence) -> Found:
-    for told in evidence.history.told:
-        if told.answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            yield Violation(Rule.NO_BUG, f"request {told.request}: {told.answer.body}")
+    for received in evidence.history.received:
+        if received.answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            yield Violation(Rule.NO_BUG, f"request {received.request}: {received.answer.body}")
 
 
 def _one_outcome(evidence: Evidence) -> Found:
@@ -239,71 +239,85 @@ def _is_of(stored: Stored, wanted: Order | Transfer | Void) -> bool:
 
 
 def _same_reply(evidence: Evidence) -> Found:
-    for told in evidence.told:
-        answer, stored = told.answer, evidence.of_key(told.wanted)
-        same = stored is not None and _is_of(stored, told.wanted)
+    for received in evidence.received:
+        answer, stored = received.answer, evidence.of_key(received.wanted)
+        same = stored is not None and _is_of(stored, received.wanted)
         if answer.decided:
-            if stored is None or not same or stored.at_us > told.told_us:
+            if stored is None or not same or stored.at_us > received.received_us:
                 yield Violation(
-                    Rule.SAME_REPLY, f"request {told.request} was told {answer.status}, but its outcome is not stored"
+                    Rule.SAME_REPLY, f"request {received.request} received {answer.status}, but its outcome is not stored"
                 )
                 continue
-            status, body = (order_reply_of if isinstance(told.wanted, Order) else reply_of)(stored.record)
+            status, body = (order_reply_of if isinstance(received.wanted, Order) else reply_of)(stored.record)
             if (answer.status, answer.body) != (status, body):
                 yield Violation(
-                    Rule.SAME_REPLY, f"request {told.request} was told {answer.status} {answer.body}, stored is {status} {body}"
+                    Rule.SAME_REPLY,
+                    f"request {received.request} received {answer.status} {answer.body}, stored is {status} {body}",
                 )
-        elif answer.body == IdempotencyKeyReused.code and (stored is None or same) and not _is_linked(evidence, told):
-            yield Violation(Rule.SAME_REPLY, f"request {told.request} was told that its key stands for another order")
+        elif answer.body == IdempotencyKeyReused.code and (stored is None or same) and not _is_linked(evidence, received):
+            yield Violation(Rule.SAME_REPLY, f"request {received.request} was answered that its key stands for another order")
 
 
-def _is_linked(evidence: Evidence, told: Told) -> bool:
+def _is_linked(evidence: Evidence, received: Received) -> bool:
     """Returns whether an answer is of an all-or-nothing batch, where one order's reason is all the others' as well."""
-    wanted = evidence.history.asked[told.request].wanted
+    wanted = evidence.history.asked[received.request].wanted
     return isinstance(wanted, Batch) and wanted.linked
 
 
 def _replayed(evidence: Evidence) -> Found:
     first: dict[tuple[int, str], str] = {}
-    for told in evidence.told:
-        stored = evidence.of_key(told.wanted)
-        if not told.answer.decided or stored is None:
+    for received in evidence.received:
+        stored = evidence.of_key(received.wanted)
+        if not received.answer.decided or stored is None:
             continue
         if isinstance(stored.record.decision, Fill | Refusal):
-            if told.answer.replayed != (stored.decider != told.request):
+            if received.answer.replayed != (stored.decider != received.request):
                 yield Violation(
-                    Rule.REPLAYED, f"request {told.request} was told {told.answer.replayed}; request {stored.decider} decided"
+                    Rule.REPLAYED,
+                    f"request {received.request} received replayed={received.answer.replayed}; request {stored.decider} decided",
                 )
-        elif not told.answer.replayed:
-            # A transfer's record and a void's do not name the request: of all that were told of it, one decided.
+        elif not received.answer.replayed:
+            # A transfer's record and a void's do not name the request: of all that received it, one decided.
             place = stored.record.user_id, stored.record.key
-            if first.setdefault(place, told.request) != told.request:
-                yield Violation(Rule.REPLAYED, f"requests {first[place]} and {told.request} were both told that they decided")
+            if first.setdefault(place, received.request) != received.request:
+                yield Violation(
+                    Rule.REPLAYED, f"requests {first[place]} and {received.request} were both answered that they decided"
+                )
 
 
 def _nothing_decided(evidence: Evidence) -> Found:
     """Checks the request itself: it cannot know what an earlier one, left without an answer, may yet do under the same key."""
-    for told in evidence.told:
-        answer, stored = told.answer, evidence.of_key(told.wanted)
+    for received in evidence.received:
+        answer, stored = received.answer, evidence.of_key(received.wanted)
         nothing = not answer.decided and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if nothing and stored is not None and _is_of(stored, told.wanted) and stored.decided_for(told.wanted, told.request):
+        if (
+            nothing
+            and stored is not None
+            and _is_of(stored, received.wanted)
+            and stored.decided_for(received.wanted, received.request)
+        ):
             yield Violation(
-                Rule.NOTHING_DECIDED, f"request {told.request} was told {answer.body}, and then {stored.record.key} was executed"
+                Rule.NOTHING_DECIDED,
+                f"request {received.request} received {answer.body}, and then {stored.record.key} was executed",
             )
 
 
 def _stored_wins(evidence: Evidence) -> Found:
     not_now = {AssetNotFound.code, AssetHalted.code, PriceStale.code, Contention.code, REFUSED}
-    for told in evidence.told:
-        answer, stored = told.answer, evidence.of_key(told.wanted)
-        before = stored is not None and stored.at_us < told.sent_us and _is_of(stored, told.wanted)
-        if before and answer.body in not_now and not _is_linked(evidence, told):
-            yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body}, long after its outcome was stored")
+    for received in evidence.received:
+        answer, stored = received.answer, evidence.of_key(received.wanted)
+        before = stored is not None and stored.at_us < received.sent_us and _is_of(stored, received.wanted)
+        if before and answer.body in not_now and not _is_linked(evidence, received):
+            yield Violation(
+                Rule.STORED_WINS, f"request {received.request} received {answer.body}, long after its outcome was stored"
+            )
         reused = {IdempotencyKeyReused.code, OrderDecided.code, REFUSED}
         # A request of several may learn of a key that another rides along with after its own answer for it is made.
-        alone = not isinstance(evidence.history.asked[told.request].wanted, Batch)
+        alone = not isinstance(evidence.history.asked[received.request].wanted, Batch)
         if alone and answer.knew and not (answer.decided or answer.body in reused):
-            yield Violation(Rule.STORED_WINS, f"request {told.request} was told {answer.body} by a process that knew the outcome")
+            yield Violation(
+                Rule.STORED_WINS, f"request {received.request} received {answer.body} by a process that knew the outcome"
+            )
 
 
 def _linearizable(evidence: Evidence) -> Found:
@@ -313,14 +327,14 @@ def _linearizable(evidence: Evidence) -> Found:
         if isinstance(seen.what, Portfolio) and seen.sent_us >= evidence.history.restored_us:
             shown = seen.what.account
             versions = evidence.of_account(shown.user_id)
-            if not any(account == shown and _meet(span, (seen.sent_us, seen.told_us)) for span, account in versions):
+            if not any(account == shown and _meet(span, (seen.sent_us, seen.received_us)) for span, account in versions):
                 yield Violation(Rule.LINEARIZABLE, f"account {shown.user_id} was never like this meanwhile: {shown}")
 
 
 def _movements_in_time(evidence: Evidence) -> Found:
     for (user_id, key), several in evidence.stored.items():
-        first_told_us = evidence.first_told_us.get((user_id, key), FOREVER_US)
-        if not _meet(evidence.effect(several[0]), (evidence.first_sent_us[user_id, key], first_told_us)):
+        first_received_us = evidence.first_received_us.get((user_id, key), FOREVER_US)
+        if not _meet(evidence.effect(several[0]), (evidence.first_sent_us[user_id, key], first_received_us)):
             yield Violation(Rule.LINEARIZABLE, f"record {user_id}/{key} did not happen between question and answer")
 
 
@@ -329,14 +343,16 @@ def _refusals_in_time(evidence: Evidence) -> Found:
 
     What the key's transfer took itself, for another request, is no reason.
     """
-    for told in evidence.told:
-        wanted, stored = told.wanted, evidence.of_key(told.wanted)
-        if isinstance(wanted, Transfer) and told.answer.body == REFUSED:
-            to_us = told.told_us if stored is None else min(told.told_us, evidence.effect(stored)[0] - 1)
-            asked = told.sent_us, to_us
+    for received in evidence.received:
+        wanted, stored = received.wanted, evidence.of_key(received.wanted)
+        if isinstance(wanted, Transfer) and received.answer.body == REFUSED:
+            to_us = received.received_us if stored is None else min(received.received_us, evidence.effect(stored)[0] - 1)
+            asked = received.sent_us, to_us
             balances = evidence.balances(wanted.user_id, wanted.symbol)
             if not any(units < -wanted.units and _meet(span, asked) for span, units in balances):
-                yield Violation(Rule.LINEARIZABLE, f"request {told.request} was refused what the balance covered all the time")
+                yield Violation(
+                    Rule.LINEARIZABLE, f"request {received.request} was refused what the balance covered all the time"
+                )
 
 
 def _in_order(evidence: Evidence) -> Found:
@@ -375,7 +391,7 @@ def _market(evidence: Evidence) -> Found:
         if isinstance(seen.what, list):
             shown = {asset.symbol: asset for asset in seen.what}
             for symbol in evidence.history.listed:
-                if not _was(evidence, symbol, partial(eq, shown.get(symbol)), (seen.sent_us, seen.told_us)):
+                if not _was(evidence, symbol, partial(eq, shown.get(symbol)), (seen.sent_us, seen.received_us)):
                     yield Violation(Rule.MARKET, f"request {seen.request} was shown {symbol} as {shown.get(symbol)}")
 
 
@@ -403,16 +419,18 @@ def _prices(record: Record) -> dict[str, Price]:
 
 
 def _refusals_with_reasons(evidence: Evidence) -> Found:
-    for told in evidence.told:
-        reason = _REASONS.get(told.answer.body)
-        if reason is not None and isinstance(told.wanted, Order):
-            wanted = evidence.history.asked[told.request].wanted
+    for received in evidence.received:
+        reason = _REASONS.get(received.answer.body)
+        if reason is not None and isinstance(received.wanted, Order):
+            wanted = evidence.history.asked[received.request].wanted
             orders = (
-                [each for each in each_of(wanted) if isinstance(each, Order)] if _is_linked(evidence, told) else [told.wanted]
+                [each for each in each_of(wanted) if isinstance(each, Order)]
+                if _is_linked(evidence, received)
+                else [received.wanted]
             )
             symbols = {symbol for order in orders for symbol in (order.symbol, order.other)}
-            if not any(_was(evidence, symbol, reason, (told.sent_us, told.told_us)) for symbol in symbols):
-                yield Violation(Rule.MARKET, f"request {told.request} was told {told.answer.body} without a reason")
+            if not any(_was(evidence, symbol, reason, (received.sent_us, received.received_us)) for symbol in symbols):
+                yield Violation(Rule.MARKET, f"request {received.request} received {received.answer.body} without a reason")
 
 
 def _fresh(evidence: Evidence) -> Found:
@@ -428,19 +446,19 @@ def _fresh(evidence: Evidence) -> Found:
                     age = datetime.fromisoformat(decision.at) - datetime.fromisoformat(price.at)
                     if symbol != UNIT_OF_ACCOUNT and age > timedelta(seconds=stale_s):
                         yield Violation(Rule.FRESH, f"request {stored.decider} traded {symbol} at a price from {age} before")
-    for told in evidence.told:
-        if told.answer.body == PriceStale.code and not _was_stale(evidence, told, stale_s):
-            yield Violation(Rule.FRESH, f"request {told.request} was told {told.answer.body} without a reason")
+    for received in evidence.received:
+        if received.answer.body == PriceStale.code and not _was_stale(evidence, received, stale_s):
+            yield Violation(Rule.FRESH, f"request {received.request} received {received.answer.body} without a reason")
 
 
-def _was_stale(evidence: Evidence, told: Told, stale_s: int) -> bool:
+def _was_stale(evidence: Evidence, received: Received, stale_s: int) -> bool:
     """Returns whether an asset's price could be stale by a process's clock while it served a request."""
     age_us = evidence.history.plan.settings.price_age_ms * 1000
-    clock = evidence.history.clocks[told.request]
-    for order in each_of(evidence.history.asked[told.request].wanted):
+    clock = evidence.history.clocks[received.request]
+    for order in each_of(evidence.history.asked[received.request].wanted):
         for symbol in {order.symbol, order.other} - {UNIT_OF_ACCOUNT} if isinstance(order, Order) else ():
             for (since_us, until_us), asset in evidence.of_asset(symbol):
-                from_us, to_us = max(told.sent_us, since_us), min(told.told_us, until_us + age_us)
+                from_us, to_us = max(received.sent_us, since_us), min(received.received_us, until_us + age_us)
                 if asset is not None and from_us <= to_us:
                     latest = MIDNIGHT + timedelta(microseconds=clock.latest_us(from_us, to_us), seconds=-stale_s)
                     if datetime.fromisoformat(asset.price_at) < latest:
@@ -539,7 +557,7 @@ def _valued(evidence: Evidence) -> Found:
         if set(shown.positions) != set(shown.account.balances):
             yield Violation(Rule.VALUED, f"request {seen.request} was shown other positions than balances")
         for symbol, position in shown.positions.items():
-            if not _was(evidence, symbol, partial(eq, position.asset), (seen.sent_us, seen.told_us)):
+            if not _was(evidence, symbol, partial(eq, position.asset), (seen.sent_us, seen.received_us)):
                 yield Violation(Rule.VALUED, f"request {seen.request} was shown {symbol} at a price of another time")
             units = shown.account.balance_units(symbol)
             if position.quantity_units != units or position.cost_basis_units != shown.account.books.basis_units(symbol):
@@ -573,9 +591,9 @@ def _one_at_a_time(evidence: Evidence) -> Found:
 def _prompt(evidence: Evidence) -> Found:
     if evidence.history.struck or evidence.history.undone:
         return
-    for told in evidence.told:
-        if not told.answer.final:
-            yield Violation(Rule.PROMPT, f"request {told.request} is told {told.answer.body}, though nothing went wrong")
+    for received in evidence.received:
+        if not received.answer.final:
+            yield Violation(Rule.PROMPT, f"request {received.request} receives {received.answer.body}, though nothing went wrong")
     budget_us = evidence.history.plan.settings.request_budget_ms * 1000
     for served in evidence.history.served:
         if served.took_us > budget_us / 4:
@@ -583,9 +601,9 @@ def _prompt(evidence: Evidence) -> Found:
 
 
 def _resolved(evidence: Evidence) -> Found:
-    for told in evidence.told:
-        if told.last and not told.answer.final:
-            yield Violation(Rule.RESOLVED, f"asked in calm weather, request {told.request} is told {told.answer.body}")
+    for received in evidence.received:
+        if received.last and not received.answer.final:
+            yield Violation(Rule.RESOLVED, f"asked in calm weather, request {received.request} receives {received.answer.body}")
 
 
 CHECKS: tuple[Callable[[Evidence], Found], ...] = (

@@ -21,7 +21,7 @@ RARER = 10
 
 
 class Fault(StrEnum):
-    """One thing that goes wrong, as a timeline tells it."""
+    """One thing that goes wrong, in a timeline's words."""
 
     # between a process and the datastore
     REQUEST_LOST = "the request is lost"

@@ -51,7 +51,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Received:
     """An answer that reached whoever asked: one for each order of a batch.
 
     `request`: which request it answers; `last`: asked when all was over.
@@ -60,7 +60,7 @@ class Told:
     wanted: Order | Transfer | Void
     request: str
     sent_us: int
-    told_us: int
+    received_us: int
     answer: Answer
     last: bool
 
@@ -72,7 +72,7 @@ class Seen:
     what: Portfolio | list[Asset]
     request: str
     sent_us: int
-    told_us: int
+    received_us: int
 
 
 class Priced(NamedTuple):
@@ -125,7 +125,7 @@ class History:
     asked: dict[str, Asked] = field(default_factory=dict)
     """Each request's instruction, by the request's name, in the order in which they were sent."""
 
-    told: list[Told] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
     priced: list[Priced] = field(default_factory=list)

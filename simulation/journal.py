@@ -62,8 +62,8 @@ def answer_text(answer: Any) -> str:
         case list():
             return f"is shown {', '.join(f'{asset.symbol} at {price_text(asset.price)} USD' for asset in answer) or 'nothing'}"
         case _:
-            told = [f"{each.status} {_short(each.body)}{' (replayed)' if each.replayed else ''}" for each in answer]
-            return f"is told {' | '.join(told) or 'of an error'}"
+            answers = [f"{each.status} {_short(each.body)}{' (replayed)' if each.replayed else ''}" for each in answer]
+            return f"receives {' | '.join(answers) or 'an error'}"
 
 
 def call_text(operation: str, request: dict[str, Any], fault: Fault | None) -> str:

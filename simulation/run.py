@@ -15,7 +15,7 @@ from chalicelib.store.tables import Tables, asset_from, candle_from, open_candle
 from chalicelib.trading.listings import PriceResult
 from simulation.database import Call, Database, Snapshot
 from simulation.faults import Fate, Fault, Faults
-from simulation.history import OPERATOR, Asked, History, Listed, Priced, Seen, Told
+from simulation.history import OPERATOR, Asked, History, Listed, Priced, Received, Seen
 from simulation.journal import Journal, answer_text, asset_text, send_text
 from simulation.process import Build, Process, Request, Shown
 from simulation.scheduler import US_PER_S, Endless, Scheduler, Wait
@@ -200,8 +200,8 @@ class _Run:
             assert isinstance(wanted, Tick)
             past.priced.append(Priced(wanted, answer, request_name, sent_us, scheduler.now_us))
         elif answer is not None:
-            for each, told in zip(each_of(wanted), answer, strict=True):
-                past.told.append(Told(each, request_name, sent_us, scheduler.now_us, told, last=self.faults.over))
+            for each, answered in zip(each_of(wanted), answer, strict=True):
+                past.received.append(Received(each, request_name, sent_us, scheduler.now_us, answered, last=self.faults.over))
         return answer
 
     def deliver(self, process: int, request: Request, wanted: Instruction) -> None:

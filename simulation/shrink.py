@@ -13,7 +13,7 @@ from chalicelib.domain.order import Order
 from simulation.checks import Rule, judge
 from simulation.process import Build
 from simulation.run import run
-from simulation.workload import Action, Ask, Batch, Plan
+from simulation.workload import Action, Ask, Batch, Feed, Plan
 
 Part = TypeVar("Part")
 Breaks = Callable[[Plan], bool]
@@ -61,9 +61,9 @@ def _fewer_faults(plan: Plan, breaks: Breaks, struck: Sequence[str]) -> Plan:
 
 
 def _fewer_sends(plan: Plan, breaks: Breaks) -> Plan:
-    """Lets each client try no more often than it must."""
+    """Lets each client and each feed try no more often than it must."""
     for index, action in enumerate(plan.actions):
-        if isinstance(action, Ask):
+        if isinstance(action, Ask | Feed):
             for sends in range(1, action.sends):
                 candidate = _with(plan, index, replace(action, sends=sends))
                 if breaks(candidate):

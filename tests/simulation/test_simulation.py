@@ -17,7 +17,7 @@ from chalicelib.domain.facts import Transfer
 from chalicelib.domain.order import Order
 from chalicelib.trading.listings import PriceResult
 from harness.processes import ROOT
-from simulation.__main__ import tell
+from simulation.__main__ import show
 from simulation.checks import Rule, Violation, judge
 from simulation.faults import Fault, Weather
 from simulation.history import Answer, History
@@ -52,13 +52,13 @@ class Summary:
         violation = judge(history)
         if violation is not None:
             self.broken[seed] = violation
-        told_by_request: dict[str, list[str]] = {}
-        for told in history.told:
-            told_by_request.setdefault(told.request, []).append(_named(told.answer))
-        for request, names in told_by_request.items():
+        by_request: dict[str, list[str]] = {}
+        for received in history.received:
+            by_request.setdefault(received.request, []).append(_named(received.answer))
+        for request, names in by_request.items():
             if isinstance(history.asked[request].wanted, Batch):
                 self.answers_in_batches.update(names)
-                self.batches[_told_together(names)] += 1
+                self.batches[_together(names)] += 1
             else:
                 self.answers.update(names)
         self.prices.update(priced.result.value for priced in history.priced)
@@ -80,7 +80,7 @@ def _named(answer: Answer) -> str:
     return f"{answer.status}{' again' if answer.replayed else ''}" if answer.decided else answer.body
 
 
-def _told_together(names: list[str]) -> str:
+def _together(names: list[str]) -> str:
     known = [name.endswith("again") for name in names]
     decided = [name in {"200", "402", "410", "412", "424"} for name in names]
     if all(known):
@@ -109,7 +109,7 @@ def summary() -> Summary:
 
 
 def test_no_seed_breaks_a_rule(summary: Summary) -> None:
-    """`python -m simulation --seed N` tells what happens under a seed that does."""
+    """`python -m simulation --seed N` shows what happens under a seed that does."""
     assert summary.broken == {}
 
 
@@ -153,7 +153,7 @@ def test_the_runs_have_everything_in_them_that_can_happen(summary: Summary) -> N
 
 
 def test_the_same_seed_is_the_same_run_in_every_process() -> None:
-    told = {
+    shown = {
         subprocess.run(
             [sys.executable, "-m", "simulation", "--seed", "7"],
             cwd=ROOT,
@@ -164,14 +164,14 @@ def test_the_same_seed_is_the_same_run_in_every_process() -> None:
         for hash_seed in ("1", "2")
     }
 
-    assert len(told) == 1
+    assert len(shown) == 1
 
 
 def test_the_same_seed_is_the_same_run_whatever_ran_before() -> None:
-    told = timeline(run(plan(7)).journal)
+    shown = timeline(run(plan(7)).journal)
     run(plan(8))
 
-    assert timeline(run(plan(7)).journal) == told
+    assert timeline(run(plan(7)).journal) == shown
 
 
 # Planted bugs.
@@ -307,7 +307,7 @@ def test_a_batch_is_cut_down_to_the_orders_that_it_takes() -> None:
     assert [len(batch.orders) for batch in batches] == [2]
 
 
-def test_a_batch_is_told_with_each_of_its_orders_and_answers_in_its_place() -> None:
+def test_a_timeline_shows_each_order_of_a_batch_and_its_answer_in_its_place() -> None:
     """A batch of four, of which one was executed before, in a run of nothing else."""
     orders = tuple(Order(1, f"k{n}", "BTC", pay_with, amount(10**8)) for n, pay_with in enumerate(["USD", "USD", "NOPE", "USD"]))
     opening = Ask(1, 0, Transfer(1, "opening", "USD", 25 * 10**8), sends=1, insists=False)
@@ -325,27 +325,27 @@ def test_a_batch_is_told_with_each_of_its_orders_and_answers_in_its_place() -> N
     lines = timeline(run(quiet).journal)
 
     asked = next(line for line in lines if "client 3.1" in line and "asks" in line)
-    told = next(line for line in lines if "client 3.1" in line and "told" in line)
+    shown = next(line for line in lines if "client 3.1" in line and "receives" in line)
     assert [part.split(": ")[0].split()[-1] for part in asked.split(" | ")] == [f"order#k{number}" for number in range(4)]
-    assert [part.split("is told ")[-1].split()[0] for part in told.split(" | ")] == ["200", "200", "404", "402"]
-    assert ["(replayed)" in part for part in told.split(" | ")] == [False, True, False, False]
+    assert [part.split("receives ")[-1].split()[0] for part in shown.split(" | ")] == ["200", "200", "404", "402"]
+    assert ["(replayed)" in part for part in shown.split(" | ")] == [False, True, False, False]
 
 
-def test_a_seed_that_breaks_a_rule_is_told_in_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_seed_that_breaks_a_rule_is_shown_in_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     name = "no condition on the key"
     planted, seed = PLANTED[name], caught(name)
 
-    assert tell(seed, planted.build) == 1
+    assert show(seed, planted.build) == 1
 
-    told = capsys.readouterr().out
-    assert planted.rule in told
-    assert f"python -m simulation --seed {seed}" in told
-    assert len(told.splitlines()) < 40
+    shown = capsys.readouterr().out
+    assert planted.rule in shown
+    assert f"python -m simulation --seed {seed}" in shown
+    assert len(shown.splitlines()) < 40
 
 
-def test_the_command_runs_as_many_seeds_as_it_is_told() -> None:
+def test_the_command_runs_as_many_seeds_as_it_is_asked_for() -> None:
     """As people run it: its workers are processes of their own, and must find what they are to do."""
     command = [sys.executable, "-m", "simulation", "--first", "100", "--seeds", "60", "--jobs", "2"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
-    assert "60 seeds, from 100 on: no rule broken" in told
+    assert "60 seeds, from 100 on: no rule broken" in shown
