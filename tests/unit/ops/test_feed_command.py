@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -19,7 +19,7 @@ from harness.processes import ROOT, chalice_local, environment, free_port
 from ops.cli import cli
 from tests.support.engines import EngineProcess
 
-TIMEOUT_S = 60
+TIMEOUT_S = 30
 SECRET = "a secret of this test's own, long enough"
 SCOPE = "hft/operator"
 
@@ -33,14 +33,19 @@ RUN = f"{CTRL_C}from chalice.cli import main\nsys.exit(main())"
 
 @contextmanager
 def watched(started: subprocess.Popen[Any]) -> Iterator[None]:
-    """Kills a process at the end of the block, or when it has taken too long: whoever reads its output then finds the end."""
-    timer = Timer(TIMEOUT_S, started.kill)
+    """Kills a session's processes at the end of the block, or when it takes too long: whoever reads its output finds the end."""
+
+    def kill() -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+
+    timer = Timer(TIMEOUT_S, kill)
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
-        started.kill()
+        kill()
 
 
 @contextmanager
@@ -49,7 +54,9 @@ def process(program: str, *arguments: str, **env: str) -> Iterator[subprocess.Po
     command = [sys.executable, "-u", "-c", program, *arguments]
     env = environment(**env)
     with (
-        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started,
+        subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        ) as started,
         watched(started),
     ):
         yield started
@@ -89,7 +96,9 @@ def test_on_a_terminal_it_is_a_table(log: Path) -> None:
     with chalice_local(log) as server:
         command = [sys.executable, "-m", "ops", "feed", "--source", "walk", "--every", "0.05", "--url", server.url]
         env = environment(TERM="xterm", COLUMNS="100")
-        with subprocess.Popen(command, cwd=ROOT, env=env, stdin=terminal, stdout=terminal, stderr=terminal) as feed:
+        with subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+        ) as feed:
             os.close(terminal)
             shown = b""
             with watched(feed):
