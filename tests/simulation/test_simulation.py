@@ -278,6 +278,15 @@ def test_every_rule_is_broken_by_some_planted_bug() -> None:
     assert {planted.rule for planted in PLANTED.values()} == set(Rule)
 
 
+def test_the_planted_bugs_are_documented() -> None:
+    lines = (ROOT / "docs" / "reliability.md").read_text().splitlines()
+    start = lines.index("| planted bug | the rule that it breaks | within |") + 2
+
+    rows = lines[start : lines.index("", start)]
+
+    assert rows == [f"| {name} | {planted.rule} | {planted.seeds:,} |" for name, planted in PLANTED.items()]
+
+
 # What is shown of a seed that breaks a rule.
 
 
