@@ -4,11 +4,11 @@ import sys
 from datetime import timedelta
 
 import rich_click as click
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from chalicelib.identity.settings import TokenSettings
 from chalicelib.runtime.world import utc_now
-from ops.failure import Failure
+from ops.failure import NO_CREDENTIALS, Failure
 from ops.output import note
 from ops.token import mint
 from ops.values import USER
@@ -29,6 +29,9 @@ def token(user_id: int | None, minutes: int, *, operator: bool) -> None:
         if settings is None:
             raise Failure("There is no secret to sign with: set HFT_TOKEN_SECRET, or HFT_TOKEN_SECRET_ARN for a stage's")
         minted = mint(settings, user_id, utc_now(), timedelta(minutes=minutes), operator=operator)
+    except NoCredentialsError:
+        note(f"error: {NO_CREDENTIALS}")
+        sys.exit(1)
     except (Failure, ValueError, BotoCoreError, ClientError) as error:
         note(f"error: {error}")
         sys.exit(1)

@@ -458,6 +458,14 @@ def test_make_token_signs_an_operators_token_where_the_run_has_a_scope() -> None
         ({}, "HFT_TOKEN_SECRET"),
         ({"HFT_TOKEN_SECRET": "short"}, "32"),
         (Issuer(url="https://issuer.example/jwks.json").environment, "https://issuer.example/"),
+        (
+            {
+                "HFT_TOKEN_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hft/token-AbCdEf",
+                "AWS_ACCESS_KEY_ID": "",
+                "AWS_SECRET_ACCESS_KEY": "",
+            },
+            "No AWS credentials. Name a profile with AWS_PROFILE, or sign in",
+        ),
     ],
 )
 def test_a_token_that_cannot_be_minted_is_a_clear_line(settings: dict[str, str], says: str) -> None:
