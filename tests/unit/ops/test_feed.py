@@ -206,6 +206,21 @@ def test_the_waits_grow_to_a_bound() -> None:
     assert clock.sleeps[4:] == [8.0, *[MAX_S] * (len(clock.sleeps) - 5)]
 
 
+def test_after_an_answer_the_waits_are_short_again() -> None:
+    clock, statuses, sent_s = Clock(), iter([503, 503, 200, 503, 200]), list[float]()
+
+    def answer(method: str, path: str, body: Any) -> Answer:
+        if method == "GET":
+            return taking_all(method, path, body)
+        sent_s.append(clock.seconds - 1000)
+        return taking_all(method, path, body) if next(statuses) == 200 else (503, {})
+
+    with scripted(answer) as engine:
+        run(engine.url, Steps({"A": "1"}, {}, {}, {"A": "2"}), clock)
+
+    assert sent_s == [0.0, 0.5, 1.5, 3.0, 3.5]
+
+
 def _give_up_after(sleeps: int) -> Callable[[float], None]:
     left = itertools.count(sleeps, -1)
 
