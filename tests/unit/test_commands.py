@@ -265,6 +265,12 @@ def test_run_hands_host_and_port_to_chalice(ready: Machine, arguments: list[str]
     assert ready.make("run", *arguments, **env).stdout == f"local --no-autoreload --host {host} --port {port}\n"
 
 
+@pytest.mark.parametrize(("arguments", "feed"), [([], ""), (["FEED=walk"], "walk"), (["FEED=file:a b.csv"], "file:a b.csv")])
+def test_run_hands_on_the_feed(ready: Machine, arguments: list[str], feed: str) -> None:
+    write_script(ready.checkout / ".venv" / "bin" / "chalice", '#!/bin/sh\necho "$HFT_FEED"\n')
+    assert ready.make("run", *arguments).stdout == f"{feed}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "passed_on"),
     [
