@@ -18,14 +18,14 @@ from chalicelib.domain.order import Order
 from chalicelib.trading.listings import PriceResult
 from harness.processes import ROOT
 from simulation.__main__ import show
-from simulation.checks import Rule, Violation, judge
+from simulation.checks import Evidence, Rule, Violation, judge
 from simulation.faults import Fault, Weather
-from simulation.history import Answer, History
+from simulation.history import Answer, History, Listed
 from simulation.journal import timeline
 from simulation.process import Build
 from simulation.run import run
 from simulation.shrink import shrink
-from simulation.workload import Ask, Batch, amount, plan
+from simulation.workload import Action, Ask, Batch, Plan, amount, plan
 from tests.support import planted_bugs
 from tests.support.planted_bugs import engine_with
 
@@ -172,6 +172,31 @@ def test_the_same_seed_is_the_same_run_whatever_ran_before() -> None:
     run(plan(8))
 
     assert timeline(run(plan(7)).journal) == shown
+
+
+@pytest.mark.parametrize(("early_us", "broken"), [(0, False), (1, True)])
+def test_a_price_is_judged_to_the_microsecond(early_us: int, broken: bool) -> None:  # noqa: FBT001
+    """An order is decided at a price that another replaced just as long before as a copy may be old, or longer."""
+    opening = Ask(1, 0, Transfer(1, "opening", "USD", 25 * 10**8), sends=1, insists=False)
+    history = run(quiet_plan(opening, Ask(2, 10**6, Order(1, "k", "BTC", "USD", amount(10**8)), sends=1, insists=False)))
+    evidence = Evidence(history)
+    decided_us = evidence.decided_at_us(evidence.stored[1, "order#k"][0])
+    (listed,) = history.listed["BTC"]
+    assert listed.asset is not None
+    assert judge(history) is None
+
+    replaced_us = decided_us - history.plan.settings.price_age_ms * 1000 - early_us
+    history.listed["BTC"] = [listed, Listed(replaced_us, replace(listed.asset, price=1), "operator")]
+
+    violation = judge(history)
+    assert violation is not None, "the candles, at least, do not contain that price"
+    assert (violation.rule is Rule.MARKET) is broken
+
+
+def quiet_plan(*actions: Action) -> Plan:
+    """Returns a plan in which nothing else happens, and nothing goes wrong."""
+    opening = {"USD": 10**8, "BTC": 10 * 10**8}
+    return replace(plan(7), processes=1, weather=Weather(), opening=opening, actions=actions, asks_again=False)
 
 
 # Planted bugs.
@@ -322,16 +347,7 @@ def test_a_timeline_shows_each_order_of_a_batch_and_its_answer_in_its_place() ->
     opening = Ask(1, 0, Transfer(1, "opening", "USD", 25 * 10**8), sends=1, insists=False)
     first = Ask(2, 10**6, orders[1], sends=1, insists=False)
     batch = Ask(3, 2 * 10**6, Batch(1, orders), sends=1, insists=False)
-    quiet = replace(
-        plan(7),
-        processes=1,
-        weather=Weather(),
-        opening={"USD": 10**8, "BTC": 10 * 10**8},
-        actions=(opening, first, batch),
-        asks_again=False,
-    )
-
-    lines = timeline(run(quiet).journal)
+    lines = timeline(run(quiet_plan(opening, first, batch)).journal)
 
     asked = next(line for line in lines if "client 3.1" in line and "asks" in line)
     shown = next(line for line in lines if "client 3.1" in line and "receives" in line)
