@@ -8,13 +8,15 @@ ARGS ?=
 export HOST PORT PYTHON
 HFT_DATA_FROM_SHELL := $(HFT_DATA)
 
-.PHONY: help run check test lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs log-role destroy stage test-deployed ops audit
+.PHONY: help run check test test-newest ci lint simulate fuzz bench mutants pins clean setup setup-local port token deploy adopt outputs log-role destroy stage test-deployed ops audit
 
 help:
 	@echo 'make run            runs the engine on http://$(HOST):$(PORT), with its state in memory. DATA=directory keeps the state on disk,'
 	@echo '                    HOST=0.0.0.0 listens on every interface, PORT=8001 on another port; FEED=walk moves the prices,'
 	@echo '                    FEED=file:prices.csv and FEED=ccxt:kraken set them from elsewhere'
 	@echo 'make test           runs all checks: lint, then the tests. ARGS="tests/unit/domain -k cost" goes to pytest'
+	@echo 'make test-newest    runs the unit and contract tests, and packages a stage, on the newest Python of this machine'
+	@echo 'make ci             runs all of it: test, test-newest, test-deployed'
 	@echo 'make check          runs lint and the quick tests: half a minute'
 	@echo 'make lint           checks formatting, ruff and mypy'
 	@echo 'make simulate       runs the engine on a simulated DynamoDB with crashes and lost messages. SEEDS=2000 sets the number of runs'
@@ -44,6 +46,11 @@ run: port setup-local
 # In as many processes as there are cores. What ARGS names runs in one.
 test: lint
 	.venv/bin/pytest $(or $(ARGS),--numprocesses auto --dist worksteal)
+
+test-newest: setup
+	@scripts/newest.sh $(ARGS)
+
+ci: test test-newest test-deployed
 
 # What needs no server, no store and no browser.
 QUICK = tests/golden tests/unit/audit tests/unit/contract tests/unit/domain tests/unit/runtime tests/unit/test_imports.py \
