@@ -12,7 +12,8 @@ number_of() {
 
 newest=
 number=$(number_of .venv/bin/python)
-for python in python3.15 python3.14 python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python; do
+for python in python3.15 python3.14 python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python \
+    "$HOME"/.local/share/uv/python/cpython-3.*/bin/python3; do
     found=$(number_of "$python") || continue
     if [ "$found" -gt "$number" ]; then
         newest=$(command -v "$python")
@@ -24,7 +25,7 @@ if [ -z "$newest" ]; then
     exit 0
 fi
 
-[ $# -gt 0 ] || set -- tests/unit tests/contract tests/deployed/test_lambda.py --numprocesses auto --dist worksteal
+[ $# -gt 0 ] || set -- tests/golden tests/unit tests/contract tests/deployed/test_lambda.py --numprocesses auto --dist worksteal
 echo "On $("$newest" --version), beside $(.venv/bin/python --version)"
 # An environment of its own, of the same pins. What make and the documents call stays .venv.
 exec .venv/bin/uv run --quiet --isolated --no-project --python "$newest" --with-requirements requirements-dev.txt -- \

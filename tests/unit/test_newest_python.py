@@ -57,7 +57,7 @@ def test_the_newest_that_runs_is_taken_and_named(machine: Path) -> None:
 
     assert said == "On Python 3.13.1, beside Python 3.11.1"
     assert f"--python {machine}/pyenv/versions/3.13.0/bin/python " in command
-    assert "tests/unit tests/contract tests/deployed/test_lambda.py" in command
+    assert "tests/golden tests/unit tests/contract tests/deployed/test_lambda.py" in command
 
 
 def test_arguments_go_to_pytest(machine: Path) -> None:
