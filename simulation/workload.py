@@ -218,6 +218,7 @@ class _Drawing:
         )
         odd = {f"process {number}": random.choice(list(Clock)) for number in range(1, processes + 1) if random.random() < 0.4}
         opening_age_s = 0
+        # A restore ends whatever is halfway through the database, and would leave a price without the candle that it closes.
         if not any(isinstance(action, Restore) for action in self.actions):
             opening_age_s, price_stale_s = self.feeds(Random(f"feeds of {self.seed}"))
             settings = replace(settings, price_stale_s=price_stale_s)
