@@ -220,7 +220,7 @@ class Client(_Connection[httpx.Client]):
 
 
 class AsyncClient(_Connection[httpx.AsyncClient]):
-    """A client for asyncio and trio. Its tasks may share it."""
+    """A client for asyncio. Its tasks may share it."""
 
     buy = _awaitable(Operations.buy)
     sell = _awaitable(Operations.sell)

@@ -27,7 +27,7 @@ LOCAL_USER = 1
 
 def state_file(url: str) -> Path:
     """Returns the file that keeps what was verified at an engine."""
-    return Path(click.get_app_dir("hft")) / f"verified-{quote(url, safe='')}.json"
+    return Path(click.get_app_dir("hft")) / f"verified-{quote(url.rstrip('/'), safe='')}.json"
 
 
 @dataclass(frozen=True, slots=True)
