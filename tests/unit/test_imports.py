@@ -109,5 +109,27 @@ def test_no_tool_imports_the_tests(package: str) -> None:
     assert wrong == []
 
 
+def test_the_client_imports_nothing_of_the_engine() -> None:
+    ours = {"app", "bench", "chalicelib", "deploy", "harness", "ops", "simulation", "tests", *SDK}
+    paths = [*(ROOT / "client" / "src").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    wrong = [f"{path}: {name}" for path in paths for name in imported(path) if name.partition(".")[0] in ours]
+
+    assert len(paths) > 10
+    assert wrong == []
+
+
+def test_the_command_line_alone_imports_its_libraries() -> None:
+    top = ROOT / "client" / "src" / "hft_client"
+    paths = [path for path in top.rglob("*.py") if path.parent != top / "cli"]
+    wrong = [
+        f"{path}: {name}"
+        for path in paths
+        for name in imported(path)
+        if name.partition(".")[0] in {"click", "rich", "rich_click"}
+    ]
+
+    assert wrong == []
+
+
 def test_the_app_is_wiring_of_a_hundred_lines_at_most() -> None:
     assert len((ROOT / "app.py").read_text().splitlines()) <= 100
