@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hft_client.cli import market as market_commands
 from hft_client.cli.commands import cli
 from tests.support.faulty_http import FaultyProxy, faulty_proxy, page, reply_lost
 from tests.support.market import Market, new_key
@@ -240,7 +239,7 @@ def test_prices_are_watched_until_ctrl_c(
         if (stop := next(looks)) is not None:
             raise stop
 
-    monkeypatch.setattr(market_commands.time, "sleep", look)
+    monkeypatch.setattr("hft_client.cli.market.sleep", look)
 
     shown = trader.done("prices", "BTC", "--watch", *form)
 

@@ -1,8 +1,8 @@
 """The market: ``prices``, ``candles``."""
 
-import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from time import sleep
 
 import rich_click as click
 from rich.console import Group, RenderableType
@@ -75,7 +75,7 @@ def _print_for_ever(client: Client, wanted: set[str], every_s: float) -> None:
     try:
         while True:
             show_json([asset.raw for asset in _assets(client, wanted)])
-            time.sleep(every_s)
+            sleep(every_s)
     except KeyboardInterrupt:
         return
 
@@ -91,7 +91,7 @@ def _watch(client: Client, wanted: set[str], assets: Sequence[Asset], every_s: f
                 if complaint is not None:
                     shown = Group(shown, Text(f"No answer, trying again: {complaint}", style=LOSS))
                 live.update(shown, refresh=True)
-                time.sleep(every_s)
+                sleep(every_s)
                 before = {asset.symbol: asset.price for asset in assets}
                 try:
                     assets, complaint = _assets(client, wanted), None
