@@ -39,10 +39,10 @@ def fetch(url: str, time: TimeLeft, max_bytes: int) -> bytes:
         with connection:
             stream = _BoundedStream(connection, time, max_bytes)
             stream.send(_request(parts))
-            reply = HTTPResponse(stream, method="GET")  # type: ignore[arg-type]  # of a socket, it uses `makefile` alone
-            reply.begin()
-            _require_whole_and_plain(reply)
-            body = reply.read(max_bytes)
+            with HTTPResponse(stream, method="GET") as reply:  # type: ignore[arg-type]  # of a socket, it uses `makefile` alone
+                reply.begin()
+                _require_whole_and_plain(reply)
+                body = reply.read(max_bytes)
     except TimeoutError:
         raise FetchFailed("does not answer in time") from None
     except (OSError, HTTPException, ValueError) as error:  # a ValueError: a chunk of a negative size
