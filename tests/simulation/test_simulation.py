@@ -204,7 +204,7 @@ def quiet_plan(*actions: Action) -> Plan:
 
 @dataclass(frozen=True)
 class Planted:
-    """A bug, a rule that it breaks, and how many seeds that may take. `first`: where to begin, for a bug that takes long to show."""
+    """A bug, a rule that it breaks, and how many seeds that may take. `first`: the seed to begin with, for a rare one."""
 
     build: Build
     rule: Rule
