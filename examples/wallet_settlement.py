@@ -2,9 +2,9 @@
 
     HFT_URL=http://127.0.0.1:8000 HFT_TOKEN=… python examples/wallet_settlement.py payments.csv
 
-A line of the file is a payment: id, user, asset, amount (negative for a withdrawal). The id is the transfer's key, so a payment in
-two files is booked once. At the end the history of each account is verified. It needs an operator's token; an open local run takes
-anybody for an operator.
+A line of the file is a payment: id, user, asset, amount (negative for a withdrawal). The id is the transfer's key, so a payment
+in two files is booked once. At the end the history of each account is verified. It needs an operator's token; an open local run
+takes anybody for an operator.
 """
 
 import csv

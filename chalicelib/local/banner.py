@@ -5,6 +5,9 @@ import json
 from chalicelib import __version__
 from chalicelib.config import Settings, is_loopback
 
+HFT_URL = "http://127.0.0.1:8000"
+"""The engine that the command line ``hft`` takes by default."""
+
 
 def url_of(host: str, port: int) -> str:
     """Returns the URL of a run on this machine."""
@@ -23,6 +26,7 @@ def banner(host: str, port: int, settings: Settings, identity: str, feed: str | 
         f"  Swagger UI  {url}/docs",
         f"  Portfolio   {url}/api/v1/trading/portfolio/1",
         f"  An order    curl -s -X POST {url}/api/v1/trading/execute{token} -H 'X-Idempotency-Key: order-1' -d '{order}'",
+        f"  A terminal  pip install './client[cli]', then: {'' if url == HFT_URL else f'HFT_URL={url} '}hft buy 0.5 BTC",
         f"  State       {_state(settings)}",
         f"  Identity    {identity}",
     ]

@@ -32,6 +32,7 @@ _CHANGES_EACH_TIME = [
     for pattern, shown in (
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "TIME"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z", "MINUTE"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "LOCAL TIME"),
         (r"Date: [^\n]*", "Date"),
         (r"Server: [^\n]*", "Server"),
         (r"\bThread-\d+ ", "Thread "),

@@ -9,7 +9,7 @@ import pytest
 from harness.processes import ROOT, chalice_local
 from tests.support.documents import PRICE_AGE_MS, Command, commands, rewritten, run, written
 
-SHOWN = ["README.md", "docs/api.md"]
+SHOWN = ["README.md", "docs/api.md", "docs/client.md"]
 MARKDOWN = sorted(
     subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 )
