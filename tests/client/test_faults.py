@@ -1,6 +1,8 @@
 """Both clients over a proxy that loses, cuts and forges what passes: one order, one fill, and the truth about it."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
 
 import pytest
 
@@ -17,10 +19,27 @@ from hft_client import (
 )
 from tests.client.conftest import MakeClient, done
 from tests.support.audit import assert_audit
-from tests.support.faulty_http import Fault, FaultyProxy, answers, none, page, reply_cut, reply_lost, request_lost
+from tests.support.faulty_http import Fault, FaultyProxy, Forward, Reply, answers, none, page, reply_cut, reply_lost, request_lost
 from tests.support.market import Market
 
 HASTY = RetryPolicy(deadline_s=0.4, attempt_timeout_s=0.2)
+
+
+class Clock:
+    """A clock that a fault may put forward, so that a deadline passes at once and the next call has all of its time."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+        self.policy = RetryPolicy(deadline_s=30.0, attempt_timeout_s=5.0, monotonic_s=lambda: monotonic() + self.ahead_s)
+
+    def after(self, fault: Fault) -> Fault:
+        """Returns the fault, at the end of the client's deadline."""
+
+        def late(forward: Forward) -> Reply | None:
+            self.ahead_s += self.policy.deadline_s
+            return fault(forward)
+
+        return late
 
 
 @pytest.fixture
@@ -63,11 +82,49 @@ def test_a_batch_is_filled_once_through_a_fault(client: Client, faulty: FaultyPr
     assert_audit(moto_market, client.user_id)
 
 
+def test_an_order_that_arrives_late_is_found_though_the_engine_rejected_the_next_attempt(
+    client: Client, faulty: FaultyProxy, moto_market: Market
+) -> None:
+    def arrives_now(forward: Forward) -> Reply | None:
+        faulty.deliver_late()
+        return forward()
+
+    faulty.fail(faulty.delay, answers(409, "ERR_ASSET_HALTED"), none, arrives_now)
+
+    fill = client.buy("BTC", "0.5")
+
+    assert (fill.replayed, client.portfolio().sequence) == (True, 2)
+    assert [path.rpartition("/")[2].partition("?")[0] for _, path, _ in faulty.requests[:5]] == [
+        *("execute", "execute"),
+        *("lookup", "lookup"),
+        "execute",
+    ]
+    assert_audit(moto_market, client.user_id)
+
+
+def test_an_order_that_was_voided_is_refused_when_it_arrives_late(
+    client_of: MakeClient, moto_market: Market, faulty: FaultyProxy
+) -> None:
+    clock = Clock()
+    client = client_of(moto_market.new_user(USD="100000"), url=faulty.url, policy=clock.policy)
+    faulty.choose = lambda: clock.after(faulty.delay)
+    with pytest.raises(OutcomeUnknown) as unknown:
+        client.buy("BTC", "0.5")
+    faulty.choose = lambda: none
+
+    done(client, unknown.value.void())
+    faulty.deliver_late()
+
+    assert client.order(unknown.value.key).kind == "void"
+    assert client.portfolio().holdings == {"USD": 100_000}
+
+
 def test_a_server_that_hangs_ends_at_the_deadline_and_is_resolved_later(
     client_of: MakeClient, moto_market: Market, faulty: FaultyProxy
 ) -> None:
-    client = client_of(moto_market.new_user(USD="100000"), url=faulty.url, policy=HASTY)
-    faulty.choose = lambda: faulty.hang
+    clock = Clock()
+    client = client_of(moto_market.new_user(USD="100000"), url=faulty.url, policy=replace(clock.policy, attempt_timeout_s=0.5))
+    faulty.choose = lambda: clock.after(faulty.hang)
 
     with pytest.raises(OutcomeUnknown) as unknown:
         client.buy("BTC", "0.5")
@@ -78,8 +135,9 @@ def test_a_server_that_hangs_ends_at_the_deadline_and_is_resolved_later(
 
 
 def test_an_order_that_never_arrived_is_voided(client_of: MakeClient, moto_market: Market, faulty: FaultyProxy) -> None:
-    client = client_of(moto_market.new_user(USD="100000"), url=faulty.url, policy=HASTY)
-    faulty.choose = lambda: request_lost
+    clock = Clock()
+    client = client_of(moto_market.new_user(USD="100000"), url=faulty.url, policy=clock.policy)
+    faulty.choose = lambda: clock.after(request_lost)
 
     with pytest.raises(OutcomeUnknown) as unknown:
         client.buy("BTC", "0.5")

@@ -24,7 +24,7 @@ MOMENT_S = 0.02
 PATIENCE_S = 60
 
 FAULTS: list[tuple[Fault, int]] = [
-    (none, 80),
+    (none, 75),
     (request_lost, 5),
     (reply_lost, 5),
     (reply_cut, 2),
@@ -40,7 +40,7 @@ def test_a_bot_that_is_killed_learns_what_became_of_every_order(moto_market: Mar
     path, left_open = tmp_path / "journal", 0
 
     with faulty_proxy(moto_market.urls[0]) as proxy:
-        kinds, weights = zip(*FAULTS, strict=True)
+        kinds, weights = zip(*FAULTS, (proxy.delay, 5), strict=True)
         proxy.choose = lambda: random.choices(kinds, weights)[0]
         for number in range(KILLS):
             then: Recovery = random.choice(get_args(Recovery))
@@ -48,6 +48,8 @@ def test_a_bot_that_is_killed_learns_what_became_of_every_order(moto_market: Mar
             assert proxy.wait_for_requests(random.choice(REQUESTS_BETWEEN_KILLS), PATIENCE_S), f"seed {SEED}, kill {number}"
             sleep(random.uniform(0, MOMENT_S))
             bot.kill()
+            if random.random() < 0.5:
+                proxy.deliver_late()  # before the next process asks; or else while it does, or long after
             journal = Journal(path)
             left_open += sum(intent.outcome is None for intent in journal.intents())
             journal.close()
@@ -55,6 +57,7 @@ def test_a_bot_that_is_killed_learns_what_became_of_every_order(moto_market: Mar
         journal = Journal(path)
         with Client(proxy.url, user, journal=journal) as client:
             assert all(result.is_known for result in client.recover()), f"seed {SEED}"
+            proxy.deliver_late()
             history = {record.idempotency_key: record for record in client.history() if record.kind != "transfer"}
             assert client.verify().sequence == len(history) + 2
 

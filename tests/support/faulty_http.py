@@ -75,6 +75,8 @@ class FaultyProxy:
         self.requests: list[tuple[str, str, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.over = Event()
+        self.late = Event()
+        self._delayed: list[Thread] = []
         self._changed = Condition()
 
     def fail(self, *faults: Fault) -> None:
@@ -85,6 +87,23 @@ class FaultyProxy:
         forward()
         self.over.wait()
         return None
+
+    def delay(self, forward: Forward) -> Reply | None:
+        """A fault: closes the connection now, and forwards the request when `late` is set, as a slow network does."""
+        thread = Thread(target=lambda: (self.late.wait(), forward()))
+        with self._changed:
+            self._delayed.append(thread)
+        thread.start()
+        return None
+
+    def deliver_late(self) -> None:
+        """Forwards the requests that were delayed, and returns when they are answered."""
+        self.late.set()
+        with self._changed:
+            delayed, self._delayed = self._delayed, []
+        for thread in delayed:
+            thread.join()
+        self.late.clear()
 
     def wait_for_requests(self, more: int, timeout_s: float) -> bool:
         """Returns once so many more requests came, or False when the time is over."""
@@ -161,6 +180,7 @@ def faulty_proxy(upstream: str) -> Iterator[FaultyProxy]:
         yield proxy
     finally:
         proxy.over.set()
+        proxy.deliver_late()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -297,7 +297,7 @@ class OutcomeUnknown(HftError):
 
         Raises:
             OrderDecided: it has an outcome, which is in `record`.
-            NoAnswer, Unavailable: no answer in time; calling it again is safe.
+            OutcomeUnknown: no answer in time; calling it again is safe.
             TypeError: it is a transfer, which cannot be voided.
         """
         return self._void()
