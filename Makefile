@@ -54,7 +54,8 @@ ci: test test-newest test-deployed
 
 # What needs no server, no store and no browser.
 QUICK = tests/golden tests/unit/audit tests/unit/contract tests/unit/domain tests/unit/runtime tests/unit/test_imports.py \
-	tests/unit/local/test_journal.py tests/unit/trading/test_group_commit.py
+	tests/unit/local/test_journal.py tests/unit/trading/test_group_commit.py \
+	tests/client/test_amounts.py tests/client/test_exactly_once.py tests/client/test_journal.py
 
 check: lint
 	.venv/bin/pytest --quiet $(QUICK) $(ARGS)

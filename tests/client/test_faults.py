@@ -190,3 +190,14 @@ def test_a_token_is_sent_and_may_be_renewed(client_of: MakeClient, moto_market: 
 def test_a_token_with_a_line_end_is_refused_before_it_is_sent(client_of: MakeClient) -> None:
     with pytest.raises(ValueError, match="token"):
         client_of(1, token="a\n").portfolio()
+
+
+def test_an_engine_on_this_machine_is_reached_past_the_environments_proxy(
+    client_of: MakeClient, moto_market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    assert client_of(moto_market.new_user(USD="1"), policy=HASTY).portfolio().holdings == {"USD": 1}

@@ -26,6 +26,9 @@ Parameters = ParamSpec("Parameters")
 Done = TypeVar("Done")
 Http = TypeVar("Http")
 
+WITHOUT_PROXY: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
+"""An engine on this machine is reached directly, whatever proxies the environment names for the rest of the world."""
+
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What httpx raises before it has written a byte of the request. After any other error the engine may have received it."""
 
@@ -192,7 +195,7 @@ class Client(_Connection[httpx.Client]):
         self.close()
 
     def _new_http(self) -> httpx.Client:
-        return httpx.Client()
+        return httpx.Client(mounts=WITHOUT_PROXY)
 
     def _run(self, flow: Flow[Done]) -> Done:
         with closing(flow):
@@ -263,7 +266,7 @@ class AsyncClient(_Connection[httpx.AsyncClient]):
         await self.aclose()
 
     def _new_http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient()
+        return httpx.AsyncClient(mounts=WITHOUT_PROXY)
 
     async def _run(self, flow: Flow[Done]) -> Done:
         with closing(flow):
