@@ -38,7 +38,8 @@ paint();
 system.addEventListener('change', paint);
 addEventListener('storage', paint);
 
-// The documented responses are folded: an answer is in view, and twelve examples below it are not.
+// The documented responses are folded: an answer is in view, and twelve examples below it are not. All but the first, which the
+// live one takes its media type from, are rendered only when they are unfolded.
 const foldedResponses = () => ({
   wrapComponents: {
     responses: (Responses, { React }) => (props) => {
@@ -48,7 +49,7 @@ const foldedResponses = () => ({
       return React.createElement(
         'div',
         { className: open ? 'responses' : 'responses folded' },
-        React.createElement(Responses, props),
+        React.createElement(Responses, open ? props : { ...props, responses: props.responses.take(1) }),
         React.createElement('button', toggle, label),
       );
     },
