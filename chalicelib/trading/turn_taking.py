@@ -26,7 +26,7 @@ ABOUT_S = 0.5
 WAIT_MAX = 8.0
 """The longest wait after a loss, in commits: little more than a turn."""
 
-PRESSURE_A_LOSS, PRESSURE_MAX, EASED_A_COMMIT = 0.5, 7.0, 0.95
+PRESSURE_A_LOSS, PRESSURE_MAX, EASED_A_COMMIT = 0.5, 7.0, 0.97
 """The pressure of others, in turns to stand back for: it grows with each loss, and eases with each commit."""
 
 COMMIT_S, COMMIT_MIN_S, LATELY = 0.005, 0.002, 0.1

@@ -28,7 +28,9 @@ def documented() -> dict[str, set[Permission]]:
 def _permissions(part: str) -> Iterator[Permission]:
     actions = re.findall(r"`([A-Z][A-Za-z]+)`", part)
     names = part.rpartition(" on ")[2]
-    tables = [name for name in ("assets", "accounts", "idempotency", "candles") if name in names] + ["index"] * ("by-sequence" in names)
+    tables = [name for name in ("assets", "accounts", "idempotency", "candles") if name in names] + ["index"] * (
+        "by-sequence" in names
+    )
     assert actions, part
     assert tables, part
     yield from ((action, table) for action in actions for table in tables)
