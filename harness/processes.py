@@ -1,6 +1,7 @@
 """Servers on loopback: started on free ports, awaited, and stopped by their process ids."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -62,8 +63,12 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(command: list[str], ready_url: str, log: Path, env: Mapping[str, str]) -> Iterator[int]:
-    """Runs a server from its first answer at `ready_url` to the end of the block. Yields its process id.
+def running(
+    command: list[str], ready_url: str, log: Path, env: Mapping[str, str], stop: signal.Signals = signal.SIGTERM
+) -> Iterator[int]:
+    """Runs a server from its first answer at `ready_url` to the end of the block, where it gets the signal `stop`.
+
+    Yields its process id.
 
     Raises:
         AssertionError: it ended early, or did not answer in time; the message holds its output.
@@ -74,7 +79,7 @@ def running(command: list[str], ready_url: str, log: Path, env: Mapping[str, str
             _wait_until_it_answers(process, ready_url, log)
             yield process.pid
         finally:
-            process.terminate()
+            process.send_signal(stop)
             try:
                 process.wait(timeout=STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """A proxy (microburst) between an engine and its datastore that breaks or delays requests and replies."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,5 +52,6 @@ def proxy(upstream: str, log: Path) -> Iterator[Proxy]:
     port = free_port()
     url = f"http://localhost:{port}"  # for a host with a dot in its name, microburst reads all of AWS's models, for seconds
     command = [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port)]
-    with running(command, f"{url}/_microburst/health", log, environment()):
+    # Asked to end, it waits for its connections, which engines keep open.
+    with running(command, f"{url}/_microburst/health", log, environment(), signal.SIGKILL):
         yield Proxy(url, upstream)
