@@ -25,8 +25,10 @@ if [ -z "$newest" ]; then
     exit 0
 fi
 
-[ $# -gt 0 ] || set -- tests/golden tests/unit tests/contract tests/deployed/test_lambda.py --numprocesses auto --dist worksteal
+# Without the tests that drive a browser: what they test is the pages.
+[ $# -gt 0 ] || set -- tests/golden tests/unit tests/contract tests/deployed/test_lambda.py \
+    --ignore-glob 'tests/unit/api/test_*_browser.py' --numprocesses auto --dist worksteal
 echo "On $("$newest" --version), beside $(.venv/bin/python --version)"
 # An environment of its own, of the same pins. What make and the documents call stays .venv.
-exec .venv/bin/uv run --quiet --isolated --no-project --python "$newest" --with-requirements requirements-dev.txt -- \
-    python -m pytest --quiet -p no:cacheprovider "$@"
+exec .venv/bin/uv run --quiet --isolated --no-project --python "$newest" --with-requirements requirements-dev.txt \
+    --with-editable ./client -- python -m pytest --quiet -p no:cacheprovider "$@"
