@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 MISSING = (
     f"NOT TESTED: the console and the Swagger UI. They need a browser, one of {', '.join(NAMES)}; "
-    "on Debian and Ubuntu: apt-get install chromium"
+    "on Debian: apt-get install chromium-headless-shell"
 )
 OPTIONS = [
     "--no-sandbox",  # the sandbox needs more rights than a container has
