@@ -61,7 +61,7 @@ class Store:
     def list_asset(self, symbol: str, price: str, *, halted: bool = False, **rules: str) -> None:
         """Lists an asset, or replaces it, and returns when no engine of these settings may decide by an older copy.
 
-        `rules`: attributes such as ``min_quantity="0.01"``.
+        `rules`: attributes such as ``min_quantity="0.01"``, or a `price_at` other than now.
         """
         item = {
             **asset_key(symbol),

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from chalicelib.api import console
 from harness.processes import chalice_local
 from harness.store import new_user_id
-from tests.support.browser import NETWORK, behind_a_stage, chromium, clean_page, skip_module_without_chromium
+from tests.support.browser import NETWORK, behind_a_stage, clean_page, skip_module_without_chromium
 from tests.support.issuer import SECRET, by_secret
 
 skip_module_without_chromium()
@@ -23,18 +23,6 @@ EXECUTE = "**/api/v1/trading/execute"
 LOOKUP = "**/lookup?*"
 HISTORY = "**/api/v1/trading/history/*after=*"
 VERIFIED = "1 … {} verified, head matches"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001  (none without a browser)
-    with chalice_local(tmp_path_factory.mktemp("engine") / "log") as server:
-        yield server.url
 
 
 @pytest.fixture

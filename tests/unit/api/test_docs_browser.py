@@ -1,15 +1,13 @@
 """The Swagger UI as its user sees it, in a real browser against a real `chalice local`."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from harness.processes import chalice_local
-from tests.support.browser import TIMEOUT_MS, behind_a_stage, chromium, clean_page, skip_module_without_chromium
+from tests.support.browser import TIMEOUT_MS, behind_a_stage, clean_page, skip_module_without_chromium
 
 skip_module_without_chromium()
 
@@ -17,18 +15,6 @@ EXECUTE = "#operations-Trading-executeOrder"
 PORTFOLIO = "#operations-Trading-getPortfolio"
 ORDER = {"user_id": 1, "symbol": "ETH", "pay_with": "USD", "quantity": "0.01"}
 KEY = 'tr[data-param-name="X-Idempotency-Key"] input'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def engine(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001  (none without a browser)
-    with chalice_local(tmp_path_factory.mktemp("engine") / "log") as server:
-        yield server.url
 
 
 def try_out(page: Page, operation: str) -> None:

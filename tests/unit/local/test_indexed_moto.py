@@ -1,5 +1,7 @@
 """Queries on moto as `indexed_moto` makes them: the same answers as moto's own, from no more items than a page needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -131,12 +133,9 @@ def test_pages_are_those_of_moto(writes: Any, index_name: str | None, limit: int
             raise AssertionError("the pages have no end")
 
 
-@pytest.mark.parametrize("forward", [True, False])
-def test_a_page_is_found_among_no_more_items_than_it_has(forward: bool) -> None:  # noqa: FBT001
-    records = Records()
-    for sequence in range(1, 401):
-        records.write("put", 1, f"key-{(sequence * 7) % 401}", sequence)
-        records.write("put", 2, f"key-{sequence}", sequence)
+@contextmanager
+def counted_items() -> Iterator[list[int]]:
+    """Yields the number of items that moto looks at, query by query."""
     looked_at: list[int] = []
     whole = Table.all_items
 
@@ -145,8 +144,18 @@ def test_a_page_is_found_among_no_more_items_than_it_has(forward: bool) -> None:
         looked_at.append(len(items))
         return items
 
-    comparison = ">" if forward else "<"
     with patch.object(Table, "all_items", all_items):
+        yield looked_at
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_page_is_found_among_no_more_items_than_it_has(forward: bool) -> None:  # noqa: FBT001
+    records = Records()
+    for sequence in range(1, 401):
+        records.write("put", 1, f"key-{(sequence * 7) % 401}", sequence)
+        records.write("put", 2, f"key-{sequence}", sequence)
+    comparison = ">" if forward else "<"
+    with counted_items() as looked_at:
         first, following = records.query(OURS, INDEX, 50, condition=(comparison, [200]), forward=forward)
         records.write("put", 1, "new", 401)
         second, _ = records.query(OURS, INDEX, 50, start=following, condition=(comparison, [200]), forward=forward)
@@ -162,15 +171,7 @@ def test_a_page_of_history_is_found_among_its_own_records(decisions: int) -> Non
     records = Records()
     for sequence in range(1, decisions + 1):
         records.write("put", 1, f"key-{(sequence * 7) % (decisions + 1)}", sequence)
-    looked_at: list[int] = []
-    whole = Table.all_items
-
-    def all_items(self: Table) -> list[Item]:
-        items = whole(self)
-        looked_at.append(len(items))
-        return items
-
-    with patch.object(Table, "all_items", all_items):
+    with counted_items() as looked_at:
         newest, _ = records.query(OURS, INDEX, None, condition=("BETWEEN", [decisions - 49, decisions]))
         oldest, _ = records.query(OURS, INDEX, None, condition=("BETWEEN", [1, 50]))
 
@@ -200,15 +201,7 @@ def test_a_chart_is_found_among_no_more_candles_than_it_takes(moto_market: Marke
         candle = Candle(this_minute_s - back * 60, 5, 5, 5, 5)
         for symbol in ("BTC", "ETH"):
             market.dynamodb.put_item(TableName=market.tables.candles, Item=item_from_candle(symbol, Interval.MINUTE, candle))
-    looked_at: list[int] = []
-    whole = Table.all_items
-
-    def all_items(self: Table) -> list[Item]:
-        items = whole(self)
-        looked_at.append(len(items))
-        return items
-
-    with patch.object(Table, "all_items", all_items):
+    with counted_items() as looked_at:
         found = market.engine.queries.candles("BTC", Chart(limit=50), market.engine.deadline())
 
     assert len(found) == 50
