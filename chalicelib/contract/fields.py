@@ -64,7 +64,7 @@ _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]{1,8})?")
 _LONG_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 _NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?")
 _PAIR_SIGNS = frozenset("/-_:")
-"""What others put between the two assets of a market: BTC/USD, BTC-USD."""
+"""The characters that others put between the two assets of a market: BTC/USD, BTC-USD."""
 
 _DECIMAL_TEXT = re.compile(r"[0-9]+(?:\.([0-9]+))?")
 _TIME = re.compile(

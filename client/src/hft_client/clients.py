@@ -30,11 +30,11 @@ WITHOUT_PROXY: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": No
 """An engine on this machine is reached directly, whatever proxies the environment names for the rest of the world."""
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""What httpx raises before it has written a byte of the request. After any other error the engine may have received it."""
+"""The errors that httpx raises before it has written a byte of the request. After any other the engine may have received it."""
 
 
 class _Connection(ABC, Generic[Http]):
-    """What both clients are made of: the engine's address, the account, the token."""
+    """The parts of both clients: the engine's address, the account, the token."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ Reason = ApiError | NoAnswer | UnexpectedAnswer
 
 
 class Ask(Enum):
-    """How to learn of a key without sending its instruction. A look-up changes nothing; a void makes sure of an outcome."""
+    """The way to learn of a key without sending its instruction. A look-up changes nothing; a void makes sure of an outcome."""
 
     LOOK_UP = "look up"
     VOID = "void"
@@ -41,7 +41,7 @@ class Ask(Enum):
 
 @dataclass(slots=True)
 class Part:
-    """What is known of one part of an instruction."""
+    """The state of one part of an instruction."""
 
     keys: Sequence[str]
     is_uncertain: bool = False

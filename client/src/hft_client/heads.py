@@ -1,4 +1,4 @@
-"""What was verified last of each account's history: in memory, or in a small file. A journal keeps it, too."""
+"""The last verified sequence and head of each account: in memory, or in a small file. A journal keeps it, too."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class Heads(Protocol):
 
 
 class MemoryHeads:
-    """What this process has verified."""
+    """The heads that this process has verified."""
 
     def __init__(self) -> None:
         self._verified: dict[int, Verified] = {}

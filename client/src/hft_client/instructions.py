@@ -1,4 +1,4 @@
-"""What happens once under a key, and how it travels: an order, a batch of orders, a linked batch, a transfer.
+"""Instructions, each executed once under its key, and their requests: an order, a batch of orders, a linked batch, a transfer.
 
 An instruction consists of parts. Each part has one outcome: each order of a batch, all orders of a linked batch together.
 """

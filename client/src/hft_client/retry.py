@@ -1,4 +1,4 @@
-"""How long to go on, and how long to wait between attempts."""
+"""The time of a call, and the waits between its attempts."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""How a command ends.
+"""The ends of a command.
 
 | exit code | meaning |
 |---|---|

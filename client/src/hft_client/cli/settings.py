@@ -1,4 +1,4 @@
-"""What all commands have in common: the engine, the account, JSON, and how errors end."""
+"""The parts that all commands have in common: the engine, the account, JSON, and how errors end."""
 
 import os
 import sys
