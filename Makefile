@@ -41,7 +41,7 @@ help:
 run: export HFT_DATA = $(or $(DATA),$(HFT_DATA_FROM_SHELL))
 run: export HFT_FEED = $(FEED)
 run: port setup-local
-	@exec .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
+	@exec .venv/bin/python -m gevent.monkey .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 
 # In one process more than there are cores, since tests wait, too. What ARGS names runs in one.
 test: lint

@@ -14,6 +14,11 @@ from pathlib import Path
 import requests
 
 ROOT = Path(__file__).parents[1]
+CHALICE = (sys.executable, "-m", "gevent.monkey", str(Path(sys.executable).with_name("chalice")))
+"""The command line of Chalice as `make run` starts it."""
+
+_INTERRUPTIBLE = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 10
 POLL_S = 0.05
@@ -42,6 +47,11 @@ class Server:
         """Returns the CPU time that all threads have used together. Linux only."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(fields[number - _FIRST_AFTER_NAME]) for number in (_UTIME, _STIME)) / _TICKS_A_SECOND
+
+
+def interruptible(*command: str) -> list[str]:
+    """Returns a command that Ctrl-C reaches, even where this process runs in the background and ignores it."""
+    return [sys.executable, "-c", _INTERRUPTIBLE, *command]
 
 
 def free_port() -> int:
@@ -123,6 +133,6 @@ def chalice_local(log: Path, **env: str) -> Iterator[Server]:
     """Runs an engine as `make run` starts it, with these environment variables."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-c", "from chalice.cli import main; main()", "local", "--no-autoreload", "--port", str(port)]
+    command = [*CHALICE, "local", "--no-autoreload", "--port", str(port)]
     with running(command, f"{url}/health", log, environment(**env)) as pid:
         yield Server(url, pid)

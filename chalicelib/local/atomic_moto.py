@@ -9,6 +9,7 @@ import copy
 from collections import defaultdict
 from functools import cache, wraps
 from threading import RLock
+from time import sleep
 from typing import Any, NamedTuple
 
 from moto.core import responses
@@ -32,6 +33,7 @@ def install() -> None:
         return
     setattr(DynamoDBBackend, _mark, True)
     _make_atomic()
+    _give_way()
     _parse_conditions_once()
     # moto lists the methods of a class anew for each request.
     responses.method_names_from_class = cache(responses.method_names_from_class)  # type: ignore[attr-defined]
@@ -56,6 +58,21 @@ def _make_atomic() -> None:
 
     DynamoHandler.call_action = call_action  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = transact_write_items  # type: ignore[method-assign]
+
+
+def _give_way() -> None:
+    """Lets other requests go on while one is on its way to moto, as they do while one is on its way to DynamoDB.
+
+    moto itself never waits. Without this, orders that come together would each be committed alone.
+    """
+    whole_dispatch = DynamoHandler._dispatch  # noqa: SLF001  (moto's own code enters a handler there)
+
+    @wraps(whole_dispatch)
+    def dispatch(self: DynamoHandler, request: Any, *args: Any) -> Any:
+        sleep(0)
+        return whole_dispatch(self, request, *args)
+
+    DynamoHandler._dispatch = dispatch  # type: ignore[assignment,method-assign]  # noqa: SLF001
 
 
 def _parse_conditions_once() -> None:

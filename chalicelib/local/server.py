@@ -6,12 +6,14 @@ Chalice builds its server from one class. `install` replaces that class, and not
 import errno
 import gc
 import os
+import signal
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from socket import SHUT_WR
+from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
 import chalice.local
@@ -33,10 +35,8 @@ from chalicelib.local.gateway import Answer, Gateway
 from chalicelib.local.http import Head, read_body, read_head
 from chalicelib.local.journal import JournalUnusable
 
-SWITCH_INTERVAL_S = 0.0001
-"""The time after which a thread gives way to others, a fiftieth of Python's default. With many connections to one account, one
-thread commits while the others read and answer. With 32 connections, half a millisecond would fill a quarter fewer orders.
-"""
+POLL_S = 0.1
+"""The time between two looks whether Ctrl-C was pressed."""
 
 OLDEST_GENERATION = 2
 """The generation of a full collection of garbage."""
@@ -124,6 +124,12 @@ class Server(ThreadedHTTPServer):
     """A server with one thread a connection, and a backlog for a burst of connections."""
 
     request_queue_size = 1024
+    interrupted = False
+
+    def service_actions(self) -> None:
+        """Ends the server after Ctrl-C."""
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Reports an error, unless the client closed the connection."""
@@ -161,7 +167,6 @@ def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
                 engine = warm_up()
             except (DatastoreUnusable, JournalUnusable, UnsupportedForm) as error:
                 _end(str(error))
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
             gc.callbacks.append(_freeze_survivors)
             port = self.server.server_address[1]
             self._url = url_of(host, port)
@@ -169,8 +174,8 @@ def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
 
         def serve_forever(self) -> None:
             prices = feed.running(self._feed, self._url) if self._feed else nullcontext()
-            with suppress(KeyboardInterrupt), prices:  # Ctrl-C ends a local run
-                self.server.serve_forever()
+            with suppress(KeyboardInterrupt), prices, _interrupts_kept_for(self.server):
+                self.server.serve_forever(POLL_S)
 
     chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
 
@@ -182,6 +187,23 @@ def _freeze_survivors(phase: str, collection: dict[str, int]) -> None:
     """
     if phase == "stop" and collection["generation"] == OLDEST_GENERATION:
         gc.freeze()
+
+
+@contextmanager
+def _interrupts_kept_for(server: Server) -> Iterator[None]:
+    """Lets Ctrl-C end the server. Where requests are tasks of one thread, Python would end the one that runs just then."""
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # of a test, or in the background
+        return
+
+    def interrupt(*_: object) -> None:
+        server.interrupted = True
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _let_pass(_: Head) -> None:

@@ -14,7 +14,7 @@ from socket import create_server
 import pytest
 import requests
 
-from harness.processes import ROOT, environment, free_port
+from harness.processes import CHALICE, ROOT, environment, free_port, interruptible
 
 TOOLS = ("cat", "cp", "dirname", "echo", "make", "mkdir", "rm", "sh")
 
@@ -260,14 +260,14 @@ def test_a_port_that_is_none_is_said_before_anything_is_set_up(machine: Machine,
     ],
 )
 def test_run_hands_host_and_port_to_chalice(ready: Machine, arguments: list[str], env: dict[str, str], address: str) -> None:
-    write_script(ready.checkout / ".venv" / "bin" / "chalice", '#!/bin/sh\necho "$@"\n')
+    (ready.checkout / ".venv" / "bin" / "chalice").write_text("import sys\nprint(*sys.argv[1:])\n")
     host, port = address.split()
     assert ready.make("run", *arguments, **env).stdout == f"local --no-autoreload --host {host} --port {port}\n"
 
 
 @pytest.mark.parametrize(("arguments", "feed"), [([], ""), (["FEED=walk"], "walk"), (["FEED=file:a b.csv"], "file:a b.csv")])
 def test_run_hands_on_the_feed(ready: Machine, arguments: list[str], feed: str) -> None:
-    write_script(ready.checkout / ".venv" / "bin" / "chalice", '#!/bin/sh\necho "$HFT_FEED"\n')
+    (ready.checkout / ".venv" / "bin" / "chalice").write_text("import os\nprint(os.environ['HFT_FEED'])\n")
     assert ready.make("run", *arguments).stdout == f"{feed}\n"
 
 
@@ -320,14 +320,7 @@ def test_what_is_packed_for_lambda_is_what_was_tested() -> None:
 
 
 def chalice_local(*arguments: str) -> list[str]:
-    """`chalice local`, which Ctrl-C reaches even if the tests run in the background."""
-    program = """
-import signal, sys
-from chalice.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main())
-"""
-    return [sys.executable, "-c", program, "local", "--no-autoreload", *arguments]
+    return interruptible(*CHALICE, "local", "--no-autoreload", *arguments)
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:

@@ -14,7 +14,7 @@ import requests
 
 from chalicelib.config import Settings
 from chalicelib.local.banner import banner
-from harness.processes import ROOT, chalice_local, environment, free_port
+from harness.processes import CHALICE, ROOT, chalice_local, environment, free_port
 from tests.support.issuer import SECRET, Issuer, by_secret, issuer
 from tests.support.market import batched, new_key, order
 
@@ -421,9 +421,7 @@ def test_what_is_not_this_machines_own_is_never_open(log: Path, elsewhere: dict[
     ],
 )
 def test_a_run_that_is_half_closed_ends_at_once_in_one_line(settings: dict[str, str], says: str) -> None:
-    ended = python(
-        "-c", "from chalice.cli import main; main()", "local", "--no-autoreload", "--port", str(free_port()), **settings
-    )
+    ended = run_to_end(*CHALICE, "local", "--no-autoreload", "--port", str(free_port()), **settings)
 
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
@@ -432,7 +430,7 @@ def test_a_run_that_is_half_closed_ends_at_once_in_one_line(settings: dict[str, 
 
 
 def test_make_token_mints_one_that_a_closed_run_takes(closed: Engine) -> None:
-    minted = python("-m", "ops", "token", str(UNFUNDED), HFT_TOKEN_SECRET=SECRET)
+    minted = make_token(str(UNFUNDED), HFT_TOKEN_SECRET=SECRET)
 
     assert minted.returncode == 0, minted.stderr
     refused(closed.buy(minted.stdout.strip(), order(UNFUNDED), new_key()), 402, "ERR_LIQUIDITY")
@@ -441,13 +439,13 @@ def test_make_token_mints_one_that_a_closed_run_takes(closed: Engine) -> None:
 def test_make_token_signs_an_operators_token_where_the_run_has_a_scope() -> None:
     settings = {"HFT_TOKEN_SECRET": SECRET, "HFT_TOKEN_OPERATOR_SCOPE": "hft/operator"}
     for arguments, names in ((("--operator",), None), (("--operator", "7"), "7")):
-        signed = python("-m", "ops", "token", *arguments, **settings)
+        signed = make_token(*arguments, **settings)
 
         assert signed.returncode == 0, signed.stderr
         found = jwt.decode(signed.stdout.strip(), SECRET, ["HS256"], audience="hft-trading-engine")
         assert (found.get("sub"), found["scope"]) == (names, "hft/operator")
 
-    unset = python("-m", "ops", "token", "--operator", HFT_TOKEN_SECRET=SECRET)
+    unset = make_token("--operator", HFT_TOKEN_SECRET=SECRET)
     assert (unset.returncode, unset.stdout) == (1, "")
     assert "HFT_TOKEN_OPERATOR_SCOPE" in unset.stderr
 
@@ -469,14 +467,17 @@ def test_make_token_signs_an_operators_token_where_the_run_has_a_scope() -> None
     ],
 )
 def test_a_token_that_cannot_be_minted_is_a_clear_line(settings: dict[str, str], says: str) -> None:
-    failed = python("-m", "ops", "token", "1", **settings)
+    failed = make_token("1", **settings)
 
     assert (failed.returncode, failed.stdout) == (1, "")
     (line,) = failed.stderr.splitlines()
     assert says in line
 
 
-def python(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """A run of Python in the project, to its end."""
-    command = [sys.executable, *arguments]
+def make_token(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return run_to_end(sys.executable, "-m", "ops", "token", *arguments, **env)
+
+
+def run_to_end(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A run of a command in the project, to its end."""
     return subprocess.run(command, cwd=ROOT, env=environment(**env), capture_output=True, text=True, timeout=60, check=False)

@@ -43,6 +43,19 @@ def test_a_fill_in_memory_is_seen_by_every_connection(log: Path) -> None:
         assert requests.get(f"{url}/api/v1/trading/portfolio/1", timeout=30).json()["holdings"]["BTC"] == "1.00000000"
 
 
+def test_orders_that_come_together_ride_together(log: Path) -> None:
+    with chalice_local(log) as server, ThreadPoolExecutor(8) as clients:
+
+        def buy(number: int) -> int:
+            order, headers = {**ORDER, "quantity": "0.01"}, {"X-Idempotency-Key": f"key-{number}"}
+            return requests.post(f"{server.url}/api/v1/trading/execute", json=order, headers=headers, timeout=30).status_code
+
+        assert set(clients.map(buy, range(100))) == {200}
+
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert max(line["together"] for line in lines if line["event"] == "order") > 1
+
+
 def test_a_new_engine_on_loopback_is_seeded_once_whoever_comes_first(tmp_path: Path) -> None:
     with ministack(tmp_path / "ministack") as server:
         endpoint = server.url

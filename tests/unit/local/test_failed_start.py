@@ -14,7 +14,7 @@ import pytest
 
 from chalicelib.local.datastore import stand_in_credentials
 from chalicelib.local.schema import create_missing, definitions
-from harness.processes import ROOT, environment, free_port
+from harness.processes import CHALICE, ROOT, environment, free_port
 
 STAGE, PREFIX = "prod", "hft-prod"
 """A stage whose tables no other test uses: Chalice sets its prefix."""
@@ -54,9 +54,8 @@ def dynamodb(ministack_url: str) -> Iterator[Any]:
 
 
 def start(**env: str) -> subprocess.CompletedProcess[str]:
-    options = ["local", "--no-autoreload", "--stage", STAGE, "--port", str(free_port())]
     return subprocess.run(
-        [sys.executable, "-c", "from chalice.cli import main; main()", *options],
+        [*CHALICE, "local", "--no-autoreload", "--stage", STAGE, "--port", str(free_port())],
         cwd=ROOT,
         env=environment(**env),
         capture_output=True,

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
@@ -15,7 +15,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from harness.processes import ROOT, chalice_local, environment, free_port
+from harness.processes import CHALICE, ROOT, chalice_local, environment, free_port, interruptible
 from ops.cli import cli
 from tests.support.engines import EngineProcess
 
@@ -23,12 +23,8 @@ TIMEOUT_S = 30
 SECRET = "a secret of this test's own, long enough"
 SCOPE = "hft/operator"
 
-CTRL_C = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which tests in the background have not
-"""
-FEED = f"{CTRL_C}from ops.cli import cli\ncli(['feed', *sys.argv[1:]])"
-RUN = f"{CTRL_C}from chalice.cli import main\nsys.exit(main())"
+FEED = (sys.executable, "-m", "ops", "feed")
+RUN = (*CHALICE, "local", "--no-autoreload")
 
 
 @contextmanager
@@ -49,13 +45,18 @@ def watched(started: subprocess.Popen[Any]) -> Iterator[None]:
 
 
 @contextmanager
-def process(program: str, *arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+def process(*command: str, **env: str) -> Iterator[subprocess.Popen[str]]:
     """A process whose output is read line by line."""
-    command = [sys.executable, "-u", "-c", program, *arguments]
-    env = environment(**env)
+    env = environment(PYTHONUNBUFFERED="1", **env)
     with (
         subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            interruptible(*command),
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         ) as started,
         watched(started),
     ):
@@ -81,7 +82,7 @@ def rest_of(started: subprocess.Popen[str]) -> str:
 
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_it_ends_when_it_is_asked_to(log: Path, end: signal.Signals, status: int) -> None:
-    with chalice_local(log) as server, process(FEED, "--source", "walk", "--url", server.url, "--every", "0.05") as feed:
+    with chalice_local(log) as server, process(*FEED, "--source", "walk", "--url", server.url, "--every", "0.05") as feed:
         line_with("BTC set at ", feed)
         feed.send_signal(end)
         output = rest_of(feed)
@@ -115,7 +116,7 @@ def test_on_a_terminal_it_is_a_table(log: Path) -> None:
 def test_it_begins_before_its_engine_and_outlives_it(log: Path) -> None:
     """An engine that begins anew has its first prices again, and takes the walk's."""
     port = free_port()
-    with process(FEED, "--source", "walk", "--every", "0.05", "--url", f"http://127.0.0.1:{port}") as feed:
+    with process(*FEED, "--source", "walk", "--every", "0.05", "--url", f"http://127.0.0.1:{port}") as feed:
         line_with("The engine does not answer: Connection refused", feed)
         engine = EngineProcess(log, environment(), port)
         line_with("The engine answers", feed)
@@ -136,7 +137,7 @@ def test_a_closed_engine_wants_an_operators_token(log: Path) -> None:
         command = ("--source", "walk", "--url", server.url)
         lines = {}
         for name, token in (("none", ""), ("a trader's", signed("1")), ("an operator's", signed("--operator"))):
-            with process(FEED, *command, HFT_TOKEN=token) as feed:
+            with process(*FEED, *command, HFT_TOKEN=token) as feed:
                 if name == "an operator's":
                     line_with("BTC set at ", feed)
                     continue
@@ -170,7 +171,7 @@ def test_an_unknown_source_is_refused_in_one_line(source: str) -> None:
     ("end", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_a_feed_beside_a_local_run_ends_with_it_however_it_ends(end: signal.Signals, status: int) -> None:
-    with process(RUN, "local", "--no-autoreload", "--port", str(free_port()), HFT_FEED="walk") as run:
+    with process(*RUN, "--port", str(free_port()), HFT_FEED="walk") as run:
         assert line_with("  Feed  ", run) == "  Feed        walk sets the prices once a second\n"
         line_with("BTC set at ", run)
         run.send_signal(end)
@@ -184,7 +185,7 @@ def test_a_feed_beside_a_local_run_ends_with_it_however_it_ends(end: signal.Sign
 def test_a_feed_from_a_file_sets_the_prices_of_a_local_run(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("symbol,price\nBTC,50123.45\nETH,0\nETH,3001\n")
     port = free_port()
-    with process(RUN, "local", "--no-autoreload", "--port", str(port), HFT_FEED=f"file:{tmp_path}/prices.csv") as run:
+    with process(*RUN, "--port", str(port), HFT_FEED=f"file:{tmp_path}/prices.csv") as run:
         line_with("ends. 2 sent, 0 held, 0 failed, 1 not sent", run)
         listed: list[dict[str, Any]] = requests.get(f"http://127.0.0.1:{port}/api/v1/trading/assets", timeout=30).json()
 
@@ -193,6 +194,5 @@ def test_a_feed_from_a_file_sets_the_prices_of_a_local_run(tmp_path: Path) -> No
 
 def test_a_closed_run_has_a_feed_with_an_operators_token() -> None:
     settings = {"HFT_TOKEN_SECRET": SECRET, "HFT_TOKEN_OPERATOR_SCOPE": SCOPE, "HFT_OPERATOR_API": "on"}
-    command: Sequence[str] = ("local", "--no-autoreload", "--port", str(free_port()))
-    with process(RUN, *command, HFT_FEED="walk", HFT_TOKEN=signed("--operator"), **settings) as run:
+    with process(*RUN, "--port", str(free_port()), HFT_FEED="walk", HFT_TOKEN=signed("--operator"), **settings) as run:
         line_with("BTC set at ", run)
