@@ -77,7 +77,7 @@ class Leader:
         if entries and slot.board(company):
             started_s = self.deadline.now_s()
             answer = self._commit(company, entries, seen, after)
-            wait_s = self._handle(company, answer, after, started_s)
+            wait_s = self._handle(company, answer, seen, after, started_s)
             slot.land(company)
             self._wait(wait_s)
 
@@ -191,13 +191,13 @@ class Leader:
                 item.unanswered.append(item.entry)
                 self.slot.account = None
 
-    def _handle(self, company: Sequence[Request], answer: CommitResult, after: Account, started_s: float) -> float:
+    def _handle(self, company: Sequence[Request], answer: CommitResult, seen: Account, after: Account, started_s: float) -> float:
         """Gives out what the answer decides. Returns how long to wait before the next attempt, in seconds."""
         slot = self.slot
         match answer:
             case Committed():
                 slot.account = after
-                slot.turns.committed(started_s)
+                slot.turns.committed(started_s, seen.sequence, after.sequence)
                 self._committed(company)
                 return 0.0
             case KeysTaken(records, account, complete):

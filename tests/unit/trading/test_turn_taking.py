@@ -19,9 +19,10 @@ class Process:
         self.chance = 0.5
         self.turns = TurnTaking(replace(self.time.world, random=lambda: self.chance))
         self.stood_back_s = 0.0
+        self.sequence = 0
 
-    def order(self) -> bool:
-        """An order that fills at once. Returns whether it looked first."""
+    def order(self, of_others: int = 0) -> bool:
+        """An order that fills at once, after others' commits. Returns whether it looked first."""
         self.stood_back_s = self.turns.before_order()
         self.time.elapsed_s += self.stood_back_s
         looked = self.turns.should_refresh()
@@ -29,7 +30,9 @@ class Process:
             self.turns.refreshed()
         started_s = self.time.elapsed_s
         self.time.elapsed_s += COMMIT_S
-        self.turns.committed(started_s)
+        seen = self.sequence + of_others
+        self.sequence = seen + 1
+        self.turns.committed(started_s, seen, self.sequence)
         return looked
 
     def lose(self) -> float:
@@ -37,10 +40,10 @@ class Process:
         self.time.elapsed_s += COMMIT_S
         return self.turns.conflicted(brought=False)
 
-    def orders_until_it_stands_back(self) -> int:
-        """Returns how many orders filled before the one that stood back."""
+    def orders_until_it_stands_back(self, of_others: int = 0) -> int:
+        """Returns how many orders filled before the one that stood back. Others' commits come before the first."""
         for filled in range(100):
-            self.order()
+            self.order(0 if filled else of_others)
             if self.stood_back_s:
                 return filled
         raise AssertionError("it never stood back")
@@ -63,6 +66,25 @@ def test_who_is_alone_neither_looks_nor_waits(process: Process) -> None:
 def test_the_first_loss_costs_no_wait_and_no_look_where_the_account_came_with_the_answer(process: Process) -> None:
     assert process.turns.conflicted(brought=True) == 0
     assert not process.turns.should_refresh()
+
+
+def test_so_does_one_in_its_own_turn(process: Process) -> None:
+    process.lose()
+    process.order()
+
+    assert process.turns.conflicted(brought=True) == 0
+    assert not process.turns.should_refresh()
+
+
+def test_one_in_anothers_turn_costs_a_wait_and_a_look(process: Process) -> None:
+    process.lose()
+    for _ in range(turns.TURN):
+        process.order()
+    assert process.turns.before_order() > 0
+    process.turns.refreshed()
+
+    assert process.turns.conflicted(brought=True) > 0
+    assert process.turns.should_refresh()
 
 
 def test_the_second_loss_in_a_row_costs_both(process: Process) -> None:
@@ -90,18 +112,25 @@ def test_a_view_ages_while_others_are_about(process: Process) -> None:
     assert process.turns.should_refresh()
 
 
+def test_others_are_known_by_their_commits_as_well(process: Process) -> None:
+    process.order(of_others=1)
+    process.time.elapsed_s += 2 * turns.FRESH * COMMIT_S
+
+    assert process.turns.should_refresh()
+
+
 def test_a_view_does_not_age_where_nobody_else_trades(process: Process) -> None:
     process.time.elapsed_s += 3_600
 
     assert not process.turns.should_refresh()
 
 
-def test_waits_grow_with_each_loss_up_to_little_more_than_a_turn(process: Process) -> None:
+def test_waits_grow_with_each_loss_up_to_two_turns(process: Process) -> None:
     process.chance = 1.0
     waits = [process.lose() / COMMIT_S for _ in range(10)]
 
-    assert waits[:3] == pytest.approx([2, 4, 8], rel=0.01)
-    assert waits[3:] == pytest.approx([turns.WAIT_MAX] * 7, rel=0.01)
+    assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=0.01)
+    assert waits[4:] == pytest.approx([2 * turns.TURN] * 6, rel=0.01)
 
 
 def test_a_commit_ends_the_growth_of_waits(process: Process) -> None:
@@ -134,24 +163,43 @@ def test_who_stood_back_reads_the_account_first(process: Process) -> None:
     assert looks == [True, *[False] * (turns.TURN - 1), True]
 
 
-def test_the_more_it_lost_the_longer_it_stands_back(process: Process) -> None:
+def test_it_stands_back_for_as_long_as_others_needed_the_account_lately(process: Process) -> None:
+    for _ in range(20):
+        process.lose()
+        process.orders_until_it_stands_back(of_others=3 * turns.TURN)
+
+    assert process.stood_back_s == pytest.approx(3 * turns.TURN * COMMIT_S, rel=0.01)
+
+
+def test_it_stands_back_for_a_turn_at_least_and_for_eight_at_most(process: Process) -> None:
+    stood_back = []
+    for of_others in (1, 1_000_000):
+        for _ in range(20):
+            process.lose()
+            process.orders_until_it_stands_back(of_others)
+        stood_back.append(process.stood_back_s / (turns.TURN * COMMIT_S))
+
+    assert stood_back == pytest.approx([1, 8], rel=0.01)
+
+
+def test_processes_that_end_a_turn_together_come_back_apart(process: Process) -> None:
+    stood_back = []
+    for process.chance in (0.0, 1.0):
+        process.lose()
+        process.orders_until_it_stands_back()
+        stood_back.append(process.stood_back_s / (turns.TURN * COMMIT_S))
+
+    assert stood_back == pytest.approx([0.75, 1.25], rel=0.01)
+
+
+def test_what_others_did_long_ago_counts_for_nothing(process: Process) -> None:
+    process.order(of_others=1_000_000)
+    process.time.elapsed_s += 2 * turns.ABOUT_S
+    process.order()
     process.lose()
     process.orders_until_it_stands_back()
-    after_one_s = process.stood_back_s
-    for _ in range(6):
-        process.lose()
-    process.orders_until_it_stands_back()
 
-    assert process.stood_back_s > after_one_s > turns.TURN * COMMIT_S
-
-
-def test_it_never_stands_back_longer_than_for_seven_others(process: Process) -> None:
-    process.chance = 1.0
-    for _ in range(1_000):
-        process.lose()
-    process.orders_until_it_stands_back()
-
-    assert process.stood_back_s <= turns.TURN * COMMIT_S * (1 + turns.PRESSURE_MAX) * 1.5
+    assert process.stood_back_s == pytest.approx(turns.TURN * COMMIT_S, rel=0.01)
 
 
 def test_others_who_went_away_cost_nothing_after_a_while(process: Process) -> None:
@@ -170,6 +218,6 @@ def test_all_times_are_in_units_of_what_a_commit_takes_here() -> None:
     for _ in range(200):
         started_s = slow.time.elapsed_s
         slow.time.elapsed_s += 10 * COMMIT_S
-        slow.turns.committed(started_s)
+        slow.turns.committed(started_s, 0, 0)
 
     assert slow.lose() == pytest.approx(20 * COMMIT_S, rel=0.01)
