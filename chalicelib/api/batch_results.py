@@ -14,35 +14,39 @@ from chalicelib.trading.instruction import Outcome, Refused
 
 
 class Result(NamedTuple):
-    """The result of one order: its outcome, or the error. `order` is `None` where it could not be read."""
+    """The result of one order: its outcome, or the error, and the reply. `order` is `None` where it could not be read."""
 
     idempotency_key: str | None
     order: Order | None
     outcome: Outcome | EngineError
+    status: int
+    body: str
 
 
-def results(batch: Batch, outcomes: Sequence[Outcome | Refused]) -> Iterator[Result]:
+def results(batch: Batch, outcomes: Sequence[Outcome | Refused], at: datetime) -> Iterator[Result]:
     """Yields the result of each order of a batch, in its sequence. `outcomes`: those of the orders that could be read."""
     remaining = iter(outcomes)
     for each in batch.sent:
         if isinstance(each, InvalidOrder):
-            yield Result(each.idempotency_key, None, each.error)
+            yield result_of(each.idempotency_key, None, each.error, at)
         else:
-            outcome = next(remaining)
-            yield Result(each.idempotency_key, each, outcome if isinstance(outcome, Outcome | EngineError) else error_of(outcome))
+            yield result_of(each.idempotency_key, each, next(remaining), at)
 
 
-def batch_body(results: Sequence[Result], at: datetime) -> str:
-    """Returns a batch's reply as JSON text. Each order's body is exactly the body that a single order would get."""
-    now = rfc3339(at)
-    return f'{{"results": [{", ".join(_result_body(result, now) for result in results)}]}}'
-
-
-def _result_body(result: Result, now: str) -> str:
-    outcome = result.outcome
+def result_of(idempotency_key: str | None, order: Order | None, outcome: Outcome | Refused, at: datetime) -> Result:
+    """Returns the result of an order that has this outcome."""
     if isinstance(outcome, Outcome):
-        (status, body), replayed = order_reply_of(outcome.record), outcome.replayed
-    else:
-        status, replayed, body = outcome.status, False, outcome.body(now)
+        return Result(idempotency_key, order, outcome, *order_reply_of(outcome.record))
+    error = outcome if isinstance(outcome, EngineError) else error_of(outcome)
+    return Result(idempotency_key, order, error, error.status, error.body(rfc3339(at)))
+
+
+def batch_body(results: Sequence[Result]) -> str:
+    """Returns a batch's reply as JSON text. Each order's body is exactly the body that a single order would get."""
+    return f'{{"results": [{", ".join(map(_result_body, results))}]}}'
+
+
+def _result_body(result: Result) -> str:
     key = json.dumps(result.idempotency_key)
-    return f'{{"idempotency_key": {key}, "status": {status}, "replayed": {json.dumps(replayed)}, "body": {body}}}'
+    replayed = "true" if isinstance(result.outcome, Outcome) and result.outcome.replayed else "false"
+    return f'{{"idempotency_key": {key}, "status": {result.status}, "replayed": {replayed}, "body": {result.body}}}'

@@ -72,12 +72,13 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
         batch = read_batch(body_of(request), caller)
         deadline = endpoint.deadline(request)
         execute = engine().executor.execute_linked if batch.all_or_nothing else engine().executor.execute_batch
-        of_orders = list(results(batch, execute(batch.orders, deadline)))
+        outcomes = execute(batch.orders, deadline)
         now = utc_now()
+        of_orders = list(results(batch, outcomes, now))
         figures = {}
         if settings.on_lambda:
-            outcomes = [result.outcome for result in of_orders if isinstance(result.outcome, Outcome)]
-            figures = metrics.of_batch(settings.table_prefix, now, outcomes, deadline, cold_start=is_first())
+            decided = [result.outcome for result in of_orders if isinstance(result.outcome, Outcome)]
+            figures = metrics.of_batch(settings.table_prefix, now, decided, deadline, cold_start=is_first())
             for counts in metrics.of_batch_results(settings.table_prefix, now, [result.outcome for result in of_orders]):
                 log.info("orders", request_id=request_id(request), **counts)
         log.info(
@@ -87,7 +88,7 @@ def blueprint(settings: Settings, engine: Callable[[], Engine]) -> Blueprint:
             orders=[_log_fields(result) for result in of_orders],
             **figures,
         )
-        return json_response(batch_body(of_orders, now))
+        return json_response(batch_body(of_orders))
 
     return routes
 
@@ -105,6 +106,6 @@ def _decided(order: Order, outcome: Outcome, status: int) -> dict[str, Any]:
 
 def _log_fields(result: Result) -> dict[str, Any]:
     if isinstance(result.outcome, Outcome) and result.order is not None:
-        return _decided(result.order, result.outcome, order_reply_of(result.outcome.record)[0])
+        return _decided(result.order, result.outcome, result.status)
     assert isinstance(result.outcome, EngineError), "an order that cannot be read has an error"
     return {"idempotency_key": result.idempotency_key, "error_code": result.outcome.code, "message": str(result.outcome)}

@@ -43,9 +43,9 @@ def price_from(price: Decimal) -> int:
 
 
 def text_from(units: int, decimals: int = DECIMALS) -> str:
-    """Returns units as plain decimal text: ``150_000_000`` → ``"1.50000000"``; never scientific notation."""
-    whole, fraction = divmod(abs(units), 10**decimals)
-    return f"{'-' if units < 0 else ''}{whole}.{fraction:0{decimals}}"
+    """Returns units as plain decimal text: ``150_000_000`` → ``"1.50000000"``; never scientific notation, and `decimals` from 1."""
+    digits = str(abs(units)).zfill(decimals + 1)
+    return f"{'-' if units < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 def price_text(price: int) -> str:

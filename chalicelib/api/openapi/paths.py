@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib import __version__
 from chalicelib.api import pages as docs
-from chalicelib.api.batch_results import Result, batch_body
+from chalicelib.api.batch_results import batch_body, result_of
 from chalicelib.api.openapi.parts import (
     AT,
     REPLAYED,
@@ -242,21 +242,21 @@ def _batch_reply() -> str:
     poor, _ = _funded(1, 1)
     _, refused = _decided(ORDER, poor)
     results = (
-        Result(KEY, ORDER, Outcome(BOUGHT, replayed=False)),
-        Result("order-2", ORDER, Outcome(refused, replayed=True)),
-        Result("order-3", None, errors.ValidationFailed(NOT_POSITIVE)),
+        result_of(KEY, ORDER, Outcome(BOUGHT, replayed=False), AT),
+        result_of("order-2", ORDER, Outcome(refused, replayed=True), AT),
+        result_of("order-3", None, errors.ValidationFailed(NOT_POSITIVE), AT),
     )
-    return batch_body(results, AT)
+    return batch_body(results)
 
 
 def _linked_reply() -> str:
     orders = [ORDER, TOO_DEAR]
     _, records = append_linked(ACCOUNT, orders, ASSETS, AT, "MainThread")
     results = [
-        Result(order.idempotency_key, order, Outcome(record, replayed=False))
+        result_of(order.idempotency_key, order, Outcome(record, replayed=False), AT)
         for order, record in zip(orders, records, strict=True)
     ]
-    return batch_body(results, AT)
+    return batch_body(results)
 
 
 def _preview() -> Json:
