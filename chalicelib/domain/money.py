@@ -43,7 +43,7 @@ def price_from(price: Decimal) -> int:
 
 
 def text_from(units: int, decimals: int = DECIMALS) -> str:
-    """Returns units as plain decimal text: ``150_000_000`` → ``"1.50000000"``; never scientific notation, and `decimals` from 1."""
+    """Returns units as plain decimal text with one decimal or more: ``150_000_000`` → ``"1.50000000"``."""
     digits = str(abs(units)).zfill(decimals + 1)
     return f"{'-' if units < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
 
