@@ -63,6 +63,11 @@ class Store:
 
         `rules`: attributes such as ``min_quantity="0.01"``, or a `price_at` other than now.
         """
+        self.list_new_asset(symbol, price, halted=halted, **rules)
+        self.outlast_copies()
+
+    def list_new_asset(self, symbol: str, price: str, *, halted: bool = False, **rules: str) -> None:
+        """Lists an asset of which no engine has a copy: nobody has asked for it since it was removed, if it ever was listed."""
         item = {
             **asset_key(symbol),
             "price_usd": {"S": price},
@@ -72,7 +77,6 @@ class Store:
             **{name: {"S": value} for name, value in rules.items()},
         }
         self.dynamodb.put_item(TableName=self.tables.assets, Item=item)
-        self.outlast_copies()
 
     def remove_asset(self, symbol: str) -> None:
         """Removes an asset, and returns when no engine may decide by a copy of it."""

@@ -1,5 +1,8 @@
 """One run: a plan, carried out. Clients, operators and processes are put around one database, and left to the scheduler."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -53,7 +56,20 @@ TWICE_US = 3 * US_PER_S
 
 def run(plan: Plan, build: Build = engine.build) -> History:
     """Carries out a plan: first in its weather, until nothing is left to happen; then everybody asks once more, in calm."""
-    return _Run(plan, build).history()
+    with _collector_paused():
+        return _Run(plan, build).history()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pauses the garbage collector: what a run makes lives as long as the run, and searching it takes a fifth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Run:

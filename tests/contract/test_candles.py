@@ -55,7 +55,7 @@ def set_price(market: Market, price: str, seconds: float, **more: Any) -> str:
 @pytest.fixture
 def asset(market: Market) -> Iterator[str]:
     """An asset without stored candles, at 100 as of `START`."""
-    market.list_asset(SYMBOL, "100.00000000", price_at=shown(START))
+    market.list_new_asset(SYMBOL, "100.00000000", price_at=shown(START))
     yield SYMBOL
     remove(market)
 

@@ -81,7 +81,7 @@ def wrong_fields(response: requests.Response) -> list[str]:
 @pytest.fixture
 def asset(market: Market) -> Iterator[str]:
     """An asset that only this test knows, at 100 USD as of `START`."""
-    market.list_asset(SYMBOL, "100.00000000", price_at=shown_at(0))
+    market.list_new_asset(SYMBOL, "100.00000000", price_at=shown_at(0))
     yield SYMBOL
     market.remove_asset(SYMBOL)
 

@@ -46,7 +46,7 @@ def strict_market(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def asset(strict_market: Market) -> Iterator[None]:
     """An asset at 100, last priced an hour ago; the others were priced just now."""
     put_prices(strict_market, {"BTC": "50000"})
-    strict_market.list_asset(SYMBOL, "100")
+    strict_market.list_new_asset(SYMBOL, "100")
     falls_silent(strict_market)
     yield
     strict_market.remove_asset(SYMBOL)

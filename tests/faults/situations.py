@@ -44,9 +44,9 @@ class Desk:
         self.market = market
         self._settings = settings
         self._breaks = breaks
-        market.list_asset(f"X{user_id}", "1")
-        market.list_asset(f"H{user_id}", "1", halted=True)
-        market.list_asset(f"M{user_id}", "1", min_quantity="1000")
+        market.list_new_asset(f"X{user_id}", "1")
+        market.list_new_asset(f"H{user_id}", "1", halted=True)
+        market.list_new_asset(f"M{user_id}", "1", min_quantity="1000")
         market.fund(user_id, "USD", "1000000")
 
     def start_processes(self, budget_ms: int) -> None:
@@ -107,7 +107,7 @@ def filled_before_account_moved_on(desk: Desk) -> Order:
 
 
 def filled_before_asset_delisted(desk: Desk) -> Order:
-    desk.market.list_asset(f"G{desk.user_id}", "1")
+    desk.market.list_new_asset(f"G{desk.user_id}", "1")
     order = sent(desk.order(symbol="G"), desk.new_process())
     desk.market.remove_asset(order.symbol)
     return order

@@ -61,7 +61,7 @@ def on_lambda(market: Market, routes: Any, engine: Any = None) -> Chalice:
 
 
 def test_held_prices_are_counted_and_a_line_without_them_has_no_metric(moto_market: Market, lines: Lines) -> None:
-    moto_market.list_asset(SYMBOL, "100")
+    moto_market.list_new_asset(SYMBOL, "100")
     app, caller = on_lambda(moto_market, operator), Caller(None, NEVER_S, operator=True)
 
     for price in ("101", "1000"):
