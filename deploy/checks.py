@@ -3,8 +3,6 @@
 import json
 import sys
 
-import cfnlint.api
-
 from deploy import DeployError
 from deploy.log_role import log_role
 from deploy.target import Target
@@ -40,6 +38,8 @@ def require_log_role(target: Target, stage: str) -> None:
 
 def require_valid(template: Template, region: str) -> None:
     """Checks the template with cfn-lint, since CloudFormation would find an error only halfway."""
+    import cfnlint.api  # half a second, for a deployment alone
+
     findings = [
         f"{finding.rule.id} {finding.message} ({'/'.join(map(str, finding.path or []))})"
         for finding in cfnlint.api.lint(json.dumps(template, indent=1), regions=[region])

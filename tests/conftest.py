@@ -4,8 +4,9 @@
 DynamoDB on a real socket. What must hold for a user is tested on both.
 """
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -36,6 +37,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """The rehearsal of a deployment takes minutes: it runs where it is asked for by name, as `make test-deployed` does."""
     asked_for = any("deployed" in argument for argument in config.args)
     return True if collection_path.name == "deployed" and not asked_for else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collects the tests without a search for garbage, and leaves them out of every later one: they stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

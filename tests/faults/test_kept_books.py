@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from threading import Semaphore
+from time import sleep
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class KeptBooks:
             try:
                 response = requests.request(method, f"http://127.0.0.1:{self.process.port}{path}", timeout=TIMEOUT_S, **arguments)
             except requests.ConnectionError:
+                sleep(0.01)  # it is gone, or not there yet
                 continue
             if response.status_code < 500:
                 return response
