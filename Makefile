@@ -44,11 +44,11 @@ run: port setup-local
 	@exec .venv/bin/python -m gevent.monkey .venv/bin/chalice local --no-autoreload --host "$$HOST" --port "$$PORT"
 
 # Some shells forbid Python to keep what it compiled. The tests start Python a hundred times: each time, it would compile all of it.
-test check simulate bench: export PYTHONDONTWRITEBYTECODE =
+test check test-newest test-deployed fuzz: export PYTHONDONTWRITEBYTECODE =
 
-# In one process more than there are cores, since tests wait, too. What ARGS names runs in one.
+# In two processes more than there are cores, since tests wait, too. What ARGS names runs in one.
 test: lint
-	.venv/bin/pytest $(or $(ARGS),--numprocesses $$(.venv/bin/python -c 'import os; print(os.cpu_count() + 1)') --dist worksteal)
+	.venv/bin/pytest $(or $(ARGS),--numprocesses $$(.venv/bin/python -c 'import os; print(os.cpu_count() + 2)') --dist worksteal)
 
 test-newest: setup
 	@scripts/newest.sh $(ARGS)
