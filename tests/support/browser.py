@@ -64,6 +64,7 @@ def clean_page(browser: Browser, base_url: str, expected: str | None = None, wid
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: problems.append(request.url) if _leaves(request.url, base_url) else None)
     yield page
+    page.unroute_all(behavior="ignoreErrors")  # a request may be on its way still: its handler fails once the page is closed
     page.close()
     unexpected = [problem for problem in problems if expected is None or not problem.startswith(expected)]
     assert not unexpected, unexpected
