@@ -46,7 +46,8 @@ run: port setup-local
 # Some shells forbid Python to keep what it compiled. The tests start Python a hundred times: each time, it would compile all of it.
 test check test-newest test-deployed fuzz: export PYTHONDONTWRITEBYTECODE =
 
-# In one process more than there are cores, since tests wait, too; a second one costs more than it gains. What ARGS names runs in one.
+# In one process more than there are cores, since tests wait, too; a second one costs more than it gains. What ARGS names runs in
+# one process.
 test: lint
 	.venv/bin/pytest $(or $(ARGS),--numprocesses $$(.venv/bin/python -c 'import os; print(os.cpu_count() + 1)') --dist worksteal)
 
