@@ -271,11 +271,13 @@ def test_an_unknown_outcome_survives_a_reload(
         enter(page, "0.25")
         page.locator("#submit").click()
         expect(page.locator("#pending")).to_contain_text("Outcome unknown")
-        page.reload()
+        with page.expect_event("requestfailed"):
+            page.reload()
         expect(page.locator("#pending")).to_contain_text("Outcome unknownBuy 0.25 BTC with USD")
         expect(page.locator("#submit")).to_be_disabled()
         page.unroute(EXECUTE)
         page.unroute(LOOKUP)
+        page.evaluate("dispatchEvent(new Event('online'))")  # the page asks at once, not only after its next wait
         if lose is lose_before_the_engine:
             expect(page.locator("#pending")).to_contain_text("Nothing is stored under its key yet")
             assert holdings(engine, account) == {"USD": "100000.00000000"}  # a reload executes nothing
