@@ -35,6 +35,10 @@ case "$*" in
     esac
     eval "$PIP_DOES"
     ;;
+"-m gevent.monkey "*)
+    shift 2
+    UNDER=gevent exec '{python}' "$@"
+    ;;
 *)
     PYTHONPATH='{pretence}' exec '{python}' "$@"
     ;;
@@ -259,10 +263,12 @@ def test_a_port_that_is_none_is_said_before_anything_is_set_up(machine: Machine,
         ([], {"HOST": "machine.example"}, "127.0.0.1 8000"),  # what some shells export is no wish to be reached
     ],
 )
-def test_run_hands_host_and_port_to_chalice(ready: Machine, arguments: list[str], env: dict[str, str], address: str) -> None:
-    (ready.checkout / ".venv" / "bin" / "chalice").write_text("import sys\nprint(*sys.argv[1:])\n")
+def test_run_hands_host_and_port_to_chalice_under_gevent(
+    ready: Machine, arguments: list[str], env: dict[str, str], address: str
+) -> None:
+    (ready.checkout / ".venv" / "bin" / "chalice").write_text("import os, sys\nprint(os.environ['UNDER'], *sys.argv[1:])\n")
     host, port = address.split()
-    assert ready.make("run", *arguments, **env).stdout == f"local --no-autoreload --host {host} --port {port}\n"
+    assert ready.make("run", *arguments, **env).stdout == f"gevent local --no-autoreload --host {host} --port {port}\n"
 
 
 @pytest.mark.parametrize(("arguments", "feed"), [([], ""), (["FEED=walk"], "walk"), (["FEED=file:a b.csv"], "file:a b.csv")])
