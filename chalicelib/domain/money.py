@@ -45,7 +45,8 @@ def price_from(price: Decimal) -> int:
 def text_from(units: int, decimals: int = DECIMALS) -> str:
     """Returns units as plain decimal text with one decimal or more: ``150_000_000`` → ``"1.50000000"``."""
     digits = str(abs(units)).zfill(decimals + 1)
-    return f"{'-' if units < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
+    point = len(digits) - decimals
+    return f"{'-' if units < 0 else ''}{digits[:point]}.{digits[point:] or 0}"
 
 
 def price_text(price: int) -> str:
