@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
+
+LINE = 110
+"""The longest line of a document, in characters."""
 
 PACKAGES = ("chalice", "botocore", "pynamodb", "moto", "ministack")
 
@@ -31,11 +35,12 @@ class Circumstances:
         )
 
     def sentence(self) -> str:
-        """Returns the sentence above a table."""
+        """Returns the sentence above a table, in lines of a document."""
         packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
-        return (
+        return fill(
             f"Medians of {self.rounds} rounds, with the lowest and the highest; {self.measured_at}, commit {self.commit}, "
-            f"{self.cores} cores ({self.cpu}), Python {self.python}, {packages}."
+            f"{self.cores} cores ({self.cpu}), Python {self.python}, {packages}.",
+            LINE,
         )
 
 
