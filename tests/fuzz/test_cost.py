@@ -12,6 +12,7 @@ import logging
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import StringIO
 from types import FrameType
 from typing import Any
@@ -25,7 +26,9 @@ from chalicelib.contract.batch import MAX_BATCH_BODY_BYTES
 from chalicelib.contract.caller import Caller
 from chalicelib.contract.fields import MAX_BATCH_ORDERS
 from chalicelib.contract.requests import MAX_BODY_BYTES
+from chalicelib.engine import build
 from chalicelib.runtime.world import utc_now
+from chalicelib.store.connection import DynamoDB
 from chalicelib.telemetry.log import JsonLines
 from tests.fuzz.document import BATCH, EXECUTE, USER
 from tests.fuzz.effort import inputs
@@ -114,6 +117,15 @@ def cost(body: bytes, headers: Headers | None = None, path: str = EXECUTE) -> tu
 
 
 GOOD = json.dumps(ORDER | {"user_id": USER, "quantity": "0.00000001"}).encode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prices_stay_known(moto_market: Market) -> Iterator[None]:
+    """Gives the app an engine whose prices last as long as these tests: a read of some would count, where a machine is busy."""
+    engine = build(replace(moto_market.settings, price_age_ms=3_600_000), DynamoDB(moto_market.settings))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(app, "_engine", engine)
+        yield
 
 
 @pytest.fixture(scope="module")
