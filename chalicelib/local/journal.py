@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
 
-FORM = {"hft-journal": 1}
+HEADER = b'{"hft-journal":1}\n'
+"""The first line of every journal: its form."""
 
 Change = tuple[str, dict[str, Any], bool]
 """A table, an item (or a key), and whether the item is there."""
@@ -56,18 +57,14 @@ class Journal:
 
     def _begin(self) -> None:
         self._file.seek(0)
-        first = self._file.readline()
-        if not first.endswith(b"\n"):  # an empty file, or one of a run that died at its beginning
-            self._file.truncate(0)
-            self._write(_compact(FORM))
-            self._sync_directory()
+        first = self._file.readline(len(HEADER))
+        if first == HEADER:
             return
-        try:
-            form = json.loads(first)
-        except ValueError:
-            form = None
-        if form != FORM:
+        if not HEADER.startswith(first):
             raise JournalUnusable(f"{self.path} is not a journal of this version: give the run another directory")
+        self._file.truncate(0)  # an empty file, or one of a run that died at its beginning
+        self._write(HEADER)
+        self._sync_directory()
 
     def changes(self) -> Iterator[Change]:
         """Yields every change from the beginning. A torn line at the end is cut off.
@@ -75,8 +72,7 @@ class Journal:
         Raises:
             JournalUnusable: a line is damaged, and others follow it.
         """
-        self._file.seek(0)
-        end = len(self._file.readline())
+        end = self._file.seek(len(HEADER))
         for line in self._file:
             checksum, _, text = line.rstrip(b"\n").partition(b" ")
             if not line.endswith(b"\n") or checksum != _checksum(text):
@@ -100,11 +96,11 @@ class Journal:
         Raises:
             OSError: the line may not be on the disk.
         """
-        text = _compact([[table, item] if there else [table, item, None] for table, item, there in changes])
-        self._write(f"{_checksum(text.encode()).decode()} {text}")
+        content = _compact([[table, item] if there else [table, item, None] for table, item, there in changes]).encode()
+        self._write(b"%s %s\n" % (_checksum(content), content))
 
-    def _write(self, line: str) -> None:
-        self._file.write(line.encode() + b"\n")
+    def _write(self, line: bytes) -> None:
+        self._file.write(line)
         self._file.flush()
         os.fsync(self._file.fileno())
 

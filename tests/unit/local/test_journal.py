@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.local.journal import Change, Journal, JournalUnusable
+from chalicelib.local.journal import HEADER, Change, Journal, JournalUnusable
 
 PUT: Change = ("accounts", {"user_id": {"N": "1"}, "head": {"B": b"\x00\xff"}}, True)
 READ: Change = ("accounts", {"user_id": {"N": "1"}, "head": {"B": "AP8="}}, True)
@@ -54,10 +54,12 @@ def test_a_last_line_torn_at_any_byte_is_cut_off(tmp_path: Path) -> None:
     assert read(tmp_path) == ([READ, DELETED], 0)
 
 
-def test_a_run_that_died_as_it_began_is_begun_anew(tmp_path: Path) -> None:
-    (tmp_path / "journal").write_bytes(b'{"hft-jour')
+@pytest.mark.parametrize("first", [b"", b'{"hft-jour', HEADER[:-1]])
+def test_a_run_that_died_as_it_began_is_begun_anew(tmp_path: Path, first: bytes) -> None:
+    (tmp_path / "journal").write_bytes(first)
 
     assert read(tmp_path) == ([], 0)
+    assert (tmp_path / "journal").read_bytes() == HEADER
 
 
 def test_damage_before_the_end_is_refused(tmp_path: Path) -> None:
@@ -76,12 +78,15 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("first", ['{"hft-journal":2}', "something else", "[]"])
-def test_a_journal_of_another_version_is_refused(tmp_path: Path, first: str) -> None:
-    (tmp_path / "journal").write_text(f"{first}\n")
+@pytest.mark.parametrize(
+    "content", ['{"hft-journal":2}\n', "[]\n", "a diary\n", "a diary without a line's end", '{"hft-journal":1} \n']
+)
+def test_a_file_that_is_not_a_journal_of_this_version_is_refused_and_left_as_it_is(tmp_path: Path, content: str) -> None:
+    (tmp_path / "journal").write_text(content)
 
     with pytest.raises(JournalUnusable, match="is not a journal of this version"):
         Journal(tmp_path)
+    assert (tmp_path / "journal").read_text() == content
 
 
 def test_what_is_not_a_directory_is_refused(tmp_path: Path) -> None:
