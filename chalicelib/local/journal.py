@@ -45,7 +45,10 @@ class Journal:
         self.cut_bytes = 0
         """The length of the torn line that was cut off."""
         try:
+            missing = [each for each in (directory, *directory.parents) if not each.exists()]
             directory.mkdir(parents=True, exist_ok=True)
+            for each in missing:
+                _sync_directory(each.parent)
             self._file: BinaryIO = self.path.open("a+b")
         except OSError as error:
             raise JournalUnusable(f"{directory} cannot be used for data: {error.strerror}") from None
@@ -58,13 +61,14 @@ class Journal:
     def _begin(self) -> None:
         self._file.seek(0)
         first = self._file.readline(len(HEADER))
-        if first == HEADER:
-            return
         if not HEADER.startswith(first):
             raise JournalUnusable(f"{self.path} is not a journal of this version: give the run another directory")
-        self._file.truncate(0)  # an empty file, or one of a run that died at its beginning
-        self._write(HEADER)
-        self._sync_directory()
+        if first != HEADER:  # an empty file, or one of a run that died at its beginning
+            self._file.truncate(0)
+            self._file.write(HEADER)
+        # The last run may have been killed before the disk had all of it, and this one answers from what it reads.
+        self._sync()
+        _sync_directory(self.path.parent)
 
     def changes(self) -> Iterator[Change]:
         """Yields every change from the beginning. A torn line at the end is cut off.
@@ -88,7 +92,7 @@ class Journal:
             raise JournalUnusable(f"{self.path} is damaged at byte {end}: a line does not match its checksum")
         self.cut_bytes = size - end
         self._file.truncate(end)
-        os.fsync(self._file.fileno())
+        self._sync()
 
     def append(self, changes: Iterable[Change]) -> None:
         """Writes one line, and returns when it is on the disk.
@@ -97,23 +101,25 @@ class Journal:
             OSError: the line may not be on the disk.
         """
         content = _compact([[table, item] if there else [table, item, None] for table, item, there in changes]).encode()
-        self._write(b"%s %s\n" % (_checksum(content), content))
+        self._file.write(b"%s %s\n" % (_checksum(content), content))
+        self._sync()
 
-    def _write(self, line: bytes) -> None:
-        self._file.write(line)
+    def _sync(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
-
-    def _sync_directory(self) -> None:
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
     def close(self) -> None:
         """Ends the use of the directory."""
         self._file.close()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Writes a directory's own entries to the disk: without this, a power failure may lose a file that is there whole."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _checksum(text: bytes) -> bytes:

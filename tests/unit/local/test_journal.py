@@ -1,5 +1,6 @@
 """The journal of a local run: what is written is there after any end, and what cannot be used is refused in a line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,64 @@ def test_what_is_not_a_directory_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(JournalUnusable, match="cannot be used for data"):
         Journal(tmp_path / "file")
+
+
+# The disk.
+
+
+class Disk:
+    """The files and directories that were synced, as they were then."""
+
+    def __init__(self) -> None:
+        self.synced: list[os.stat_result] = []
+
+    def fsync(self, descriptor: int) -> None:
+        self.synced.append(os.fstat(descriptor))
+
+    def has(self, path: Path) -> bool:
+        """Returns whether a path was synced as it is now."""
+        now = path.stat()
+        return any(os.path.samestat(each, now) and each.st_size == now.st_size for each in self.synced)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    return disk
+
+
+def test_a_line_is_on_the_disk_before_append_returns(tmp_path: Path, disk: Disk) -> None:
+    journal = Journal(tmp_path)
+    for _ in range(2):
+        disk.synced.clear()
+        journal.append([PUT])
+        assert disk.has(journal.path)
+    journal.close()
+
+
+def test_a_new_journal_and_every_new_directory_are_on_the_disk(tmp_path: Path, disk: Disk) -> None:
+    Journal(tmp_path / "a" / "b").close()
+
+    for path in (tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "journal"):
+        assert disk.has(path), path
+
+
+def test_what_a_run_reads_is_on_the_disk_though_the_last_one_was_killed_before_it_was(tmp_path: Path, disk: Disk) -> None:
+    path = written(tmp_path, [PUT])
+    disk.synced.clear()
+
+    Journal(tmp_path).close()
+
+    assert disk.has(path)
+    assert disk.has(tmp_path)
+
+
+def test_a_torn_line_is_off_the_disk_before_another_is_written(tmp_path: Path, disk: Disk) -> None:
+    path = written(tmp_path, [PUT], [DELETED])
+    os.truncate(path, path.stat().st_size - 1)
+    disk.synced.clear()
+
+    read(tmp_path)
+
+    assert disk.has(path)
