@@ -6,8 +6,12 @@ A directory holds one file, `journal`, for one run at a time. The file's first l
 
 An item appears as it is after the write, in DynamoDB's own notation (binary as base64); a key with `null` is a deletion. The
 lines, replayed in their sequence, restore the tables. The store takes a write first; then its line is written and flushed to the
-disk, and only then the write is answered. A crash can therefore leave one torn line at the end, of an unanswered write. It is cut
-off.
+disk, and only then the write is answered. A crash can therefore leave one torn line at the end, of an unanswered write: a line
+without its newline is cut off.
+
+A line that is whole but does not match its checksum is refused, the last one too. Its write may have been answered, and the disk
+may have changed it since. A power failure can also leave such a line of an unanswered write, where the disk had the line's end
+but not all before it. The two look the same, so a person decides.
 """
 
 import fcntl
@@ -74,25 +78,25 @@ class Journal:
         """Yields every change from the beginning. A torn line at the end is cut off.
 
         Raises:
-            JournalUnusable: a line is damaged, and others follow it.
+            JournalUnusable: a whole line is damaged.
         """
         end = self._file.seek(len(HEADER))
         for line in self._file:
-            checksum, _, text = line.rstrip(b"\n").partition(b" ")
-            if not line.endswith(b"\n") or checksum != _checksum(text):
+            if not line.endswith(b"\n"):
+                self.cut_bytes = len(line)
                 break
+            checksum, _, content = line[:-1].partition(b" ")
+            if checksum != _checksum(content):
+                raise JournalUnusable(
+                    f"{self.path} is damaged at byte {end}: a line does not match its checksum, and its write may have been "
+                    f"acknowledged. Restore a copy of the file, or cut it to {end} bytes, which drops that line and all later ones"
+                )
             end += len(line)
-            for table, item, *deleted in json.loads(text):
+            for table, item, *deleted in json.loads(content):
                 yield table, item, not deleted
-        size = self.path.stat().st_size
-        if end == size:
-            return
-        self._file.seek(end)
-        if b"\n" in self._file.read()[:-1]:
-            raise JournalUnusable(f"{self.path} is damaged at byte {end}: a line does not match its checksum")
-        self.cut_bytes = size - end
-        self._file.truncate(end)
-        self._sync()
+        if self.cut_bytes:
+            self._file.truncate(end)
+            self._sync()
 
     def append(self, changes: Iterable[Change]) -> None:
         """Writes one line, and returns when it is on the disk.

@@ -63,9 +63,25 @@ def test_a_run_that_died_as_it_began_is_begun_anew(tmp_path: Path, first: bytes)
     assert (tmp_path / "journal").read_bytes() == HEADER
 
 
-def test_damage_before_the_end_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, [PUT], [DELETED], [PUT])
-    path.write_bytes(path.read_bytes().replace(b"BTC", b"ETH"))
+@pytest.mark.parametrize("later", [[], [[PUT]]])
+def test_a_damaged_line_is_refused_and_left_as_it_is_though_it_is_the_last(tmp_path: Path, later: list[list[Change]]) -> None:
+    """Its write may have been acknowledged."""
+    kept = written(tmp_path, [PUT]).stat().st_size
+    path = written(tmp_path, [DELETED], *later)
+    path.write_bytes(damaged := path.read_bytes().replace(b"BTC", b"ETH"))
+
+    with pytest.raises(JournalUnusable, match=f"is damaged at byte {kept}: .* cut it to {kept} bytes"):
+        read(tmp_path)
+    assert path.read_bytes() == damaged
+
+    os.truncate(path, kept)
+    assert read(tmp_path) == ([READ], 0)
+
+
+def test_a_line_whose_end_alone_reached_the_disk_is_refused_like_damage(tmp_path: Path) -> None:
+    path = written(tmp_path, [PUT] * 200)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + bytes(4096) + whole[8192:])
 
     with pytest.raises(JournalUnusable, match="is damaged at byte"):
         read(tmp_path)
