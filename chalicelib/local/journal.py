@@ -89,7 +89,7 @@ class Journal:
             if checksum != _checksum(content):
                 raise JournalUnusable(
                     f"{self.path} is damaged at byte {end}: a line does not match its checksum, and its write may have been "
-                    f"acknowledged. Restore a copy of the file, or cut it to {end} bytes, which drops that line and all later ones"
+                    f"acknowledged. Restore a copy of the file, or cut it to {end} bytes, which drops this and all later lines"
                 )
             end += len(line)
             for table, item, *deleted in json.loads(content):
