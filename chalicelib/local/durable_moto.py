@@ -6,7 +6,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
@@ -15,26 +15,47 @@ from moto.dynamodb.responses import DynamoHandler
 from chalicelib.local import atomic_moto
 from chalicelib.local.journal import Change, Journal, JournalUnusable
 
+_READS = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List")
+"""The beginnings of the names of operations that write nothing."""
+
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
+"""The operations whose writes the journal takes."""
+
 
 def install(journal: Journal) -> None:
-    """Writes each change that moto takes from now on to the journal, before it is answered."""
+    """Writes each change that moto takes from now on to the journal, before it is answered.
+
+    An operation that the journal does not support raises NotImplementedError, and writes nothing.
+    """
     answer = DynamoHandler.call_action
 
     @wraps(answer)
     def call_action(self: DynamoHandler) -> Any:
+        _, _, operation = self.headers["X-Amz-Target"].partition(".")
+        if operation.startswith(_READS):
+            return answer(self)
+        if operation not in _WRITES:
+            raise NotImplementedError(f"the journal of a local run does not support {operation}")
         with atomic_moto.one_at_a_time:  # so that the lines are in the sequence of the writes
-            response = answer(self)
-            changes = list(_changes(self)) if _succeeded(response) else []
-            if changes:
-                try:
+            try:
+                response = answer(self)
+                changes = list(_changes(self, operation)) if _succeeded(response) else []
+                if changes:
                     journal.append(changes)
-                except OSError as error:
-                    # The write in memory cannot be undone and must not be seen, so no request may be answered any more.
-                    print(f"{journal.path} cannot be written, so the run ends: {error.strerror}", file=sys.stderr, flush=True)
-                    os._exit(1)
+            except BaseException as error:  # noqa: BLE001  (whatever it is, the line may be missing)
+                _end(journal, error)
             return response
 
     DynamoHandler.call_action = call_action  # type: ignore[method-assign]
+
+
+def _end(journal: Journal, error: BaseException) -> NoReturn:
+    """Ends the process. A write that cannot be undone may be in memory and not in the journal, so nobody may see it."""
+    reason = error.strerror if isinstance(error, OSError) else repr(error)
+    try:
+        print(f"A write may be missing from {journal.path}, so the run ends: {reason}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(1)
 
 
 def load(journal: Journal, region: str, account_id: str) -> None:
@@ -78,20 +99,14 @@ def _succeeded(response: Any) -> bool:
     return bool(response[0] < 300)  # noqa: PLR2004  (HTTP's statuses of success)
 
 
-def _changes(request: DynamoHandler) -> Iterator[Change]:
+def _changes(request: DynamoHandler, operation: str) -> Iterator[Change]:
     """Yields the items that a request wrote, as they are now."""
     backend = request.dynamodb_backend
-    _, _, operation = request.headers["X-Amz-Target"].partition(".")
-    match operation:
-        case "PutItem" | "UpdateItem" | "DeleteItem":
-            writes = [request.body]
-        case "TransactWriteItems":
-            actions = [action for actions in request.body["TransactItems"] for action in actions.items()]
-            writes = [body for kind, body in actions if kind != "ConditionCheck"]
-        case "BatchWriteItem":
-            raise NotImplementedError("the engine does not write in batches, and the journal does not support it")
-        case _:
-            return
+    if operation == "TransactWriteItems":
+        actions = [action for actions in request.body["TransactItems"] for action in actions.items()]
+        writes = [body for kind, body in actions if kind != "ConditionCheck"]
+    else:
+        writes = [request.body]
     for body in writes:
         table = backend.get_table(body["TableName"])
         named = body.get("Item") or body["Key"]
