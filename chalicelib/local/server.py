@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
-from socket import SHUT_WR
+from socket import SHUT_RDWR, SHUT_WR
 from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
@@ -60,7 +60,15 @@ class Handler(ChaliceRequestHandler):
         super(ChaliceRequestHandler, self).__init__(*connection)
 
     def handle_one_request(self) -> None:
-        """Reads a request and sends its response."""
+        """Reads a request and sends its response. Ends the connection of a client that does not send or read in time."""
+        try:
+            self._exchange()
+        except TimeoutError:
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(SHUT_RDWR)  # a part of a response may have left: the rest must not follow it later
+
+    def _exchange(self) -> None:
         self.close_connection = True  # until the request is read to its end, nobody knows where the next one begins
         self.command, self.requestline, self.request_version = "", "", self.protocol_version  # what http.server logs
         head = None
@@ -74,8 +82,6 @@ class Handler(ChaliceRequestHandler):
             self.wfile.flush()
             if self.close_connection:
                 self._drain()
-        except TimeoutError:
-            return
         self.wfile.flush()
 
     def _drain(self) -> None:
