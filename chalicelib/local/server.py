@@ -84,6 +84,12 @@ class Handler(ChaliceRequestHandler):
                 self._drain()
         self.wfile.flush()
 
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (http.server's name)
+        """Writes a line of the access log, where it can be written: the request has its answer in any case."""
+        if sys.stderr is not None:  # as it is where the run began without one
+            with suppress(OSError):
+                super().log_message(format, *args)
+
     def _drain(self) -> None:
         """Reads what the client is still sending: a connection closed before that may lose the answer on its way."""
         with suppress(OSError):

@@ -1,12 +1,17 @@
 """The local server's connections and its end: clients that pause, logs that nobody reads, Ctrl-C."""
 
+import errno
+import logging
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from io import StringIO
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from chalice.app import Chalice, Response
@@ -15,12 +20,16 @@ from chalice.config import Config
 from chalicelib.contract.errors import Forbidden
 from chalicelib.local.http import Head
 from chalicelib.local.server import Handler, Server
+from chalicelib.telemetry import log
+
+GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 application = Chalice("paused")
 
 
 @application.route("/{size}")
 def text(size: str) -> Response:
+    log.info("text")
     return Response("x" * int(size), {"Content-Type": "text/plain"})
 
 
@@ -68,6 +77,10 @@ def client(server: Server) -> socket:
     return connection
 
 
+def all_of(connection: socket) -> bytes:
+    return b"".join(iter(partial(connection.recv, 65536), b""))
+
+
 def is_whole(answer: bytes) -> bool:
     head, _, body = answer.partition(b"\r\n\r\n")
     (length,) = re.findall(rb"Content-Length: ([0-9]+)", head)
@@ -80,18 +93,49 @@ def test_an_answer_that_a_client_does_not_read_in_time_is_the_last_and_closes_th
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], size: int, guard: Any
 ) -> None:
     monkeypatch.setattr(Handler, "timeout", 0.1)
-    received, sent = b"", 100
+    sent = 100
 
     with serving(guard) as server, client(server) as connection:
-        connection.sendall(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % size * sent)
+        connection.sendall(GET % size * sent)
         assert server.closed.wait(5), "the connection is closed though its client reads nothing"
-        while piece := connection.recv(65536):
-            received += piece
+        received = all_of(connection)
 
     answers = re.split(rb"(?=HTTP/1\.1 [0-9])", received)[1:]
     assert all(map(is_whole, answers[:-1])), "nothing follows an answer that was cut"
-    log = capsys.readouterr().err
-    executed = log.count(f'"GET /{size} HTTP/1.1"')
+    access_log = capsys.readouterr().err
+    executed = access_log.count(f'"GET /{size} HTTP/1.1"')
     assert executed == sum(map(is_whole, answers)) + 1, "no later request is executed"
     assert executed < sent, "the answers were too many for the kernel's buffers"
-    assert "Traceback" not in log
+    assert "Traceback" not in access_log
+
+
+@contextmanager
+def pipe_that_nobody_reads() -> Iterator[TextIO]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with suppress(BrokenPipeError), os.fdopen(writer, "w", buffering=1) as stream:
+        yield stream
+
+
+class FullDisk(StringIO):
+    """A file on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("logs", [pipe_that_nobody_reads, FullDisk, nullcontext])
+def test_a_request_is_answered_though_no_log_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, logs: Callable[[], AbstractContextManager[TextIO | None]]
+) -> None:
+    log.configure()
+    handler = next(each for each in logging.getLogger("hft").handlers if isinstance(each.formatter, log.JsonLines))
+
+    with serving(pass_all) as server, client(server) as connection, logs() as stream:
+        monkeypatch.setattr(handler, "stream", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+        connection.sendall(GET % 4 + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % 4)
+        received = all_of(connection)
+        monkeypatch.undo()
+
+    assert received.count(b"HTTP/1.1 200 OK") == received.count(b"\r\n\r\nxxxx") == 2
