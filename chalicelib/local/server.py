@@ -38,6 +38,9 @@ from chalicelib.local.journal import JournalUnusable
 POLL_S = 0.1
 """The time between two looks whether Ctrl-C was pressed."""
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 OLDEST_GENERATION = 2
 """The generation of a full collection of garbage."""
 
@@ -186,7 +189,7 @@ def install(warm_up: Callable[[], Any], when_open: Callable[[], None]) -> None:
 
         def serve_forever(self) -> None:
             prices = feed.running(self._feed, self._url) if self._feed else nullcontext()
-            with suppress(KeyboardInterrupt), prices, _interrupts_kept_for(self.server):
+            with suppress(KeyboardInterrupt), prices, interrupts_kept_for(self.server):
                 self.server.serve_forever(POLL_S)
 
     chalice.local.LocalDevServer = DevServer  # type: ignore[assignment,misc]
@@ -202,13 +205,18 @@ def _freeze_survivors(phase: str, collection: dict[str, int]) -> None:
 
 
 @contextmanager
-def _interrupts_kept_for(server: Server) -> Iterator[None]:
-    """Lets Ctrl-C end the server. Where requests are tasks of one thread, Python would end the one that runs just then."""
+def interrupts_kept_for(server: Server) -> Iterator[None]:
+    """Lets Ctrl-C end the server. Where requests are tasks of one thread, Python would end the one that runs just then.
+
+    A second Ctrl-C ends the process at once: a request that waits for ever, for a log that nobody reads, stops the server's loop.
+    """
     if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield  # of a test, or in the background
         return
 
     def interrupt(*_: object) -> None:
+        if server.interrupted:
+            os._exit(INTERRUPTED)
         server.interrupted = True
 
     signal.signal(signal.SIGINT, interrupt)

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -19,7 +20,7 @@ from chalice.config import Config
 
 from chalicelib.contract.errors import Forbidden
 from chalicelib.local.http import Head
-from chalicelib.local.server import Handler, Server
+from chalicelib.local.server import Handler, Server, interrupts_kept_for
 from chalicelib.telemetry import log
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -139,3 +140,24 @@ def test_a_request_is_answered_though_no_log_can_be_written(
         monkeypatch.undo()
 
     assert received.count(b"HTTP/1.1 200 OK") == received.count(b"\r\n\r\nxxxx") == 2
+
+
+@pytest.fixture
+def python_s_own_interrupts() -> Iterator[None]:
+    """Ctrl-C as a run in the foreground finds it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_s_own_interrupts")
+def test_a_second_ctrl_c_ends_a_run_whose_loop_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+
+    with ObservedServer(("127.0.0.1", 0), Handler) as server, interrupts_kept_for(server):  # its loop does not run
+        signal.raise_signal(signal.SIGINT)
+        assert ended == []
+        signal.raise_signal(signal.SIGINT)
+
+    assert ended == [130]
