@@ -1,9 +1,11 @@
-"""A local run that keeps its books, killed under load: nothing acknowledged is lost, and nothing happens twice."""
+"""A local run that keeps its books, killed or without room: nothing acknowledged is lost, and nothing happens twice."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from resource import RLIMIT_FSIZE, prlimit
 from threading import Semaphore
 from time import sleep
 from typing import Any
@@ -11,30 +13,34 @@ from typing import Any
 import pytest
 import requests
 
-from harness.processes import environment
-from tests.support.engines import EngineProcess
+from tests.support.engines import LocalRun
 
 KILLS = 10
 CLIENTS = 4
 ANSWERS_BETWEEN_KILLS = 15
 TIMEOUT_S = 60
+EXECUTE = "POST", "/api/v1/trading/execute"
+ORDER = {"user_id": 1, "symbol": "SOL", "pay_with": "USD", "quantity": "0.01"}
 SEED = int(os.environ.get("SEED", "1"))
 
 
 class KeptBooks:
     """A run with a directory, and clients that send each order until they have its answer."""
 
-    def __init__(self, directory: Path) -> None:
-        env = environment(HFT_DATA=str(directory / "data"), HFT_TABLE_PREFIX="hft-dev")
-        self.process = EngineProcess(directory / "log", env)
+    def __init__(self, directory: Path, process: LocalRun) -> None:
+        self.journal = directory / "data" / "journal"
+        self.process = process
         self.answered = Semaphore(0)
         self.ended = False
+
+    def once(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        return requests.request(method, f"http://127.0.0.1:{self.process.port}{path}", timeout=TIMEOUT_S, **arguments)
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """Sends a request again and again until there is an answer: the run is being killed and started."""
         for _ in range(10_000):
             try:
-                response = requests.request(method, f"http://127.0.0.1:{self.process.port}{path}", timeout=TIMEOUT_S, **arguments)
+                response = self.once(method, path, **arguments)
             except requests.ConnectionError:
                 sleep(0.01)  # it is gone, or not there yet
                 continue
@@ -43,8 +49,7 @@ class KeptBooks:
         pytest.fail("the run does not come back")
 
     def buy(self, key: str) -> requests.Response:
-        order = {"user_id": 1, "symbol": "SOL", "pay_with": "USD", "quantity": "0.01"}
-        return self.request("POST", "/api/v1/trading/execute", json=order, headers={"X-Idempotency-Key": key})
+        return self.request(*EXECUTE, json=ORDER, headers={"X-Idempotency-Key": key})
 
     def client(self, name: int) -> dict[str, dict[str, Any]]:
         """Buys until the end. Returns the replies by key."""
@@ -58,8 +63,14 @@ class KeptBooks:
         return replies
 
 
-def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    books, random = KeptBooks(tmp_path), Random(SEED)
+@pytest.fixture
+def books(tmp_path: Path, log: Path) -> Iterator[KeptBooks]:
+    with LocalRun(log, HFT_DATA=str(tmp_path / "data")) as process:
+        yield KeptBooks(tmp_path, process)
+
+
+def test_ten_kills_under_load_lose_nothing_and_double_nothing(books: KeptBooks) -> None:
+    random = Random(SEED)
     with ThreadPoolExecutor(CLIENTS) as threads:
         clients = [threads.submit(books.client, name) for name in range(CLIENTS)]
         try:
@@ -81,4 +92,20 @@ def test_ten_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path) ->
     assert portfolio["sequence"] == 1 + len(replies)
     assert portfolio["holdings"]["SOL"] == f"{len(replies) / 100:.8f}"
     assert sorted(reply["sequence"] for reply in replies.values()) == list(range(2, 2 + len(replies)))
-    books.process.kill()
+
+
+def test_a_run_whose_disk_is_full_ends_without_an_answer_and_the_next_one_goes_on(books: KeptBooks, log: Path) -> None:
+    assert books.buy("stored").json()["sequence"] == 2
+    room = books.journal.stat().st_size + 100
+    prlimit(books.process.pid, RLIMIT_FSIZE, (room, room))
+
+    with pytest.raises(requests.ConnectionError):
+        books.once(*EXECUTE, json=ORDER, headers={"X-Idempotency-Key": "torn"})
+    assert books.process.wait() == 1
+    assert log.read_text().splitlines()[-1] == (f"A write may be missing from {books.journal}, so the run ends: File too large")
+
+    books.process.start()
+    again = books.buy("torn")
+    assert again.json()["sequence"] == 3
+    assert "Idempotent-Replayed" not in again.headers
+    assert "Cut off a torn last line of 100 bytes: a write that was never acknowledged" in log.read_text()

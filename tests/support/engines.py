@@ -7,10 +7,12 @@ work: connecting, tables, seed.
 import multiprocessing
 import os
 import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from harness.processes import ROOT, free_port
+from harness.processes import CHALICE, ROOT, environment, free_port
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -53,3 +55,53 @@ class EngineProcess:
         self._process.kill()
         self._process.join()
         assert self._process.exitcode == -signal.SIGKILL, f"it had ended by itself:\n{self.log.read_text()}"
+
+
+class LocalRun:
+    """A run as `make run` starts it, under gevent, which can be killed and started again, always on the same port."""
+
+    def __init__(self, log: Path, **env: str) -> None:
+        self.port = free_port()
+        command = [*CHALICE[:-1], str(ROOT / "tests/support/run_again.py"), "local", "--no-autoreload", "--port", str(self.port)]
+        with log.open("wb") as output:
+            self._runs = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment(PYTHONPATH=str(ROOT), **env),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                bufsize=1,
+            )
+        self.start()
+
+    def start(self) -> None:
+        """Starts the process, and returns before it listens."""
+        assert self._runs.stdin
+        self._runs.stdin.write("\n")
+        self.pid = self._line()
+        self._is_up = True
+
+    def kill(self) -> None:
+        """Kills the process, between any two instructions."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL, "it had ended by itself"
+
+    def wait(self) -> int:
+        """Waits for the process's end. Returns its status, negative for a signal."""
+        status = self._line()
+        self._is_up = False
+        return os.waitstatus_to_exitcode(status)
+
+    def _line(self) -> int:
+        assert self._runs.stdout
+        return int(self._runs.stdout.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_up:
+            self.kill()
+        self._runs.communicate()
