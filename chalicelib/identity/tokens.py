@@ -112,6 +112,7 @@ class PublishedKeys:
         self._keys: _KeySet | None = None
         self._window_from: Moment | None = None
         self._refetches = 0
+        self._failures = 0
 
     def key(self, token: str) -> jwt.PyJWK:
         """Returns the published key that the token names (see `Keys.key`)."""
@@ -121,13 +122,19 @@ class PublishedKeys:
             raise InvalidToken("The token names no key") from error
         keys = self._current()
         if keys is None or key_id not in keys.by_id:
+            failures = self._failures
             with self._lock:
                 keys = self._current()  # another thread may have fetched them meanwhile
-                if keys is None:
-                    keys = self._keys = self._fetch()
-                elif key_id not in keys.by_id:
-                    self._count_refetch()
-                    keys = self._keys = self._fetch()
+                if keys is None or key_id not in keys.by_id:
+                    if self._failures != failures:  # or those who waited would fail one after the other, each after `FETCH_S`
+                        raise KeysUnavailable(f"{self._url}: a fetch that this request waited for failed")
+                    if keys is not None:
+                        self._count_refetch()
+                    try:
+                        keys = self._keys = self._fetch()
+                    except KeysUnavailable:
+                        self._failures += 1
+                        raise
         if key_id not in keys.by_id:
             raise InvalidToken("The token names a key that the issuer does not publish")
         return keys.by_id[key_id]

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from itertools import count
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 
 from chalicelib.identity import tokens
 from chalicelib.identity.tokens import InvalidToken, KeysUnavailable, PublishedKeys, Verifier
+from chalicelib.runtime.fetch import FetchFailed
 from chalicelib.runtime.world import World
 from tests.support.issuer import UNKNOWN_KEY, Issuer, ec_key, published, reason, rsa_key
 
@@ -67,6 +69,58 @@ def test_threads_that_wait_for_the_keys_share_one_fetch(verifier: Verifier, prov
         assert all(threads.map(lambda _: accepted(verifier, token), range(8)))
 
     assert provider.fetches == 1
+
+
+@pytest.fixture
+def all_wait(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """An event: the threads of a test, eight of them, have or await the lock of the keys."""
+    all_wait = Event()
+    arrivals = count(1)
+
+    class ObservedLock:
+        def __init__(self) -> None:
+            self._lock = Lock()
+
+        def __enter__(self) -> None:
+            if next(arrivals) == 8:
+                all_wait.set()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    monkeypatch.setattr(tokens, "Lock", ObservedLock)
+    return all_wait
+
+
+def test_threads_that_wait_for_a_fetch_share_its_failure_and_a_later_one_fetches_anew(
+    all_wait: Event, monkeypatch: pytest.MonkeyPatch, provider: Issuer
+) -> None:
+    """Each would wait for the issuer's time-out otherwise, one after the other."""
+    fetches = 0
+
+    def fetch(*_: object) -> bytes:
+        nonlocal fetches
+        fetches += 1
+        assert all_wait.wait(30)
+        if fetches == 1:
+            raise FetchFailed("does not answer in time")
+        return json.dumps({"keys": provider.keys}).encode()
+
+    def unavailable(_: int) -> bool:
+        try:
+            return not accepted(verifier, token)
+        except KeysUnavailable:
+            return True
+
+    monkeypatch.setattr(tokens, "fetch", fetch)
+    verifier, token = Verifier(provider.settings, PublishedKeys(provider.url)), provider.token()
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(unavailable, range(8)))
+
+    assert fetches == 1
+    assert accepted(verifier, token)
+    assert fetches == 2
 
 
 # A new key of the issuer's.
