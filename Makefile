@@ -1,6 +1,7 @@
 # HOST does not come from the environment: some shells export the machine's name as HOST, which would open the engine to a network
-# by accident.
+# by accident. Nor does DATA: many shells export it for programs of their own, and a run would write there.
 HOST = 127.0.0.1
+DATA =
 PORT ?= 8000
 FEED ?=
 PYTHON ?=
@@ -58,7 +59,8 @@ ci: test test-newest test-deployed
 
 # What needs no server, no store and no browser.
 QUICK = tests/golden tests/unit/audit tests/unit/contract tests/unit/domain tests/unit/runtime tests/unit/test_imports.py \
-	tests/unit/local/test_journal.py tests/unit/trading/test_group_commit.py \
+	tests/unit/local/test_journal.py tests/unit/trading/test_account_cache.py tests/unit/trading/test_group_commit.py \
+	tests/unit/trading/test_turn_taking.py \
 	tests/client/test_amounts.py tests/client/test_exactly_once.py tests/client/test_journal.py
 
 check: lint

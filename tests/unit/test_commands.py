@@ -278,6 +278,23 @@ def test_run_hands_on_the_feed(ready: Machine, arguments: list[str], feed: str) 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "env", "directory"),
+    [
+        ([], {}, ""),
+        (["DATA=a dir"], {}, "a dir"),
+        ([], {"DATA": "/mnt/data"}, ""),  # what a shell exports for other programs
+        ([], {"HFT_DATA": "kept"}, "kept"),
+        (["DATA=a dir"], {"DATA": "/mnt/data", "HFT_DATA": "kept"}, "a dir"),
+    ],
+)
+def test_run_keeps_its_data_where_the_command_line_or_a_variable_of_ours_says(
+    ready: Machine, arguments: list[str], env: dict[str, str], directory: str
+) -> None:
+    (ready.checkout / ".venv" / "bin" / "chalice").write_text("import os\nprint(os.environ['HFT_DATA'])\n")
+    assert ready.make("run", *arguments, **env).stdout == f"{directory}\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "passed_on"),
     [
         (["USER=1"], ["1"]),
