@@ -66,7 +66,9 @@ class PriceBook:
         return read
 
     def all_assets(self, deadline: Deadline) -> list[Asset]:
-        """Returns every asset, sorted by symbol, no copy older than the age.
+        """Returns every asset, sorted by symbol: a list is used again up to the age, and a new one is as old as its read took.
+
+        The list is for display. It decides nothing, so one that took long to read is better than none.
 
         Raises:
             Throttled, Unanswered: as `Datastore.call`. DeadlineExceeded: something was left to read.
