@@ -52,14 +52,14 @@ def build(settings: Settings, datastore: Datastore, world: World | None = None) 
     tables = Tables.of(settings.table_prefix)
     ledger = Ledger(datastore, tables)
     prices = PriceBook(datastore, tables, settings.price_age_ms / 1000, world)
-    exactly_once = ExactlyOnce(ledger, AccountCache(settings.cached_accounts, world))
+    exactly_once = ExactlyOnce(ledger, prices, AccountCache(settings.cached_accounts, world))
     return Engine(
         settings=settings,
         world=world,
         ledger=ledger,
         exactly_once=exactly_once,
-        executor=Executor(exactly_once, OrderDecider(prices, world, settings.price_stale_s)),
-        transfers=Transfers(exactly_once, ledger, TransferDecider(prices, world)),
+        executor=Executor(exactly_once, OrderDecider(world, settings.price_stale_s)),
+        transfers=Transfers(exactly_once, TransferDecider(world)),
         voids=Voids(exactly_once, VoidDecider(world)),
         listings=Listings(AssetList(datastore, tables)),
         queries=Queries(ledger, History(datastore, tables), prices, Candles(datastore, tables), world),

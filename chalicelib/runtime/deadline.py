@@ -63,7 +63,3 @@ class Deadline:
         """Waits for an overloaded or unreachable datastore: longer each time, with full jitter."""
         self._throttled += 1
         self.wait(self._world.random() * min(THROTTLE_WAIT_MAX_S, THROTTLE_WAIT_S * 2 ** min(self._throttled, 10)))
-
-    def now_s(self) -> float:
-        """Returns the time on the deadline's clock, in seconds."""
-        return self._world.monotonic_s()

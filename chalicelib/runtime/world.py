@@ -1,5 +1,6 @@
-"""The world outside a request: clocks, sleep, randomness, locks. The simulator replaces it as a whole."""
+"""The world outside a request: clocks, sleep, randomness, locks, reports of bugs. The simulator replaces it as a whole."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,11 @@ from typing import NamedTuple, Protocol
 def utc_now() -> datetime:
     """Returns the time of day."""
     return datetime.now(UTC)
+
+
+def report(bug: Exception) -> None:
+    """Logs a bug with which no request is answered, as `telemetry` logs the others."""
+    logging.getLogger("hft").error("bug", exc_info=bug)
 
 
 class TimedLock(Protocol):
@@ -36,7 +42,7 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Clocks, sleep, randomness and locks."""
+    """Clocks, sleep, randomness, locks, and where bugs are reported."""
 
     monotonic_s: Callable[[], float] = monotonic
     sleep_s: Callable[[float], None] = sleep
@@ -45,6 +51,7 @@ class World:
 
     now: Callable[[], datetime] = utc_now
     new_lock: Callable[[], TimedLock] = Lock
+    report: Callable[[Exception], None] = report
 
     def moment(self) -> Moment:
         """Returns this moment."""

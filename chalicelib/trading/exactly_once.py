@@ -41,6 +41,7 @@ from chalicelib.contract.errors import Contention, DatastoreUnavailable
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
 from chalicelib.store.connection import Throttled, Unanswered
 from chalicelib.store.ledger import Ledger
+from chalicelib.store.prices import PriceBook
 from chalicelib.trading.account_cache import AccountCache
 from chalicelib.trading.account_slot import AccountSlot
 from chalicelib.trading.instruction import Decider, I_contra, LinkedDecider, Outcome, Refused
@@ -51,8 +52,9 @@ from chalicelib.trading.request import Item, Request
 class ExactlyOnce:
     """Executes orders and transfers. One for a process: its threads share what it remembers."""
 
-    def __init__(self, ledger: Ledger, accounts: AccountCache) -> None:
+    def __init__(self, ledger: Ledger, prices: PriceBook, accounts: AccountCache) -> None:
         self.ledger = ledger
+        self.prices = prices
         self.accounts = accounts
 
     def execute(self, instruction: I_contra, decider: Decider[I_contra], deadline: Deadline) -> Outcome:
@@ -102,16 +104,14 @@ class ExactlyOnce:
                     self._leader(slot, request, user_id).lead()
                 finally:
                     slot.hand_over()
-        if request.slot_state.left:
+        if request.left:
             request = request.departed()
-        if request.error is not None:
-            raise request.error
         if request.pending:
             self._read_once(request, user_id)
         return [item.settled() for item in request.items]
 
     def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
-        return Leader(self.ledger, slot, request, user_id)
+        return Leader(self.ledger, self.prices, slot, request, user_id)
 
     def _read_once(self, request: Request, user_id: int) -> None:
         """Gives a request out of time the outcomes that are stored; the others get the reason why they have none."""

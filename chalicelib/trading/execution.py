@@ -1,6 +1,6 @@
 """Executing orders: fresh prices, the rule book, and one transaction that stores what it decides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
@@ -10,7 +10,6 @@ from chalicelib.domain.order import Order
 from chalicelib.domain.record import Record
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
-from chalicelib.store.prices import PriceBook
 from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.instruction import Outcome, Refused
 from chalicelib.trading.queries import until_answered
@@ -19,15 +18,13 @@ from chalicelib.trading.queries import until_answered
 class OrderDecider:
     """Decides orders, at prices that are fresh at each attempt. `price_stale_s`: see `decide`."""
 
-    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None = None) -> None:
-        self.prices = prices
+    def __init__(self, world: World, price_stale_s: int | None = None) -> None:
         self.world = world
         self.price_stale_s = price_stale_s
 
-    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
-        """See `Decider.prepare`. Returns the market: assets by symbol."""
-        symbols = dict.fromkeys(symbol for order in orders for symbol in (order.symbol, order.other))
-        return self.prices.assets(symbols, deadline)
+    def symbols(self, orders: Sequence[Order]) -> Iterable[str]:
+        """See `Decider.symbols`."""
+        return (symbol for order in orders for symbol in (order.symbol, order.other))
 
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         """See `Decider.decide`."""
@@ -66,7 +63,7 @@ class Executor:
 
         def ask() -> Record:
             account = self.exactly_once.ledger.read_account(order.user_id, deadline)
-            market = self.decider.prepare([order], deadline)
+            market = self.exactly_once.prices.assets(self.decider.symbols([order]), deadline)
             return self.decider.decide(order, account, market, by="")[1]
 
         return until_answered(ask, deadline)

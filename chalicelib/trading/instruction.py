@@ -1,15 +1,15 @@
-"""Instructions: what is to happen once per key, how it is decided, and what became of it."""
+"""Instructions: what is to happen once per key, how it is decided, and its outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from chalicelib.contract.errors import EngineError, IdempotencyKeyReused, OrderDecided
 from chalicelib.domain.account import Account
+from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Transfer, Void, Voided
 from chalicelib.domain.record import Record, instruction_of
 from chalicelib.domain.refusals import Undecided
-from chalicelib.runtime.deadline import Deadline
 
 
 class Instruction(Protocol):
@@ -37,15 +37,11 @@ I_contra = TypeVar("I_contra", bound=Instruction, contravariant=True)
 class Decider(Protocol[I_contra]):
     """Decides instructions of one kind. One for a process."""
 
-    def prepare(self, instructions: Sequence[I_contra], deadline: Deadline) -> Any:
-        """Reads what the decisions need, and returns it. Called before each attempt.
-
-        Raises:
-            Throttled, Unanswered, DeadlineExceeded: it could not.
-        """
+    def symbols(self, instructions: Sequence[I_contra]) -> Iterable[str]:
+        """Returns the symbols of the assets that the decisions need. Asked before each attempt."""
         ...
 
-    def decide(self, instruction: I_contra, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+    def decide(self, instruction: I_contra, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         """Decides one instruction. Returns the account after the decision, and the record to be stored with it. Does no I/O.
 
         Raises:
@@ -58,7 +54,7 @@ class LinkedDecider(Decider[I_contra], Protocol[I_contra]):
     """Decides instructions that are linked as well: all or nothing."""
 
     def decide_linked(
-        self, instructions: Sequence[I_contra], account: Account, prepared: Any, by: str
+        self, instructions: Sequence[I_contra], account: Account, market: Mapping[str, Asset], by: str
     ) -> tuple[Account, Sequence[Record]]:
         """Decides several together. Returns the account after the decisions, and their records.
 

@@ -1,12 +1,14 @@
-"""The leader of a company of requests at one account: decides, commits, and reads from the answer what to do next.
+"""The leader of a group of requests at one account: it decides, commits, and reads from the answer what to do next.
 
 See `exactly_once` for the outcomes, `account_slot` for who leads and who rides along.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from chalicelib.domain.account import Account
+from chalicelib.domain.asset import Asset
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import Undecided
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
@@ -22,20 +24,18 @@ from chalicelib.store.ledger import (
     StaleAccount,
     Unused,
 )
+from chalicelib.store.prices import PriceBook
 from chalicelib.trading.account_slot import AccountSlot
-from chalicelib.trading.instruction import Instruction, LinkedDecider
+from chalicelib.trading.instruction import LinkedDecider
 from chalicelib.trading.request import Item, Request
-
-
-class _BugInCompany(Exception):
-    """One request of the company could not be decided for a bug: the attempt starts anew without it."""
 
 
 class Leader:
     """One request's work on one account, for itself and for those that wait meanwhile."""
 
-    def __init__(self, ledger: Ledger, slot: AccountSlot, request: Request, user_id: int) -> None:
+    def __init__(self, ledger: Ledger, prices: PriceBook, slot: AccountSlot, request: Request, user_id: int) -> None:
         self.ledger = ledger
+        self.prices = prices
         self.slot = slot
         self.request = request
         self.user_id = user_id
@@ -47,56 +47,53 @@ class Leader:
 
     def lead(self) -> None:
         """Makes attempts until this request is settled, or its time is up."""
+        slot = self.slot
         try:
             # Half of the time at most: a request that stood back for all of it could not even try.
-            self._wait(min(self.slot.turns.before_order(), self.deadline.remaining_s() / 2))
+            self._wait(min(slot.turns.before_order(), self.deadline.remaining_s() / 2))
+            alone = False
             while not self.request.settled:
-                company = self.slot.company(self.request, MAX_ENTRIES)
+                group = [self.request] if alone else slot.group(self.request, MAX_ENTRIES)
                 try:
-                    self._attempt(company)
-                except _BugInCompany:
-                    pass  # it is settled with its bug, and no longer in the company
+                    self._attempt(group)
                 except (Throttled, Unanswered):
-                    for request in company:
+                    for request in group:
                         request.out_of_reach = True
                     self.deadline.wait_throttled()
+                except DeadlineExceeded:
+                    raise
+                except Exception as bug:
+                    if len(group) == 1:
+                        raise
+                    slot.world.report(bug)
+                    alone = True  # the bug may be another's, who meets it as a leader
                 finally:
-                    self.slot.land(company)
+                    slot.end(group)
         except DeadlineExceeded:
             pass  # what is still pending is read once
 
-    def _attempt(self, company: Sequence[Request]) -> None:
+    def _attempt(self, group: Sequence[Request]) -> None:
         slot = self.slot
-        prepared = self._prepare(company)
+        market = self._market(group)
         if slot.account is None or slot.turns.should_refresh():
             slot.account = self.ledger.read_account(self.user_id, self.deadline)
             slot.turns.refreshed()
-            prepared = self._prepare(company)  # the account may have taken longer to read than a price may be old
+            market = self._market(group)  # the account may have taken longer to read than a price may be old
         seen = slot.account
-        after, entries = self._decide(company, prepared, seen)
-        if entries and slot.board(company):
-            started_s = self.deadline.now_s()
-            answer = self._commit(company, entries, seen, after)
-            wait_s = self._handle(company, answer, seen, after, started_s)
-            slot.land(company)
+        after, entries = self._decide(group, market, seen)
+        if entries and slot.begin(group):
+            started_s = slot.world.monotonic_s()
+            answer = self._commit(group, entries, seen, after)
+            wait_s = self._handle(group, answer, seen, after, started_s)
+            slot.end(group)
             self._wait(wait_s)
 
-    def _prepare(self, company: Sequence[Request]) -> dict[int, Any]:
-        """Prepares each kind of decision in the company, until one pass over all kinds takes no call to the datastore.
+    def _market(self, group: Sequence[Request]) -> Mapping[str, Asset]:
+        """Returns all assets that the group's decisions need, read together: while some were read, others would grow too old."""
+        wanted = (request.decider.symbols([item.instruction for item in request.pending]) for request in group)
+        return self.prices.assets(dict.fromkeys(chain.from_iterable(wanted)), self.deadline)
 
-        While one kind's prices are read, another's become too old.
-        """
-        instructions: dict[int, list[Instruction]] = {}
-        deciders = {id(request.decider): request.decider for request in company}
-        for request in company:
-            instructions.setdefault(id(request.decider), []).extend(item.instruction for item in request.pending)
-        while True:
-            before_s = self.deadline.datastore_s
-            prepared = {kind: decider.prepare(instructions[kind], self.deadline) for kind, decider in deciders.items()}
-            if len(deciders) == 1 or self.deadline.datastore_s == before_s:
-                return prepared
-
-    def _decide(self, company: Sequence[Request], prepared: Mapping[int, Any], account: Account) -> tuple[Account, list[Entry]]:
+    def _decide(self, group: Sequence[Request], market: Mapping[str, Asset], account: Account) -> tuple[Account, list[Entry]]:
         """Decides what is pending, one after the other.
 
         What cannot be decided on any account drops out: what is stored under its key is its outcome, if anything is.
@@ -104,17 +101,17 @@ class Leader:
         entries: list[Entry] = []
         keys: set[str] = set()
         undecidable: list[tuple[Request, Undecided]] = []
-        for request in company:
+        for request in group:
             mine = [item.instruction.record_key for item in request.pending]
             for item in request.pending:
                 item.entry = item.refused = None
             if not keys.isdisjoint(mine):
                 continue  # the first with one of these keys goes ahead; a batch waits whole, or its order would be lost
             decide = self._decide_linked if request.linked else self._decide_each
-            account = decide(request, prepared[id(request.decider)], account, keys, undecidable)
+            account = decide(request, market, account, keys, undecidable)
             entries += [item.entry for item in request.pending if item.entry is not None]
         if undecidable:
-            records = self._read(item for _, item in _items(company) if item.entry is None and item.refused is not None)
+            records = self._read(item for _, item in _items(group) if item.entry is None and item.refused is not None)
             for request, reason in undecidable:
                 request.taken(records)
                 for item in request.pending:
@@ -123,41 +120,40 @@ class Leader:
         return account, entries
 
     def _decide_each(
-        self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: list[tuple[Request, Undecided]]
+        self,
+        request: Request,
+        market: Mapping[str, Asset],
+        account: Account,
+        keys: set[str],
+        undecidable: list[tuple[Request, Undecided]],
     ) -> Account:
         """Decides a request's items one after the other. Returns the account after them."""
         for item in request.pending:
             key = item.instruction.record_key
             try:
-                account, item.entry = request.decider.decide(item.instruction, account, prepared, request.by)
+                account, item.entry = request.decider.decide(item.instruction, account, market, request.by)
             except Undecided as reason:
                 item.refused = reason
                 if not reason.needs_account:
                     undecidable.append((request, reason))
                     continue
                 item.entry = Unused(key)
-            except Exception as bug:
-                request.error = bug
-                raise _BugInCompany from bug
             keys.add(key)
         return account
 
     def _decide_linked(
-        self, request: Request, prepared: Any, account: Account, keys: set[str], _: list[tuple[Request, Undecided]]
+        self, request: Request, market: Mapping[str, Asset], account: Account, keys: set[str], _: list[tuple[Request, Undecided]]
     ) -> Account:
         """Decides a request's items together. Returns the account after them."""
         instructions = [item.instruction for item in request.items]
         try:
             decider: LinkedDecider[Any] = request.decider  # type: ignore[assignment]  # only such requests are linked
-            account, records = decider.decide_linked(instructions, account, prepared, request.by)
+            account, records = decider.decide_linked(instructions, account, market, request.by)
         except Undecided as reason:
             # Always confirmed by a transaction: a read of several keys may show half of what another transaction stores.
             for item in request.items:
                 item.refused = reason
                 item.entry = Unused(item.instruction.record_key)
-        except Exception as bug:
-            request.error = bug
-            raise _BugInCompany from bug
         else:
             for item, record in zip(request.items, records, strict=True):
                 item.entry = record
@@ -167,10 +163,10 @@ class Leader:
     def _read(self, items: Iterator[Item]) -> Mapping[str, Record]:
         return self.ledger.read_records(self.user_id, dict.fromkeys(item.instruction.record_key for item in items), self.deadline)
 
-    def _commit(self, company: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
-        for request in company:
+    def _commit(self, group: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
+        for request in group:
             request.attempts += 1
-            request.together = len(company)
+            request.together = len(group)
         answered = False
         try:
             answer = self.ledger.commit(entries, seen, after, self.deadline)
@@ -180,29 +176,29 @@ class Leader:
             raise
         finally:
             if not answered:
-                self._unanswered(company)
-        for request in company:
+                self._unanswered(group)
+        for request in group:
             request.out_of_reach = False
         return answer
 
-    def _unanswered(self, company: Sequence[Request]) -> None:
-        for _, item in _items(company):
+    def _unanswered(self, group: Sequence[Request]) -> None:
+        for _, item in _items(group):
             if isinstance(item.entry, Record):
                 item.unanswered.append(item.entry)
                 self.slot.account = None
 
-    def _handle(self, company: Sequence[Request], answer: CommitResult, seen: Account, after: Account, started_s: float) -> float:
+    def _handle(self, group: Sequence[Request], answer: CommitResult, seen: Account, after: Account, started_s: float) -> float:
         """Gives out what the answer decides. Returns how long to wait before the next attempt, in seconds."""
         slot = self.slot
         match answer:
             case Committed():
                 slot.account = after
                 slot.turns.committed(started_s, seen.sequence, after.sequence)
-                self._committed(company)
+                self._committed(group)
                 return 0.0
             case KeysTaken(records, account, complete):
                 slot.account = account or slot.account
-                for request in company:
+                for request in group:
                     request.taken(records)
                     if complete:
                         request.too_late(records)
@@ -212,14 +208,14 @@ class Leader:
                 brought = True
             case Conflict():
                 brought = False
-        for request in company:
+        for request in group:
             request.conflicts += 1
         return slot.turns.conflicted(brought=brought)
 
-    def _committed(self, company: Sequence[Request]) -> None:
+    def _committed(self, group: Sequence[Request]) -> None:
         """Gives out what was stored, to those as well that had to let another with their key go ahead."""
-        stored = {item.entry.key: item.entry for _, item in _items(company) if isinstance(item.entry, Record)}
-        for request in company:
+        stored = {item.entry.key: item.entry for _, item in _items(group) if isinstance(item.entry, Record)}
+        for request in group:
             request.committed()
             request.taken(stored)
 
@@ -228,7 +224,7 @@ class Leader:
             self.deadline.wait(seconds)
 
 
-def _items(company: Sequence[Request]) -> Iterator[tuple[Request, Item]]:
-    for request in company:
+def _items(group: Sequence[Request]) -> Iterator[tuple[Request, Item]]:
+    for request in group:
         for item in request.pending:
             yield request, item

@@ -7,8 +7,8 @@ from chalicelib.contract.errors import DatastoreUnavailable, IdempotencyKeyReuse
 from chalicelib.domain.record import Record
 from chalicelib.domain.refusals import Undecided
 from chalicelib.runtime.deadline import Deadline
+from chalicelib.runtime.world import TimedLock
 from chalicelib.store.ledger import Entry
-from chalicelib.trading.account_slot import SlotState
 from chalicelib.trading.instruction import Decider, Instruction, Outcome, Refused, require_same
 
 
@@ -52,10 +52,12 @@ class Request:
     out_of_reach: bool = False
     """Set while the datastore, rather than the account, is what this request waits for."""
 
-    error: Exception | None = None
-    """A bug in deciding it: raised where it was asked for, and nowhere else."""
+    turn: TimedLock | None = None
+    """Released when its wait at the slot ends. This and the next three change under the slot's lock alone."""
 
-    slot_state: SlotState = field(default_factory=SlotState)
+    leads: bool = False
+    in_transaction: bool = False
+    left: bool = False
 
     @property
     def pending(self) -> list[Item]:
@@ -70,18 +72,18 @@ class Request:
     @property
     def settled(self) -> bool:
         """True once nothing is left to do for it."""
-        return self.error is not None or not self.pending
+        return not self.pending
 
     def departed(self) -> "Request":
-        """Returns this request as it was when it left: what was aboard may be stored. Its leader has no part in it any more."""
+        """Returns this request as it was when it left, without its leader: what was in a transaction may be stored."""
         items = []
         for item in self.items:
-            aboard = [item.entry] if self.slot_state.aboard and isinstance(item.entry, Record) else []
-            items.append(Item(item.instruction, item.result, unanswered=[*item.unanswered, *aboard]))
+            sent = [item.entry] if self.in_transaction and isinstance(item.entry, Record) else []
+            items.append(Item(item.instruction, item.result, unanswered=[*item.unanswered, *sent]))
         return replace(self, items=items)
 
     def committed(self) -> None:
-        """Gives the items that the transaction under way was for their outcomes."""
+        """Sets the results of the items that the transaction was for."""
         for item in self.pending:
             if item.refused is not None:
                 item.refuse(item.refused)
@@ -89,7 +91,7 @@ class Request:
                 item.result = self._outcome(item.entry, replayed=False)
 
     def taken(self, records: Mapping[str, Record]) -> None:
-        """Gives the items whose keys have outcomes those as results; linked ones only where all of them have.
+        """Sets the stored outcome as the result of each item whose key has one; of linked ones only where all have.
 
         Some of a linked request's records prove nothing: a read shows what a transaction stores one item after the other.
         """

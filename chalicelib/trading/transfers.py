@@ -1,6 +1,6 @@
 """Making transfers: executed like orders, but that a refusal is confirmed rather than stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
@@ -10,8 +10,6 @@ from chalicelib.domain.refusals import UnknownAsset
 from chalicelib.domain.transfer import transfer
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World
-from chalicelib.store.ledger import Ledger
-from chalicelib.store.prices import PriceBook
 from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.instruction import Outcome, require_same
 
@@ -19,13 +17,12 @@ from chalicelib.trading.instruction import Outcome, require_same
 class TransferDecider:
     """Decides transfers, at the last prices known."""
 
-    def __init__(self, prices: PriceBook, world: World) -> None:
-        self.prices = prices
+    def __init__(self, world: World) -> None:
         self.world = world
 
-    def prepare(self, transfers: Sequence[Transfer], deadline: Deadline) -> Mapping[str, Asset]:
-        """See `Decider.prepare`. Returns the market: assets by symbol."""
-        return self.prices.assets(dict.fromkeys(each.symbol for each in transfers), deadline)
+    def symbols(self, instructions: Sequence[Transfer]) -> Iterable[str]:
+        """See `Decider.symbols`."""
+        return (instruction.symbol for instruction in instructions)
 
     def decide(self, instruction: Transfer, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:  # noqa: ARG002
         """See `Decider.decide`."""
@@ -37,9 +34,8 @@ class TransferDecider:
 class Transfers:
     """Makes transfers. One for a process."""
 
-    def __init__(self, exactly_once: ExactlyOnce, ledger: Ledger, decider: TransferDecider) -> None:
+    def __init__(self, exactly_once: ExactlyOnce, decider: TransferDecider) -> None:
         self.exactly_once = exactly_once
-        self.ledger = ledger
         self.decider = decider
 
     def make(self, instruction: Transfer, deadline: Deadline) -> Outcome:
@@ -59,10 +55,10 @@ class Transfers:
             Throttled, Unanswered, DeadlineExceeded: something could not be read.
         """
         key = instruction.record_key
-        stored = self.ledger.read_records(instruction.user_id, [key], deadline).get(key)
+        stored = self.exactly_once.ledger.read_records(instruction.user_id, [key], deadline).get(key)
         if stored is None:
-            account = self.ledger.read_account(instruction.user_id, deadline)
-            market = self.decider.prepare([instruction], deadline)
+            account = self.exactly_once.ledger.read_account(instruction.user_id, deadline)
+            market = self.exactly_once.prices.assets([instruction.symbol], deadline)
             _, record = self.decider.decide(instruction, account, market, by="")
             return Outcome(record, replayed=False)
         require_same(instruction, stored)

@@ -1,8 +1,9 @@
 """Voiding: makes sure that a key never executes. Executed exactly once, like an order, and one of the two wins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chalicelib.domain.account import Account, append
+from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Void, Voided
 from chalicelib.domain.record import Record
 from chalicelib.domain.timestamps import rfc3339
@@ -18,10 +19,11 @@ class VoidDecider:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def prepare(self, voids: Sequence[Void], deadline: Deadline) -> None:
-        """See `Decider.prepare`. Reads nothing."""
+    def symbols(self, voids: Sequence[Void]) -> Iterable[str]:  # noqa: ARG002
+        """See `Decider.symbols`. A void needs none."""
+        return ()
 
-    def decide(self, void: Void, account: Account, _: None, by: str) -> tuple[Account, Record]:  # noqa: ARG002
+    def decide(self, void: Void, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:  # noqa: ARG002
         """See `Decider.decide`."""
         return append(account, Voided(void, rfc3339(self.world.now())))
 

@@ -248,7 +248,7 @@ PLANTED = {
     "prices for ever": Planted(engine_with(prices=planted_bugs.PricesForever), Rule.MARKET),
     "a price's age by the monotonic clock alone": Planted(engine_with(prices=planted_bugs.AgedByMonotonic), Rule.MARKET, 500),
     "a price's age by the wall clock alone": Planted(engine_with(prices=planted_bugs.AgedByWall), Rule.MARKET, 500),
-    "a price from before a slow read": Planted(engine_with(decider=planted_bugs.PreparedOnce), Rule.MARKET, 500),
+    "a price from before a slow read": Planted(engine_with(exactly_once=planted_bugs.PricesBeforeTheAccount), Rule.MARKET, 500),
     "a price's age from the answer that brought it": Planted(
         engine_with(prices=planted_bugs.AgedFromItsArrival), Rule.MARKET, 500
     ),

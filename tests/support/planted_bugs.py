@@ -64,13 +64,13 @@ def engine_with(  # noqa: PLR0917
         tables = Tables.of(settings.table_prefix)
         planted = ledger(datastore, tables)
         book = prices(datastore, tables, settings.price_age_ms / 1000, world)
-        once = exactly_once(planted, accounts(settings.cached_accounts, world))
+        once = exactly_once(planted, book, accounts(settings.cached_accounts, world))
         return replace(
             sound,
             ledger=planted,
             exactly_once=once,
-            executor=executor(once, decider(book, world, settings.price_stale_s)),
-            transfers=Transfers(once, planted, TransferDecider(book, world)),
+            executor=executor(once, decider(world, settings.price_stale_s)),
+            transfers=Transfers(once, TransferDecider(world)),
             voids=voids(once, VoidDecider(world)),
             listings=listings(assets(datastore, tables)),
             queries=queries(planted, History(datastore, tables), book, sound.queries.charts, world),
@@ -255,20 +255,21 @@ class Remembering:
         self.inner = inner
         self.not_now: dict[Any, Undecided] = {}
 
-    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
-        return self.inner.prepare(instructions, deadline)
+    def symbols(self, instructions: Sequence[Any]) -> Iterable[str]:
+        found: Iterable[str] = self.inner.symbols(instructions)
+        return found
 
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+    def decide(self, instruction: Any, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         try:
-            decided: tuple[Account, Record] = self.inner.decide(instruction, account, prepared, by)
+            decided: tuple[Account, Record] = self.inner.decide(instruction, account, market, by)
         except Undecided as reason:
             self.not_now[instruction] = reason
             raise
         self.not_now.pop(instruction, None)
         return decided
 
-    def decide_linked(self, instructions: Sequence[Any], account: Account, prepared: Any, by: str) -> Any:
-        return self.inner.decide_linked(instructions, account, prepared, by)
+    def decide_linked(self, instructions: Sequence[Any], account: Account, market: Mapping[str, Asset], by: str) -> Any:
+        return self.inner.decide_linked(instructions, account, market, by)
 
 
 class UnansweredMeansNothing(ExactlyOnce):
@@ -331,13 +332,13 @@ class OnOneView(Remembering):
 
     view: Account | None = None
 
-    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
+    def symbols(self, instructions: Sequence[Any]) -> Iterable[str]:
         self.view = None
-        return super().prepare(instructions, deadline)
+        return super().symbols(instructions)
 
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+    def decide(self, instruction: Any, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         self.view = self.view or account
-        return super().decide(instruction, self.view, prepared, by)
+        return super().decide(instruction, self.view, market, by)
 
 
 class BatchOnOneView(ExactlyOnce):
@@ -352,12 +353,12 @@ class BatchOnOneView(ExactlyOnce):
 class RefusedOnOneView(OnOneView):
     """Says of what the account does not cover what it held before the first."""
 
-    def decide(self, instruction: Any, account: Account, prepared: Any, by: str) -> tuple[Account, Record]:
+    def decide(self, instruction: Any, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         self.view = self.view or account
-        _, record = self.inner.decide(instruction, self.view, prepared, by)
+        _, record = self.inner.decide(instruction, self.view, market, by)
         if isinstance(record.decision, Refusal):
             return append(account, record.decision)
-        decided: tuple[Account, Record] = self.inner.decide(instruction, account, prepared, by)
+        decided: tuple[Account, Record] = self.inner.decide(instruction, account, market, by)
         return decided
 
 
@@ -375,11 +376,11 @@ class UntilKnown(Remembering):
 
     asked = 0
 
-    def prepare(self, instructions: Sequence[Any], deadline: Deadline) -> Any:
+    def symbols(self, instructions: Sequence[Any]) -> Iterable[str]:
         if len(instructions) < self.asked:
             raise DeadlineExceeded
         self.asked = len(instructions)
-        return super().prepare(instructions, deadline)
+        return super().symbols(instructions)
 
 
 class KnownStopsTheRest(ExactlyOnce):
@@ -397,52 +398,52 @@ class KnownStopsTheRest(ExactlyOnce):
 class SwappedOutcomes(Leader):
     """Gives two requests each the outcome of the other."""
 
-    def _committed(self, company: Sequence[Request]) -> None:
-        super()._committed(company)
-        if len(company) > 1:
-            one, other = company[0].items[0], company[1].items[0]
+    def _committed(self, group: Sequence[Request]) -> None:
+        super()._committed(group)
+        if len(group) > 1:
+            one, other = group[0].items[0], group[1].items[0]
             one.result, other.result = other.result, one.result
 
 
 class AKeyTwice(Leader):
     """Looks for no key that another request has."""
 
-    def _decide_each(self, request: Request, prepared: Any, account: Account, keys: set[str], undecidable: Any) -> Account:  # noqa: ARG002
-        return super()._decide_each(request, prepared, account, set(), undecidable)
+    def _decide_each(self, request: Request, market: Any, account: Account, keys: set[str], undecidable: Any) -> Account:  # noqa: ARG002
+        return super()._decide_each(request, market, account, set(), undecidable)
 
 
 class RidersAnsweredFirst(Leader):
-    """Lets its company go before it commits."""
+    """Lets its group go before it commits."""
 
-    def _commit(self, company: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
-        for request in company[1:]:
-            turn = request.slot_state.turn
+    def _commit(self, group: Sequence[Request], entries: Sequence[Entry], seen: Account, after: Account) -> CommitResult:
+        for request in group[1:]:
+            turn = request.turn
             waiting = self.slot._waiting  # noqa: SLF001
             if request in waiting and turn is not None:
                 waiting.remove(request)
                 turn.release()
-        return super()._commit(company, entries, seen, after)
+        return super()._commit(group, entries, seen, after)
 
 
 class OutcomesSwapped(ExactlyOnce):
     """Each of two requests in one transaction gets the other's outcome."""
 
     def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
-        return SwappedOutcomes(self.ledger, slot, request, user_id)
+        return SwappedOutcomes(self.ledger, self.prices, slot, request, user_id)
 
 
 class DuplicateInOneTransaction(ExactlyOnce):
     """Two requests with one key are put into one transaction, which DynamoDB refuses."""
 
     def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
-        return AKeyTwice(self.ledger, slot, request, user_id)
+        return AKeyTwice(self.ledger, self.prices, slot, request, user_id)
 
 
 class AnsweredBeforeTheCommit(ExactlyOnce):
     """Those that ride along are let go before the transaction is sent."""
 
     def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
-        return RidersAnsweredFirst(self.ledger, slot, request, user_id)
+        return RidersAnsweredFirst(self.ledger, self.prices, slot, request, user_id)
 
 
 class ForgetfulSlot(AccountSlot):
@@ -568,8 +569,8 @@ class ExpiryIgnored(OrderDecider):
 class ExpiryCheckedOnce(OrderDecider):
     """An order's expiry is looked at in its first attempt, and not in a later one."""
 
-    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None) -> None:
-        super().__init__(prices, world, price_stale_s)
+    def __init__(self, world: World, price_stale_s: int | None) -> None:
+        super().__init__(world, price_stale_s)
         self._checked: set[Order] = set()
 
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
@@ -621,7 +622,7 @@ class AnswersVoided(Voids):
             return super().make(void, deadline)
         except OrderDecided:
             account = self.exactly_once.ledger.read_account(void.user_id, deadline)
-            return Outcome(self.decider.decide(void, account, None, "")[1], replayed=False)
+            return Outcome(self.decider.decide(void, account, {}, "")[1], replayed=False)
 
 
 # Prices and views.
@@ -630,24 +631,24 @@ class AnswersVoided(Voids):
 class StaleFilled(OrderDecider):
     """However old the market's price is, it decides."""
 
-    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None) -> None:  # noqa: ARG002
-        super().__init__(prices, world)
+    def __init__(self, world: World, price_stale_s: int | None) -> None:  # noqa: ARG002
+        super().__init__(world)
 
 
 class StaleByTheFirst(OrderDecider):
-    """The age of the market's prices is looked at when they are read, not when they decide."""
+    """The age of the market's prices is looked at as of when they are asked for, not as of when they decide."""
+
+    def symbols(self, orders: Sequence[Order]) -> Iterable[str]:
+        self.asked_at = self.world.now()
+        return super().symbols(orders)
 
     def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
-        return append(account, decide(order, account, market, self.world.now(), by))
-
-    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
-        market = super().prepare(orders, deadline)
         if self.price_stale_s is not None:
-            oldest = rfc3339(self.world.now() - timedelta(seconds=self.price_stale_s))
+            oldest = rfc3339(self.asked_at - timedelta(seconds=self.price_stale_s))
             stale = {symbol: asset.price_at for symbol, asset in market.items() if symbol != "USD" and asset.price_at < oldest}
             if stale:
                 raise StalePrice(stale, self.price_stale_s)
-        return market
+        return append(account, decide(order, account, market, self.world.now(), by))
 
 
 class AgedFromItsArrival(PriceBook):
@@ -739,26 +740,26 @@ class AgedByWall(PriceBook):
         return self._world.now().timestamp() - since.wall_s <= self._max_age_s
 
 
-class PreparedOnce:
+class LooksOnce(Leader):
+    """Keeps the prices of an attempt that it read first."""
+
+    kept: Mapping[str, Asset] | None = None
+
+    def _market(self, group: Sequence[Request]) -> Mapping[str, Asset]:
+        if self.kept is None:
+            self.kept = super()._market(group)
+        return self.kept
+
+    def _decide(self, group: Sequence[Request], market: Mapping[str, Asset], account: Account) -> tuple[Account, list[Entry]]:
+        self.kept = None
+        return super()._decide(group, market, account)
+
+
+class PricesBeforeTheAccount(ExactlyOnce):
     """Prices are read before the account, however long that takes, and not looked at again."""
 
-    def __init__(self, prices: PriceBook, world: World, price_stale_s: int | None) -> None:
-        self._sound = OrderDecider(prices, world, price_stale_s)
-        self._prepared: Mapping[str, Asset] = {}
-
-    def prepare(self, orders: Sequence[Order], deadline: Deadline) -> Mapping[str, Asset]:
-        symbols = {symbol for order in orders for symbol in (order.symbol, order.other)}
-        if not symbols <= self._prepared.keys():
-            self._prepared = self._sound.prepare(orders, deadline)
-        return self._prepared
-
-    def decide(self, order: Order, account: Account, market: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
-        self._prepared = {}
-        return self._sound.decide(order, account, market, by)
-
-    def decide_linked(self, orders: Sequence[Order], account: Account, market: Mapping[str, Asset], by: str) -> Any:
-        self._prepared = {}
-        return self._sound.decide_linked(orders, account, market, by)
+    def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
+        return LooksOnce(self.ledger, self.prices, slot, request, user_id)
 
 
 class TwoAccountsInOneView(Queries):

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import pytest
 
 from chalicelib.contract.errors import Contention, DatastoreUnavailable, IdempotencyKeyReused
 from chalicelib.contract.replies import reply_of
-from chalicelib.domain.facts import Fill
+from chalicelib.domain.facts import Fill, Transfer
 from chalicelib.domain.money import UNITS_PER_ONE, text_from
 from chalicelib.domain.order import Amount, Order, Side
 from chalicelib.domain.record import Record
@@ -32,6 +34,7 @@ from tests.support.faults import (
     throttled,
 )
 from tests.support.market import Market, new_key, new_user_id
+from tests.support.turns import Turn
 
 
 @dataclass
@@ -169,6 +172,43 @@ def test_an_unknown_asset_costs_a_look_at_the_key(process: Process, user: int) -
         with pytest.raises(UnknownAsset):
             process.execute(buy(user, symbol="NOPE"))
         assert process.datastore.calls == calls
+
+
+def test_an_order_beside_a_transfer_reads_the_prices_of_both_together(process: Process, user: int) -> None:
+    """One after the other, slow reads would let the first ones grow too old, again and again."""
+
+    def slow(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        process.time.elapsed_s += 0.6
+        return send()
+
+    warm(process, user)
+    process.time.elapsed_s += 2
+    process.datastore.for_ever["BatchGetItem"] = slow
+    slot_taken, go_on = Event(), Event()
+
+    def held_back(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        slot_taken.set()
+        assert go_on.wait(30)
+        process.time.elapsed_s += 2
+        return send()
+
+    process.datastore.fail(WRITE, held_back)
+    waits: SimpleQueue[Turn] = SimpleQueue()
+    world = replace(process.time.world, new_lock=lambda: Turn(waits))
+    engine = build(process.engine.settings, process.datastore, world)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(engine.executor.execute, buy(user), engine.deadline())
+        assert slot_taken.wait(30)
+        order = threads.submit(engine.executor.execute, of(buy(user), 1), engine.deadline())
+        waits.get(timeout=30)
+        transfer = threads.submit(engine.transfers.make, Transfer(user, new_key(), "SOL", 5), engine.deadline())
+        waits.get(timeout=30)
+        process.datastore.calls.clear()
+        go_on.set()
+        outcomes = [asked.result(30) for asked in (first, order, transfer)]
+
+    assert [outcome.together for outcome in outcomes] == [1, 2, 2]
+    assert process.datastore.calls == ["BatchGetItem", WRITE]
 
 
 # What the answers mean, in their order of precedence.
@@ -791,7 +831,7 @@ def test_an_order_of_a_batch_that_may_have_been_executed_is_not_called_undecidab
     """Its asset is halted while the batch's fate is unknown. The others need not wait for it."""
     moto_market.list_asset("HALTING", "1")
     warm(process, user)
-    process.engine.executor.decider.prices.assets(["HALTING"], process.engine.deadline())
+    process.engine.exactly_once.prices.assets(["HALTING"], process.engine.deadline())
 
     def halted_meanwhile(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         moto_market.list_asset("HALTING", "1", halted=True)
@@ -814,6 +854,17 @@ def test_at_the_deadline_every_order_that_has_no_outcome_is_refused_with_the_rea
     process.datastore.for_ever[WRITE] = fault
 
     assert results_of(process.execute_batch(buy(user), known, buy(user))) == [refusal, KNOWN, refusal]
+
+
+def test_a_linked_batch_of_which_a_read_shows_a_part_has_an_unknown_outcome(process: Process, user: int) -> None:
+    """A read shows what another's transaction stores one item after the other: the rest may be stored by now."""
+    warm(process, user)
+    shown, not_yet = little(user), little(user)
+    process.execute(shown)
+    process.datastore.for_ever[WRITE] = conflict
+
+    with pytest.raises(DatastoreUnavailable):
+        process.engine.executor.execute_linked([shown, not_yet], process.engine.deadline())
 
 
 def test_a_batch_of_nothing_asks_for_nothing(process: Process) -> None:
@@ -895,7 +946,7 @@ def test_a_rule_that_depends_on_the_balance_is_confirmed_and_stores_nothing(
     moto_market.fund(user, "SOL", "0.00000001")
     all_of_it = Order(user, new_key(), "SOL", "BTC", quantity=Amount(None, "all"), side=Side.SELL)
     warm(process, user)
-    process.engine.executor.decider.prices.assets(["SOL"], process.engine.deadline())
+    process.engine.exactly_once.prices.assets(["SOL"], process.engine.deadline())
     process.datastore.calls.clear()
 
     with pytest.raises(BrokenRule):

@@ -1,33 +1,35 @@
 """Requests that meet at one account in one process: one transaction for all that wait, and an outcome for each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Event, Lock, Semaphore
-from typing import Any
 
 import pytest
 
 from chalicelib.contract.errors import Contention, DatastoreUnavailable, IdempotencyKeyReused
 from chalicelib.domain.account import Account, append
+from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Transfer
-from chalicelib.domain.record import Record
+from chalicelib.domain.record import Record, UnsupportedForm
 from chalicelib.domain.refusals import Undecided
 from chalicelib.domain.transfer import transfer
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World, utc_now
 from chalicelib.store.connection import Throttled, Unanswered
-from chalicelib.store.ledger import MAX_ENTRIES, CommitResult, Committed, Entry, KeysTaken, StaleAccount
+from chalicelib.store.ledger import MAX_ENTRIES, CommitResult, Committed, Conflict, Entry, KeysTaken, StaleAccount
 from chalicelib.trading.account_cache import AccountCache
 from chalicelib.trading.exactly_once import ExactlyOnce
 from chalicelib.trading.instruction import Outcome, Refused
+from tests.support.turns import Interrupted, Turn
 
 USER = 1
 LONG_S = 30.0
 
 
 class GatedLedger:
-    """A ledger in memory whose commits can be held back, and be answered with a failure before or after they happened."""
+    """A ledger in memory whose commits can be held back, and be answered otherwise: in place of what happens, or after it."""
 
     def __init__(self) -> None:
         self.account = Account(USER)
@@ -36,8 +38,10 @@ class GatedLedger:
         self.gate = Event()
         self.gate.set()
         self.arrived = Semaphore(0)
-        self.fails_before: list[Exception] = []
+        self.answers_instead: list[Exception | CommitResult | None] = []
+        """Of the next commits; `None`: what happens."""
         self.fails_after: list[Exception] = []
+        self.unreadable_key: str | None = None
         self._lock = Lock()
 
     def read_account(self, _: int, __: Deadline) -> Account:
@@ -50,10 +54,16 @@ class GatedLedger:
         self.arrived.release()
         assert self.gate.wait(LONG_S)
         with self._lock:
-            if self.fails_before:
-                raise self.fails_before.pop(0)
+            if self.answers_instead:
+                answer = self.answers_instead.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer is not None:
+                    return answer
             keys = [entry.key for entry in entries]
             assert len(keys) == len(set(keys)), "a transaction takes each item once"
+            if self.unreadable_key in keys:
+                raise UnsupportedForm("The record was stored by another version")
             self.commits.append(keys)
             taken = {key: self.records[key] for key in keys if key in self.records}
             if taken:
@@ -67,13 +77,24 @@ class GatedLedger:
             return Committed()
 
 
+class Prices:
+    """A price book of nothing, which does something first where the test asks for it."""
+
+    def __init__(self) -> None:
+        self.before: Callable[[set[str]], object] = lambda _: None
+
+    def assets(self, symbols: Iterable[str], _: Deadline) -> dict[str, Asset]:
+        self.before(set(symbols))
+        return {}
+
+
 class Deposits:
     """Decides transfers, or meets a bug in those of the symbol BUG."""
 
-    def prepare(self, _: Sequence[Transfer], __: Deadline) -> None:
-        pass
+    def symbols(self, instructions: Sequence[Transfer]) -> Iterable[str]:
+        return [instruction.symbol for instruction in instructions]
 
-    def decide(self, instruction: Transfer, account: Account, _: Any, by: str) -> tuple[Account, Record]:
+    def decide(self, instruction: Transfer, account: Account, _: Mapping[str, Asset], by: str) -> tuple[Account, Record]:
         assert by, "each decision names its thread"
         if instruction.symbol == "BUG":
             raise ZeroDivisionError
@@ -81,18 +102,25 @@ class Deposits:
 
 
 class Process:
-    """One process: threads, one account, and a ledger that the test can hold."""
+    """One process: threads, one account, and a ledger that the test can hold. `sleep_s`: what a leader does where it waits."""
 
     def __init__(self) -> None:
-        self.waits = Semaphore(0)
+        self.waits: SimpleQueue[Turn] = SimpleQueue()
+        self.turns: dict[Future[list[Outcome | Refused]], Turn] = {}
+        self.bugs: list[Exception] = []
         self.ledger = GatedLedger()
-        self.world = World(new_lock=lambda: SignallingLock(self.waits), sleep_s=lambda _: None)
-        self.exactly_once = ExactlyOnce(self.ledger, AccountCache(10, self.world))  # type: ignore[arg-type]
+        self.prices = Prices()
+        self.sleep_s: Callable[[float], object] = lambda _: None
+        self.world = World(new_lock=lambda: Turn(self.waits), sleep_s=self._sleep, report=self.bugs.append)
+        self.exactly_once = ExactlyOnce(self.ledger, self.prices, AccountCache(10, self.world))  # type: ignore[arg-type]
         self.decider = Deposits()
         self.threads = ThreadPoolExecutor(120)
 
-    def ask(self, *transfers: Transfer, time_s: float = LONG_S) -> Future[list[Outcome | Refused]]:
-        deadline = Deadline(self.world, time_s, 0.0)
+    def _sleep(self, seconds: float) -> None:
+        self.sleep_s(seconds)
+
+    def ask(self, *transfers: Transfer) -> Future[list[Outcome | Refused]]:
+        deadline = Deadline(self.world, LONG_S, 0.0)
         return self.threads.submit(self.exactly_once.execute_all, transfers, self.decider, deadline)
 
     @contextmanager
@@ -105,26 +133,20 @@ class Process:
         self.ledger.gate.set()
         first.result(LONG_S)
 
-    def waiting(self, *transfers: Transfer, time_s: float = LONG_S) -> Future[list[Outcome | Refused]]:
+    def waiting(self, *transfers: Transfer) -> Future[list[Outcome | Refused]]:
         """Asks, and returns when the request waits."""
-        asked = self.ask(*transfers, time_s=time_s)
-        assert self.waits.acquire(timeout=LONG_S)
+        asked = self.ask(*transfers)
+        self.turns[asked] = self.waits.get(timeout=LONG_S)
         return asked
 
+    def time_is_up(self, asked: Future[list[Outcome | Refused]]) -> None:
+        """Ends a request's wait, though nobody has settled it."""
+        self.turns[asked].release()
 
-class SignallingLock:
-    """A lock that tells when somebody waits for it."""
-
-    def __init__(self, waits: Semaphore) -> None:
-        self._lock, self._waits = Lock(), waits
-
-    def acquire(self, *, timeout: float) -> bool:
-        if timeout > 0:
-            self._waits.release()
-        return self._lock.acquire(timeout=timeout)
-
-    def release(self) -> None:
-        self._lock.release()
+    def interrupt(self, asked: Future[list[Outcome | Refused]]) -> None:
+        """Raises `Interrupted` in a request where it waits."""
+        self.turns[asked].interrupted = True
+        self.turns[asked].release()
 
 
 @pytest.fixture
@@ -222,7 +244,9 @@ def test_a_duplicate_of_what_is_stored_takes_nobody_else_out(process: Process) -
 
 def test_a_request_whose_time_is_up_before_it_rides_decides_nothing(process: Process) -> None:
     with process.a_commit_under_way():
-        assert isinstance(only(process.waiting(deposit("late"), time_s=0.01)), Contention)
+        late = process.waiting(deposit("late"))
+        process.time_is_up(late)
+        assert isinstance(only(late), Contention)
 
     assert "transfer#late" not in process.ledger.records
 
@@ -231,12 +255,13 @@ def test_a_request_whose_time_is_up_while_it_rides_does_not_know_its_outcome(pro
     process.ledger.gate.clear()
     first = process.ask(deposit("first"))
     assert process.ledger.arrived.acquire(timeout=LONG_S)
-    leader, rider = process.waiting(deposit("leads")), process.waiting(deposit("rides"), time_s=0.5)
-    # The first is let through; the second transaction, with both aboard, is held back in its turn.
+    leader, rider = process.waiting(deposit("leads")), process.waiting(deposit("rides"))
+    # The first is let through; the second transaction, which is for both, is held back in its turn.
     gate, process.ledger.gate = process.ledger.gate, Event()
     gate.set()
     assert process.ledger.arrived.acquire(timeout=LONG_S)
 
+    process.time_is_up(rider)
     assert isinstance(only(rider), DatastoreUnavailable)
     process.ledger.gate.set()
 
@@ -247,7 +272,7 @@ def test_a_request_whose_time_is_up_while_it_rides_does_not_know_its_outcome(pro
 
 def test_a_leader_that_fails_takes_nobody_with_it(process: Process) -> None:
     process.ledger.gate.clear()
-    process.ledger.fails_before = [RuntimeError("a bug")]
+    process.ledger.answers_instead = [RuntimeError("a bug")]
     leader = process.ask(deposit("leads"))
     assert process.ledger.arrived.acquire(timeout=LONG_S)
     riders = [process.waiting(deposit(f"{number}")) for number in range(3)]
@@ -267,12 +292,110 @@ def test_a_bug_in_deciding_one_request_is_raised_there_and_nowhere_else(process:
     with pytest.raises(ZeroDivisionError):
         bug.result(LONG_S)
     assert [outcome(each).record.sequence for each in (before, after)] == [2, 3]
+    assert [type(each) for each in process.bugs] == [ZeroDivisionError] * 2, "one for each group, in which it is nobody's"
+
+
+def test_an_asset_that_cannot_be_read_fails_those_alone_who_name_it(process: Process) -> None:
+    def read(symbols: set[str]) -> None:
+        if "OLD" in symbols:
+            raise UnsupportedForm("The asset OLD was stored by another version")
+
+    process.prices.before = read
+    with process.a_commit_under_way():
+        before = process.waiting(deposit("before"))
+        old = process.waiting(deposit("old", symbol="OLD"))
+        after = process.waiting(deposit("after"))
+
+    with pytest.raises(UnsupportedForm):
+        old.result(LONG_S)
+    assert [outcome(each).record.sequence for each in (before, after)] == [2, 3]
+
+
+def test_an_answer_that_cannot_be_read_fails_those_alone_whom_it_is_about(process: Process) -> None:
+    process.ledger.unreadable_key = "transfer#old"
+    with process.a_commit_under_way():
+        before, old, later = (process.waiting(deposit(key)) for key in ("before", "old", "later"))
+
+    with pytest.raises(UnsupportedForm):
+        old.result(LONG_S)
+    assert {outcome(each).record.sequence for each in (before, later)} == {2, 3}
+
+
+def test_a_request_that_left_while_prices_were_read_is_not_committed(process: Process) -> None:
+    reading, read = Event(), Event()
+
+    def slowly(_: set[str]) -> None:
+        reading.set()
+        assert read.wait(LONG_S)
+
+    with process.a_commit_under_way():
+        leader, rider = process.waiting(deposit("leads")), process.waiting(deposit("leaves"))
+        process.prices.before = slowly
+    assert reading.wait(LONG_S)
+    process.time_is_up(rider)
+    assert isinstance(only(rider), Contention)
+    read.set()
+
+    assert outcome(leader).together == 1
+    assert "transfer#leaves" not in process.ledger.records
+
+
+def test_a_request_that_leaves_between_two_attempts_knows_that_nothing_was_decided(process: Process) -> None:
+    refused: list[Outcome | Refused] = []
+
+    def between(_: float) -> None:
+        process.time_is_up(rider)
+        refused.append(only(rider))
+
+    with process.a_commit_under_way():
+        leader, rider = process.waiting(deposit("leads")), process.waiting(deposit("rides"))
+        process.ledger.answers_instead = [None, Conflict()]
+        process.sleep_s = between
+
+    assert not outcome(leader).replayed
+    assert [type(each) for each in refused] == [Contention]
+
+
+def test_who_has_its_outcome_is_released_before_its_leader_waits(process: Process) -> None:
+    """One key is taken, and another transaction hides what became of the leader's: the leader waits, its company need not."""
+    known = outcome(process.ask(deposit("known"))).record
+    released: list[bool] = []
+
+    with process.a_commit_under_way():
+        leader, rider = process.waiting(deposit("leads")), process.waiting(deposit("known"))
+        process.ledger.answers_instead = [None, KeysTaken({known.key: known}, None, complete=False)]
+        process.sleep_s = lambda _: released.append(outcome(rider).replayed)
+
+    assert not outcome(leader).replayed
+    assert released == [True]
+
+
+def test_who_is_interrupted_where_it_waits_leaves_its_place(process: Process) -> None:
+    with process.a_commit_under_way():
+        interrupted, later = process.waiting(deposit("interrupted")), process.waiting(deposit("later"))
+        process.interrupt(interrupted)
+        with pytest.raises(Interrupted):
+            interrupted.result(LONG_S)
+
+    assert outcome(later).record.sequence == 2
+    assert "transfer#interrupted" not in process.ledger.records
+
+
+def test_who_is_interrupted_as_it_gets_the_lead_hands_it_on(process: Process) -> None:
+    with process.a_commit_under_way():
+        interrupted = process.waiting(deposit("interrupted"))
+        process.turns[interrupted].interrupted = True
+        later = process.waiting(deposit("later"))
+
+    with pytest.raises(Interrupted):
+        interrupted.result(LONG_S)
+    assert outcome(later).record.sequence == 2
 
 
 def test_what_was_stored_without_an_answer_is_each_request_s_own_decision(process: Process) -> None:
     with process.a_commit_under_way():
         riders = [process.waiting(deposit(f"more {number}")) for number in range(3)]
-        # The first commit of this block is answered; the riders' is stored without an answer.
+        # The first request's commit and the riders' are stored without an answer.
         process.ledger.fails_after = [Unanswered("lost"), Unanswered("lost")]
 
     assert [outcome(rider).replayed for rider in riders] == [False] * 3
@@ -282,6 +405,6 @@ def test_what_was_stored_without_an_answer_is_each_request_s_own_decision(proces
 def test_throttling_is_waited_out_for_all(process: Process) -> None:
     with process.a_commit_under_way():
         riders = [process.waiting(deposit(f"{number}")) for number in range(3)]
-        process.ledger.fails_before = [Throttled("busy"), Throttled("busy")]
+        process.ledger.answers_instead = [Throttled("busy"), Throttled("busy")]
 
     assert [outcome(rider).replayed for rider in riders] == [False] * 3

@@ -163,6 +163,16 @@ def test_who_stood_back_reads_the_account_first(process: Process) -> None:
     assert looks == [True, *[False] * (turns.TURN - 1), True]
 
 
+def test_who_stood_back_for_long_reads_the_account_although_it_met_nobody_meanwhile(process: Process) -> None:
+    process.lose()
+    for _ in range(turns.TURN):
+        process.order()
+
+    assert process.turns.before_order() > 0
+    process.time.elapsed_s += 2 * turns.ABOUT_S
+    assert process.turns.should_refresh()
+
+
 def test_it_stands_back_for_as_long_as_others_needed_the_account_lately(process: Process) -> None:
     for _ in range(20):
         process.lose()
