@@ -13,8 +13,8 @@ HFT_DATA_FROM_SHELL := $(HFT_DATA)
 
 help:
 	@echo 'make run            runs the engine on http://$(HOST):$(PORT), with its state in memory. DATA=directory keeps the state on disk,'
-	@echo '                    HOST=0.0.0.0 listens on every interface, PORT=8001 on another port; FEED=walk moves the prices,'
-	@echo '                    FEED=file:prices.csv and FEED=ccxt:kraken set them from elsewhere'
+	@echo '                    HOST=0.0.0.0 listens on every interface, HOST=:: on IPv6 too, PORT=8001 on another port;'
+	@echo '                    FEED=walk moves the prices, FEED=file:prices.csv and FEED=ccxt:kraken set them from elsewhere'
 	@echo 'make test           runs all checks: lint, then the tests. ARGS="tests/unit/domain -k cost" goes to pytest'
 	@echo 'make test-newest    runs the unit and contract tests, and packages a stage, on the newest Python of this machine'
 	@echo 'make ci             runs all of it: test, test-newest, test-deployed'

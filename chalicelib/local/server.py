@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
-from socket import SHUT_RDWR, SHUT_WR
+from socket import AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, SHUT_RDWR, SHUT_WR
 from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
@@ -140,6 +140,17 @@ class Server(ThreadedHTTPServer):
 
     request_queue_size = 1024
     interrupted = False
+
+    def __init__(self, address: tuple[str, int], handler: Callable[..., Any]) -> None:
+        if ":" in address[0]:
+            self.address_family = AF_INET6
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Binds the socket; `::` takes connections over IPv4, too, which some systems leave out otherwise."""
+        if self.address_family == AF_INET6:
+            self.socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def service_actions(self) -> None:
         """Ends the server after Ctrl-C."""

@@ -136,6 +136,8 @@ def test_a_body_that_is_cut_short_trades_nothing(moto_market: Market) -> None:
         GET + b"a: b\r\n" * 99 + b"\r\n",
         GET.replace(b"/health", b"http://127.0.0.1/health") + b"\r\n",
         GET.replace(b"/health", b"//health") + b"\r\n",
+        GET.replace(b"localhost", b"[::1]:8000") + b"\r\n",
+        GET.replace(b"/health", b"http://[::1]:8000/health") + b"\r\n",
         b"GET /health HTTP/1.0\r\n\r\n",
     ],
 )

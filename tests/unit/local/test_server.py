@@ -1,4 +1,4 @@
-"""The local server's connections and its end: clients that pause, logs that nobody reads, Ctrl-C."""
+"""The local server: where it listens, clients that pause, logs that nobody reads, Ctrl-C."""
 
 import errno
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from io import StringIO
-from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
+from socket import AF_INET6, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, create_connection, create_server, socket
 from threading import Event, Thread
 from typing import Any, TextIO
 
@@ -24,6 +24,7 @@ from chalicelib.local.server import Handler, Server, interrupts_kept_for
 from chalicelib.telemetry import log
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_GET = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 application = Chalice("paused")
 
@@ -55,10 +56,10 @@ def refuse_all(head: Head) -> None:
 
 
 @contextmanager
-def serving(guard: Any) -> Iterator[ObservedServer]:
+def serving(guard: Any, host: str = "127.0.0.1") -> Iterator[ObservedServer]:
     """Runs a server whose connections hold a few KB in the kernel."""
     handler = partial(Handler, app_object=application, config=Config.create(), guard=guard, cors=False)
-    with ObservedServer(("127.0.0.1", 0), handler) as server:
+    with ObservedServer((host, 0), handler) as server:
         server.socket.setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -135,7 +136,7 @@ def test_a_request_is_answered_though_no_log_can_be_written(
     with serving(pass_all) as server, client(server) as connection, logs() as stream:
         monkeypatch.setattr(handler, "stream", stream)
         monkeypatch.setattr(sys, "stderr", stream)
-        connection.sendall(GET % 4 + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % 4)
+        connection.sendall(GET % 4 + LAST_GET % 4)
         received = all_of(connection)
         monkeypatch.undo()
 
@@ -161,3 +162,19 @@ def test_a_second_ctrl_c_ends_a_run_whose_loop_stands_still(monkeypatch: pytest.
         signal.raise_signal(signal.SIGINT)
 
     assert ended == [130]
+
+
+def has_ipv6() -> bool:
+    try:
+        create_server(("::1", 0), family=AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(("host", "reached_at"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+def test_a_host_of_ipv6_is_listened_on(host: str, reached_at: str) -> None:
+    with serving(pass_all, host) as server, create_connection((reached_at, server.server_address[1]), timeout=30) as connection:
+        connection.sendall(LAST_GET % 4)
+        assert all_of(connection).startswith(b"HTTP/1.1 200 OK")
