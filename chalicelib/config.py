@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -34,7 +35,7 @@ class Settings:
     """The datastore of a local run that names no endpoint. On Lambda it is always AWS."""
 
     data_directory: str | None = None
-    """The directory in which a local run on moto keeps its books; `None` keeps them in memory alone."""
+    """The directory in which a local run on moto keeps its books, with its whole path; `None` keeps them in memory alone."""
 
     on_lambda: bool = False
 
@@ -97,7 +98,7 @@ class Settings:
             table_prefix=environment.get("HFT_TABLE_PREFIX", defaults.table_prefix),
             datastore_endpoint=_endpoint(environment, on_lambda=on_lambda),
             datastore=_datastore(environment),
-            data_directory=environment.get("HFT_DATA") or None,
+            data_directory=_data_directory(environment),
             on_lambda=on_lambda,
             operator_api=_switch(environment, "HFT_OPERATOR_API"),
             price_feed=_switch(environment, "HFT_PRICE_FEED"),
@@ -147,6 +148,17 @@ def _endpoint(environment: Mapping[str, str], *, on_lambda: bool) -> str | None:
     if not is_url:
         raise ValueError(f"{name} must be a URL such as http://127.0.0.1:4566, not {url!r}")
     return url
+
+
+def _data_directory(environment: Mapping[str, str]) -> str | None:
+    """Returns the directory's whole path. Not every shell expands the ``~`` in `DATA=~/hft`."""
+    text = environment.get("HFT_DATA")
+    if not text:
+        return None
+    try:
+        return str(Path(text).expanduser().absolute())
+    except RuntimeError as error:
+        raise ValueError(f"HFT_DATA begins with the home directory of a user that is unknown: {text!r}") from error
 
 
 def _region(environment: Mapping[str, str]) -> str:

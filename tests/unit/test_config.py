@@ -1,8 +1,11 @@
 """Settings: what is wrong is said at the start, not met in the middle of an order."""
 
+from pathlib import Path
+
 import pytest
 
 from chalicelib.config import Settings
+from chalicelib.local.banner import banner
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -98,6 +101,22 @@ def test_a_budget_in_which_no_call_fits_is_refused() -> None:
         Settings.from_environment({"HFT_REQUEST_BUDGET_MS": "5999"})
 
     assert Settings.from_environment({"HFT_REQUEST_BUDGET_MS": "6000"}).request_budget_ms == 6_000
+
+
+def test_a_data_directory_has_its_whole_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The shell may leave the tilde to the program; the banner then shows where the state is."""
+    monkeypatch.setenv("HOME", "/home/trader")
+    monkeypatch.chdir(tmp_path)
+
+    for text, path in [("~/hft", "/home/trader/hft"), ("~", "/home/trader"), ("hft", f"{tmp_path}/hft"), ("/a/~b", "/a/~b")]:
+        settings = Settings.from_environment({"HFT_DATA": text})
+        assert settings.data_directory == path
+        assert f"on disk in {path}: " in banner("127.0.0.1", 8000, settings, "open", None, is_open=True)
+
+    with pytest.raises(
+        ValueError, match="HFT_DATA begins with the home directory of a user that is unknown: '~nobody-like-this/hft'"
+    ):
+        Settings.from_environment({"HFT_DATA": "~nobody-like-this/hft"})
 
 
 def test_an_unknown_datastore_is_refused() -> None:
