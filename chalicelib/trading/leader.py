@@ -74,12 +74,11 @@ class Leader:
 
     def _attempt(self, group: Sequence[Request]) -> None:
         slot = self.slot
-        market = self._market(group)
         if slot.account is None or slot.turns.should_refresh():
             slot.account = self.ledger.read_account(self.user_id, self.deadline)
             slot.turns.refreshed()
-            market = self._market(group)  # the account may have taken longer to read than a price may be old
         seen = slot.account
+        market = self._market(group)  # after the account, which may take longer to read than a price may be old
         after, entries = self._decide(group, market, seen)
         if entries and slot.begin(group):
             started_s = slot.world.monotonic_s()

@@ -225,11 +225,11 @@ PLANTED = {
     "what is given is taken twice": Planted(engine_with(planted_bugs.TakenTwice), Rule.NO_DEBT),
     "the sequence in place of the head": Planted(engine_with(planted_bugs.SequenceForHead), Rule.HISTORY, 500),
     "the account's reason before the key's": Planted(
-        engine_with(planted_bugs.AccountReasonFirst), Rule.STORED_WINS, 100, first=490
+        engine_with(planted_bugs.AccountReasonFirst), Rule.STORED_WINS, 100, first=100
     ),
     "the two reasons mistaken": Planted(engine_with(planted_bugs.ReasonsMistaken), Rule.NO_BUG),
     "404 after an attempt without an answer": Planted(
-        engine_with(exactly_once=planted_bugs.UnansweredMeansNothing), Rule.NOTHING_DECIDED, 1_000
+        engine_with(exactly_once=planted_bugs.UnansweredMeansNothing), Rule.NOTHING_DECIDED, 100, first=90
     ),
     "409 after an attempt without an answer": Planted(
         engine_with(exactly_once=planted_bugs.UnansweredMeansBusy), Rule.NOTHING_DECIDED
@@ -250,7 +250,7 @@ PLANTED = {
     "a price's age by the wall clock alone": Planted(engine_with(prices=planted_bugs.AgedByWall), Rule.MARKET, 500),
     "a price from before a slow read": Planted(engine_with(exactly_once=planted_bugs.PricesBeforeTheAccount), Rule.MARKET, 500),
     "a price's age from the answer that brought it": Planted(
-        engine_with(prices=planted_bugs.AgedFromItsArrival), Rule.MARKET, 500
+        engine_with(prices=planted_bugs.AgedFromItsArrival), Rule.MARKET, 100, first=500
     ),
     "a price with the time of another": Planted(engine_with(prices=planted_bugs.PriceAtOfTheLast), Rule.MARKET, 300),
     "a stale price filled": Planted(engine_with(decider=planted_bugs.StaleFilled), Rule.FRESH),

@@ -740,26 +740,22 @@ class AgedByWall(PriceBook):
         return self._world.now().timestamp() - since.wall_s <= self._max_age_s
 
 
-class LooksOnce(Leader):
-    """Keeps the prices of an attempt that it read first."""
+class PricesFirst(Leader):
+    """Reads the prices of an attempt before all else."""
 
-    kept: Mapping[str, Asset] | None = None
+    def _attempt(self, group: Sequence[Request]) -> None:
+        self.market = super()._market(group)
+        super()._attempt(group)
 
-    def _market(self, group: Sequence[Request]) -> Mapping[str, Asset]:
-        if self.kept is None:
-            self.kept = super()._market(group)
-        return self.kept
-
-    def _decide(self, group: Sequence[Request], market: Mapping[str, Asset], account: Account) -> tuple[Account, list[Entry]]:
-        self.kept = None
-        return super()._decide(group, market, account)
+    def _market(self, group: Sequence[Request]) -> Mapping[str, Asset]:  # noqa: ARG002
+        return self.market
 
 
 class PricesBeforeTheAccount(ExactlyOnce):
     """Prices are read before the account, however long that takes, and not looked at again."""
 
     def _leader(self, slot: AccountSlot, request: Request, user_id: int) -> Leader:
-        return LooksOnce(self.ledger, self.prices, slot, request, user_id)
+        return PricesFirst(self.ledger, self.prices, slot, request, user_id)
 
 
 class TwoAccountsInOneView(Queries):
