@@ -10,10 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 from chalicelib.config import Settings
 
 STOP_TIMEOUT_S = 5
+
+INSTALL_CCXT = ".venv/bin/pip install --constraint requirements-dev.txt ccxt"
 
 _SOURCE = re.compile(r"walk|file:.+|ccxt:.+")
 
@@ -41,7 +45,21 @@ def wanted(settings: Settings, *, is_open: bool) -> str | None:
         raise FeedUnusable(
             "FEED needs an operator's token in HFT_TOKEN, since this run is closed: make token OPERATOR=1 signs one"
         )
+    kind, _, detail = source.partition(":")
+    if kind == "file" and (not os.access(detail, os.R_OK) or Path(detail).is_dir()):
+        raise FeedUnusable(f"FEED names a file that cannot be read: {detail}")
+    if kind == "ccxt":
+        _find_exchange(detail)
     return source
+
+
+def _find_exchange(name: str) -> None:
+    """Finds ccxt's module of an exchange. The feed's process alone imports ccxt, which is large."""
+    ccxt = find_spec("ccxt")
+    if ccxt is None:
+        raise FeedUnusable(f"FEED=ccxt:{name} needs ccxt. Install it with: {INSTALL_CCXT}")
+    if not any(Path(directory, f"{name}.py").is_file() for directory in ccxt.submodule_search_locations or ()):
+        raise FeedUnusable(f"FEED names an exchange that ccxt does not know: {name!r}. kraken and coinbase are two that it knows")
 
 
 @contextmanager

@@ -8,10 +8,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from chalicelib.local.feed import INSTALL_CCXT
 from ops.failure import Failure
 from ops.feed.source import SourceUnavailable, Tick
-
-INSTALL = ".venv/bin/pip install --constraint requirements-dev.txt ccxt"
 
 # The exponent is bounded: the number is written out.
 _NUMBER = re.compile(r"[0-9]{1,50}(?:\.[0-9]{1,50})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -72,7 +71,7 @@ def _open(name: str) -> Any:
     try:
         import ccxt
     except ModuleNotFoundError:
-        raise Failure(f"A feed from an exchange needs ccxt. Install it with: {INSTALL}") from None
+        raise Failure(f"A feed from an exchange needs ccxt. Install it with: {INSTALL_CCXT}") from None
     if name not in ccxt.exchanges:
         raise Failure(f"ccxt has no exchange {name!r}: https://docs.ccxt.com lists them, kraken and coinbase for example")
     exchange = getattr(ccxt, name)()

@@ -12,6 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
+from chalicelib.config import Settings
+from chalicelib.local import feed
 from chalicelib.local.datastore import stand_in_credentials
 from chalicelib.local.schema import create_missing, definitions
 from harness.processes import CHALICE, ROOT, environment, free_port
@@ -150,6 +152,9 @@ CLOSED = {"HFT_TOKEN_SECRET": "a secret of this test's own, long enough"}
         ({"HFT_DATASTORE": "aws", "HFT_DATA": "/tmp"}, "HFT_DATA is for a run whose datastore is in this process"),
         ({"HFT_CORS_ORIGINS": "*"}, "HFT_CORS_ORIGINS must list origins"),
         ({"HFT_FEED": "wlak"}, "FEED must be walk, file:PATH or ccxt:EXCHANGE, not 'wlak'"),
+        ({"HFT_FEED": "file:/nowhere.csv"}, "FEED names a file that cannot be read: /nowhere.csv"),
+        ({"HFT_FEED": "file:/"}, "FEED names a file that cannot be read: /"),
+        ({"HFT_FEED": "ccxt:nosuch"}, "FEED names an exchange that ccxt does not know: 'nosuch'"),
         ({"HFT_FEED": "walk", **CLOSED}, "FEED needs the operator's API, which a closed run has with HFT_OPERATOR_API=on"),
         (
             {"HFT_FEED": "walk", "HFT_OPERATOR_API": "on", **CLOSED},
@@ -160,6 +165,14 @@ CLOSED = {"HFT_TOKEN_SECRET": "a secret of this test's own, long enough"}
 )
 def test_settings_that_cannot_work(env: dict[str, str], says: str) -> None:
     assert the_only_line(start(**env)).startswith(says)
+
+
+def test_a_feed_from_an_exchange_without_ccxt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "find_spec", lambda _: None)
+    monkeypatch.setenv("HFT_FEED", "ccxt:kraken")
+
+    with pytest.raises(feed.FeedUnusable, match="FEED=ccxt:kraken needs ccxt"):
+        feed.wanted(Settings(), is_open=True)
 
 
 def test_a_profile_that_is_signed_out(tmp_path: Path) -> None:
