@@ -8,8 +8,8 @@ since a wait makes a view stale, and whoever waited loses again.
   transaction in vain.
 - A process that loses to another in its turn waits for a random part of a time that grows with each loss, up to two turns. One
   that is in its turn itself, or has met nobody lately, tries again at once with the account that came with the answer.
-- A process takes turns: after `TURN` commits in a row it stands back, and the others find the account idle. It does so for as
-  long as the others have needed the account between its own commits lately. Their commits show in the account's sequence.
+- A process takes turns: after `TURN` commits in a row it stands back, and the others find the account idle. It does so for nearly
+  as long as the others have needed the account between its own commits lately. Their commits show in the account's sequence.
 
       we       ▮▮▮▮▮▮▮▮ stand back for B's and C's turns ▮▮▮▮▮▮▮▮
       B                 ▮▮▮▮▮▮▮▮                                  ▮▮▮▮▮▮▮▮
@@ -33,6 +33,12 @@ WAIT_MAX = 16.0
 
 AWAY_MIN, AWAY_MAX = 1.0, 8.0
 """The shortest and the longest time to stand back for, in turns. One that waits would not notice a shorter one."""
+
+CATCH_UP = 0.9
+"""The time to stand back for, in turns, is this power of the others' turns.
+
+It is under 1: a process that fell behind sees many turns of others, and comes back before they have taken as many again.
+"""
 
 AWAY_LATELY, JITTER = 0.25, 0.25
 """The weight of the last round in the time to stand back for, and the random part that is added or left out."""
@@ -79,9 +85,9 @@ class TurnTaking:
             return 0.0
         self._in_a_row = 0
         self._stale = True
-        self._away_s += AWAY_LATELY * (self._of_others * self._commit_s - self._away_s)
-        self._of_others = 0
         turn_s = self._commit_s * TURN
+        self._away_s += AWAY_LATELY * (turn_s * (self._of_others / TURN) ** CATCH_UP - self._away_s)
+        self._of_others = 0
         away_s = min(max(self._away_s, AWAY_MIN * turn_s), AWAY_MAX * turn_s)
         return away_s * (1 + JITTER * (2 * self._world.random() - 1))
 

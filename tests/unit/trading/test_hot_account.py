@@ -13,9 +13,10 @@ def shares(processes: int, seed: int) -> Shares[Shift]:
     return trade(processes, seconds=3, seed=seed)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_eight_processes_keep_most_of_ones_pace_and_each_has_its_share(seed: int) -> None:
-    together = shares(8, seed)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("processes", [4, 8])
+def test_several_processes_keep_most_of_ones_pace_and_each_has_its_share(processes: int, seed: int) -> None:
+    together = shares(processes, seed)
 
     assert together.fills >= 0.7 * shares(1, seed).fills
     assert together.slowest_share >= 0.5

@@ -173,12 +173,17 @@ def test_who_stood_back_for_long_reads_the_account_although_it_met_nobody_meanwh
     assert process.turns.should_refresh()
 
 
-def test_it_stands_back_for_as_long_as_others_needed_the_account_lately(process: Process) -> None:
-    for _ in range(20):
-        process.lose()
-        process.orders_until_it_stands_back(of_others=3 * turns.TURN)
+def test_it_stands_back_for_nearly_as_long_as_others_needed_the_account_and_catches_up_where_it_fell_behind(
+    process: Process,
+) -> None:
+    parts = []
+    for turns_of_others in (1, 3, 7):
+        for _ in range(20):
+            process.lose()
+            process.orders_until_it_stands_back(of_others=turns_of_others * turns.TURN)
+        parts.append(process.stood_back_s / (turns_of_others * turns.TURN * COMMIT_S))
 
-    assert process.stood_back_s == pytest.approx(3 * turns.TURN * COMMIT_S, rel=0.01)
+    assert parts == pytest.approx([1, 0.9, 0.82], rel=0.01)
 
 
 def test_it_stands_back_for_a_turn_at_least_and_for_eight_at_most(process: Process) -> None:
