@@ -6,7 +6,7 @@ since a wait makes a view stale, and whoever waited loses again.
 
 - A process that waited, or whose view is not fresh at an account that others trade, reads it first: a read is cheaper than a
   transaction in vain.
-- A process that loses to another in its turn waits for a random part of a time that grows with each loss, up to two turns. One
+- A process that loses to another in its turn waits for a random part of a time that grows with each loss, up to 16 commits. One
   that is in its turn itself, or has met nobody lately, tries again at once with the account that came with the answer.
 - A process takes turns: after `TURN` commits in a row it stands back, and the others find the account idle. It does so for nearly
   as long as the others have needed the account between its own commits lately. Their commits show in the account's sequence.
@@ -22,14 +22,14 @@ from math import inf
 
 from chalicelib.runtime.world import World
 
-TURN = 8
+TURN = 10
 """Commits in a row while others are about: enough for the handing over to weigh little, few enough for a turn to come soon."""
 
 ABOUT_S = 0.5
 """The time for which other processes are taken to be about after a loss to them, or a commit after theirs."""
 
 WAIT_MAX = 16.0
-"""The longest wait after a loss, in commits: two turns."""
+"""The longest wait after a loss, in commits."""
 
 AWAY_MIN, AWAY_MAX = 1.0, 8.0
 """The shortest and the longest time to stand back for, in turns. One that waits would not notice a shorter one."""

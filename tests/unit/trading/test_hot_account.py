@@ -10,10 +10,10 @@ from simulation.hot import Shift, trade
 
 @cache
 def shares(processes: int, seed: int) -> Shares[Shift]:
-    return trade(processes, seconds=3, seed=seed)
+    return trade(processes, seconds=6, seed=seed)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 4])
 @pytest.mark.parametrize("processes", [4, 8])
 def test_several_processes_keep_most_of_ones_pace_and_each_has_its_share(processes: int, seed: int) -> None:
     together = shares(processes, seed)
