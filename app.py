@@ -13,6 +13,7 @@ from chalicelib.api import accounts, markets, order_keys, orders, service
 from chalicelib.config import Settings
 from chalicelib.engine import Engine, build
 from chalicelib.identity import authorizer
+from chalicelib.runtime.world import World
 from chalicelib.store.connection import DynamoDB
 from chalicelib.telemetry import log
 
@@ -38,7 +39,7 @@ def engine() -> Engine:
                 from chalicelib.local.datastore import prepare
 
                 prepare(settings)
-            _engine = build(settings, DynamoDB(settings))
+            _engine = build(settings, DynamoDB(settings), World(report=log.bug))
         return _engine
 
 

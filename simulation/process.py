@@ -50,11 +50,6 @@ LATE_US = 300 * US_PER_S
 """A signed request is good for five minutes."""
 
 
-def _raise(bug: Exception) -> None:
-    """Has the request that is served meanwhile end with a bug, whosever it is."""
-    raise bug
-
-
 class Request:
     """A request while it is served. Its fate comes from streams of its own: see `faults`."""
 
@@ -125,7 +120,6 @@ class Process:
             random=lambda: self._request().jitter(),
             now=self._now,
             new_lock=lambda: Turn(scheduler),
-            report=_raise,
         )
 
     def _monotonic_s(self) -> float:

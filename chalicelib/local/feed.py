@@ -58,7 +58,8 @@ def _find_exchange(name: str) -> None:
     ccxt = find_spec("ccxt")
     if ccxt is None:
         raise FeedUnusable(f"FEED=ccxt:{name} needs ccxt. Install it with: {INSTALL_CCXT}")
-    if not any(Path(directory, f"{name}.py").is_file() for directory in ccxt.submodule_search_locations or ()):
+    modules = {module.stem for directory in ccxt.submodule_search_locations or () for module in Path(directory).glob("*.py")}
+    if name not in modules - {"__init__"}:
         raise FeedUnusable(f"FEED names an exchange that ccxt does not know: {name!r}. kraken and coinbase are two that it knows")
 
 

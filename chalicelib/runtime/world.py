@@ -1,6 +1,5 @@
 """The world outside a request: clocks, sleep, randomness, locks, reports of bugs. The simulator replaces it as a whole."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +15,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def report(bug: Exception) -> None:
-    """Logs a bug with which no request is answered, as `telemetry` logs the others."""
-    logging.getLogger("hft").error("bug", exc_info=bug)
+def raise_it(bug: Exception) -> None:
+    """Raises a bug, where there is no log for it."""
+    raise bug
 
 
 class TimedLock(Protocol):
@@ -51,7 +50,8 @@ class World:
 
     now: Callable[[], datetime] = utc_now
     new_lock: Callable[[], TimedLock] = Lock
-    report: Callable[[Exception], None] = report
+    report: Callable[[Exception], None] = raise_it
+    """Takes note of a bug that no response reports."""
 
     def moment(self) -> Moment:
         """Returns this moment."""

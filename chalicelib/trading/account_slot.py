@@ -11,7 +11,8 @@ leader that is done, or fails, hands the lead to the one that has waited longest
 
 All of this makes an order fast or slow, never wrong: what decides is the transaction. One thing it must get right by itself. A
 request whose time is up leaves, and its decision may be in a transaction under way: then its outcome is unknown, not absent. So a
-leader notes who is in a transaction just before it sends it, and a request that leaves learns that under the same lock.
+leader notes who is in a transaction just before it sends it. A request that leaves is marked under the same lock, and no later
+transaction begins with it.
 """
 
 from collections import deque

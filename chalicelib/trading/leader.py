@@ -9,10 +9,10 @@ from typing import Any
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.asset import Asset
-from chalicelib.domain.record import Record
+from chalicelib.domain.record import Record, UnsupportedForm
 from chalicelib.domain.refusals import Undecided
 from chalicelib.runtime.deadline import Deadline, DeadlineExceeded
-from chalicelib.store.connection import Throttled, Unanswered
+from chalicelib.store.connection import Cancelled, Throttled, Unanswered
 from chalicelib.store.ledger import (
     MAX_ENTRIES,
     CommitResult,
@@ -51,9 +51,9 @@ class Leader:
         try:
             # Half of the time at most: a request that stood back for all of it could not even try.
             self._wait(min(slot.turns.before_order(), self.deadline.remaining_s() / 2))
-            alone = False
+            most = MAX_ENTRIES
             while not self.request.settled:
-                group = [self.request] if alone else slot.group(self.request, MAX_ENTRIES)
+                group = slot.group(self.request, most)
                 try:
                     self._attempt(group)
                 except (Throttled, Unanswered):
@@ -66,7 +66,7 @@ class Leader:
                     if len(group) == 1:
                         raise
                     slot.world.report(bug)
-                    alone = True  # the bug may be another's, who meets it as a leader
+                    most = sum(request.size for request in group) // 2  # the request that causes it raises it, as a leader
                 finally:
                     slot.end(group)
         except DeadlineExceeded:
@@ -166,16 +166,13 @@ class Leader:
         for request in group:
             request.attempts += 1
             request.together = len(group)
-        answered = False
         try:
             answer = self.ledger.commit(entries, seen, after, self.deadline)
-            answered = True
-        except (Throttled, DeadlineExceeded):
-            answered = True  # that nothing happened
+        except (Throttled, DeadlineExceeded, Cancelled, UnsupportedForm):
+            raise  # nothing happened
+        except BaseException:
+            self._unanswered(group)
             raise
-        finally:
-            if not answered:
-                self._unanswered(group)
         for request in group:
             request.out_of_reach = False
         return answer

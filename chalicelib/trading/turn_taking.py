@@ -35,7 +35,7 @@ AWAY_MIN, AWAY_MAX = 1.0, 8.0
 """The shortest and the longest time to stand back for, in turns. One that waits would not notice a shorter one."""
 
 CATCH_UP = 0.9
-"""The time to stand back for, in turns, is this power of the others' turns.
+"""The exponent of the others' turns in the time to stand back for, in turns.
 
 It is under 1: a process that fell behind sees many turns of others, and comes back before they have taken as many again.
 """

@@ -102,6 +102,8 @@ class LocalRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_up:
-            self.kill()
-        self._runs.communicate()
+        try:
+            if self._is_up:
+                self.kill()
+        finally:
+            self._runs.communicate()

@@ -5,11 +5,11 @@ from threading import Lock
 
 
 class Interrupted(BaseException):
-    """What ends a thread wherever it is."""
+    """An exception that ends a thread wherever it is."""
 
 
 class Turn:
-    """A lock that says when somebody waits for it, and does so without regard to time: a test says when that is up."""
+    """A lock that reports who waits for it. The test, not the clock, ends a wait."""
 
     def __init__(self, waits: SimpleQueue["Turn"]) -> None:
         self._lock, self._waits = Lock(), waits

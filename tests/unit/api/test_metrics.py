@@ -111,3 +111,14 @@ def test_a_bug_is_logged_with_its_traceback_and_counted(moto_market: Market, lin
     (bug,), (counted,) = lines.of("bug"), lines.of("refused")
     assert "ZeroDivisionError: a bug" in bug["exception"]
     assert (counted["Outcome"], metrics_of(counted)) == ("ERR_INTERNAL", {"Refusals": 1})
+
+
+def test_a_bug_that_no_response_reports_is_logged_as_all_others_are(moto_market: Market, lines: Lines) -> None:
+    import app  # in the process of the market, which has set it up
+
+    assert moto_market.settings == app.settings
+    app.engine().world.report(ValueError("a bug"))
+
+    (line,) = lines.of("bug")
+    assert (line["level"], line["event"]) == ("ERROR", "bug")
+    assert "ValueError: a bug" in line["exception"]

@@ -167,6 +167,20 @@ def test_settings_that_cannot_work(env: dict[str, str], says: str) -> None:
     assert the_only_line(start(**env)).startswith(says)
 
 
+@pytest.mark.parametrize("name", ["base/exchange", "__init__", "Kraken"])
+def test_a_module_of_ccxt_that_is_not_an_exchange(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("HFT_FEED", f"ccxt:{name}")
+
+    with pytest.raises(feed.FeedUnusable, match="an exchange that ccxt does not know"):
+        feed.wanted(Settings(), is_open=True)
+
+
+def test_an_exchange_that_ccxt_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HFT_FEED", "ccxt:kraken")
+
+    assert feed.wanted(Settings(), is_open=True) == "ccxt:kraken"
+
+
 def test_a_feed_from_an_exchange_without_ccxt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "find_spec", lambda _: None)
     monkeypatch.setenv("HFT_FEED", "ccxt:kraken")

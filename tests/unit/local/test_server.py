@@ -55,19 +55,30 @@ def refuse_all(head: Head) -> None:
     raise Forbidden("x" * int(head.target[1:]))
 
 
+def listening(guard: Any, host: str = "127.0.0.1") -> ObservedServer:
+    """Returns a server whose connections hold a few KB in the kernel. It accepts none yet."""
+    handler = partial(Handler, app_object=application, config=Config.create(), guard=guard, cors=False)
+    server = ObservedServer((host, 0), handler)
+    server.socket.setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
+    return server
+
+
+@contextmanager
+def running(server: ObservedServer) -> Iterator[None]:
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
 @contextmanager
 def serving(guard: Any, host: str = "127.0.0.1") -> Iterator[ObservedServer]:
-    """Runs a server whose connections hold a few KB in the kernel."""
-    handler = partial(Handler, app_object=application, config=Config.create(), guard=guard, cors=False)
-    with ObservedServer((host, 0), handler) as server:
-        server.socket.setsockopt(SOL_SOCKET, SO_SNDBUF, 4096)
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    """Runs a server."""
+    with listening(guard, host) as server, running(server):
+        yield server
 
 
 def client(server: Server) -> socket:
@@ -97,10 +108,11 @@ def test_an_answer_that_a_client_does_not_read_in_time_is_the_last_and_closes_th
     monkeypatch.setattr(Handler, "timeout", 0.1)
     sent = 100
 
-    with serving(guard) as server, client(server) as connection:
-        connection.sendall(GET % size * sent)
-        assert server.closed.wait(5), "the connection is closed though its client reads nothing"
-        received = all_of(connection)
+    with listening(guard) as server, client(server) as connection:
+        connection.sendall(GET % size * sent)  # before the server's short time for reading begins
+        with running(server):
+            assert server.closed.wait(30), "the connection is closed though its client reads nothing"
+            received = all_of(connection)
 
     answers = re.split(rb"(?=HTTP/1\.1 [0-9])", received)[1:]
     assert all(map(is_whole, answers[:-1])), "nothing follows an answer that was cut"

@@ -13,7 +13,7 @@ from chalicelib.domain.account import Account, append
 from chalicelib.domain.asset import Asset
 from chalicelib.domain.facts import Transfer
 from chalicelib.domain.record import Record, UnsupportedForm
-from chalicelib.domain.refusals import Undecided
+from chalicelib.domain.refusals import TransferRejected, Undecided
 from chalicelib.domain.transfer import transfer
 from chalicelib.runtime.deadline import Deadline
 from chalicelib.runtime.world import World, utc_now
@@ -39,7 +39,7 @@ class GatedLedger:
         self.gate.set()
         self.arrived = Semaphore(0)
         self.answers_instead: list[Exception | CommitResult | None] = []
-        """Of the next commits; `None`: what happens."""
+        """Answers of the next commits; `None`: the true one."""
         self.fails_after: list[Exception] = []
         self.unreadable_key: str | None = None
         self._lock = Lock()
@@ -292,7 +292,7 @@ def test_a_bug_in_deciding_one_request_is_raised_there_and_nowhere_else(process:
     with pytest.raises(ZeroDivisionError):
         bug.result(LONG_S)
     assert [outcome(each).record.sequence for each in (before, after)] == [2, 3]
-    assert [type(each) for each in process.bugs] == [ZeroDivisionError] * 2, "one for each group, in which it is nobody's"
+    assert [type(each) for each in process.bugs] == [ZeroDivisionError] * 2, "one for each group that met it"
 
 
 def test_an_asset_that_cannot_be_read_fails_those_alone_who_name_it(process: Process) -> None:
@@ -357,7 +357,7 @@ def test_a_request_that_leaves_between_two_attempts_knows_that_nothing_was_decid
 
 
 def test_who_has_its_outcome_is_released_before_its_leader_waits(process: Process) -> None:
-    """One key is taken, and another transaction hides what became of the leader's: the leader waits, its company need not."""
+    """One key is taken, and another transaction hides the leader's outcome: the leader waits, the other request need not."""
     known = outcome(process.ask(deposit("known"))).record
     released: list[bool] = []
 
@@ -390,6 +390,27 @@ def test_who_is_interrupted_as_it_gets_the_lead_hands_it_on(process: Process) ->
     with pytest.raises(Interrupted):
         interrupted.result(LONG_S)
     assert outcome(later).record.sequence == 2
+
+
+def test_a_bug_parts_those_who_wait_with_it_by_halves(process: Process) -> None:
+    with process.a_commit_under_way():
+        good = [process.waiting(deposit(f"{number}")) for number in range(31)]
+        bug = process.waiting(deposit("bug", symbol="BUG"))
+
+    with pytest.raises(ZeroDivisionError):
+        bug.result(LONG_S)
+    assert [outcome(each).record.sequence for each in good] == list(range(2, 33))
+    assert [len(keys) for keys in process.ledger.commits] == [1, 16, 8, 4, 2, 1]
+
+
+def test_a_refusal_is_certain_although_the_answer_for_another_could_not_be_read(process: Process) -> None:
+    process.ledger.unreadable_key = "transfer#old"
+    with process.a_commit_under_way():
+        old, later = process.waiting(deposit("old", units=5)), process.waiting(deposit("later", units=-6))
+
+    with pytest.raises(UnsupportedForm):
+        old.result(LONG_S)
+    assert isinstance(only(later), TransferRejected)
 
 
 def test_what_was_stored_without_an_answer_is_each_request_s_own_decision(process: Process) -> None:
