@@ -122,22 +122,30 @@ class PublishedKeys:
             raise InvalidToken("The token names no key") from error
         keys = self._current()
         if keys is None or key_id not in keys.by_id:
-            failures = self._failures
-            with self._lock:
-                keys = self._current()  # another thread may have fetched them meanwhile
-                if keys is None or key_id not in keys.by_id:
-                    if self._failures != failures:  # or those who waited would fail one after the other, each after `FETCH_S`
-                        raise KeysUnavailable(f"{self._url}: a fetch that this request waited for failed")
-                    if keys is not None:
-                        self._count_refetch()
-                    try:
-                        keys = self._keys = self._fetch()
-                    except KeysUnavailable:
-                        self._failures += 1
-                        raise
+            keys = self._fetched_for(key_id, self._failures)
         if key_id not in keys.by_id:
             raise InvalidToken("The token names a key that the issuer does not publish")
         return keys.by_id[key_id]
+
+    def _fetched_for(self, key_id: str, failures: int) -> _KeySet:
+        """Returns keys that this request fetched, or another one for which it waited. `failures`: those before the wait.
+
+        Requests that waited for a fetch share its failure. Each would wait for `FETCH_S` otherwise, one after the other.
+        """
+        with self._lock:
+            keys = self._current()
+            if keys is not None and key_id in keys.by_id:
+                return keys
+            if self._failures != failures:
+                raise KeysUnavailable(f"{self._url}: a fetch that this request waited for failed")
+            if keys is not None:
+                self._count_refetch()
+            try:
+                keys = self._keys = self._fetch()
+            except KeysUnavailable:
+                self._failures += 1
+                raise
+            return keys
 
     def _current(self) -> _KeySet | None:
         """Returns the keys unless the clock that shows more makes them too old: a frozen Lambda's may stand still."""

@@ -78,13 +78,15 @@ class GatedLedger:
 
 
 class Prices:
-    """A price book of nothing, which does something first where the test asks for it."""
+    """A price book of nothing, which does something first where the test asks for it, and cannot read the asset OLD."""
 
     def __init__(self) -> None:
-        self.before: Callable[[set[str]], object] = lambda _: None
+        self.before: Callable[[], object] = lambda: None
 
     def assets(self, symbols: Iterable[str], _: Deadline) -> dict[str, Asset]:
-        self.before(set(symbols))
+        self.before()
+        if "OLD" in symbols:
+            raise UnsupportedForm("The asset OLD was stored by another version")
         return {}
 
 
@@ -283,32 +285,19 @@ def test_a_leader_that_fails_takes_nobody_with_it(process: Process) -> None:
     assert [outcome(rider).record.sequence for rider in riders] == [1, 2, 3]
 
 
-def test_a_bug_in_deciding_one_request_is_raised_there_and_nowhere_else(process: Process) -> None:
+@pytest.mark.parametrize(("symbol", "error"), [("BUG", ZeroDivisionError), ("OLD", UnsupportedForm)])
+def test_an_error_in_deciding_one_request_or_reading_its_asset_is_raised_there_and_nowhere_else(
+    process: Process, symbol: str, error: type[Exception]
+) -> None:
     with process.a_commit_under_way():
         before = process.waiting(deposit("before"))
-        bug = process.waiting(deposit("bug", symbol="BUG"))
+        failing = process.waiting(deposit("fails", symbol=symbol))
         after = process.waiting(deposit("after"))
 
-    with pytest.raises(ZeroDivisionError):
-        bug.result(LONG_S)
+    with pytest.raises(error):
+        failing.result(LONG_S)
     assert [outcome(each).record.sequence for each in (before, after)] == [2, 3]
-    assert [type(each) for each in process.bugs] == [ZeroDivisionError] * 2, "one for each group that met it"
-
-
-def test_an_asset_that_cannot_be_read_fails_those_alone_who_name_it(process: Process) -> None:
-    def read(symbols: set[str]) -> None:
-        if "OLD" in symbols:
-            raise UnsupportedForm("The asset OLD was stored by another version")
-
-    process.prices.before = read
-    with process.a_commit_under_way():
-        before = process.waiting(deposit("before"))
-        old = process.waiting(deposit("old", symbol="OLD"))
-        after = process.waiting(deposit("after"))
-
-    with pytest.raises(UnsupportedForm):
-        old.result(LONG_S)
-    assert [outcome(each).record.sequence for each in (before, after)] == [2, 3]
+    assert [type(each) for each in process.bugs] == [error] * 2, "one for each group that met it"
 
 
 def test_an_answer_that_cannot_be_read_fails_those_alone_whom_it_is_about(process: Process) -> None:
@@ -324,7 +313,7 @@ def test_an_answer_that_cannot_be_read_fails_those_alone_whom_it_is_about(proces
 def test_a_request_that_left_while_prices_were_read_is_not_committed(process: Process) -> None:
     reading, read = Event(), Event()
 
-    def slowly(_: set[str]) -> None:
+    def slowly() -> None:
         reading.set()
         assert read.wait(LONG_S)
 
